@@ -1,0 +1,59 @@
+# Every command works from a fresh checkout: it needs make and Python 3.11 or newer, nothing else.
+# PYTHON names the interpreter that makes the environment, VENV the folder that holds it.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --quiet --disable-pip-version-check
+READY := $(VENV)/.happysim-installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help check test lint bench soak clean
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+check: $(READY) ## Judge every property of every protocol, then show a counterexample
+	@$(VENV)/bin/happysim check properties
+	@$(VENV)/bin/happysim demo
+
+test: $(READY) ## Run the tests
+	@$(RUN) -m pytest -q
+
+lint: $(READY) ## Check style, formatting and types
+	@$(RUN) -m ruff check --quiet
+	@$(RUN) -m ruff format --check --quiet
+	@$(RUN) -m mypy
+
+bench: $(READY) ## Run every benchmark in turn
+	@for script in benchmarks/*.py; do \
+		test -f "$$script" || { echo "no script in benchmarks/"; break; }; \
+		echo "== $$script"; \
+		$(RUN) "$$script" || exit 1; \
+	done
+
+soak: $(READY) ## Run the long searches, which `make test` leaves out
+	@$(RUN) -m pytest -q -m slow
+
+clean: ## Remove the environment and everything built or cached
+	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
+	@rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# pip is upgraded first: an old one cannot install in place from pyproject.toml alone.
+# The build backend warns of every install in place; only an error is worth a line here.
+$(READY): pyproject.toml
+	@test -x $(RUN) && python=$(RUN) || python=$(PYTHON); \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		version=$$("$$python" -V 2>&1) || version=missing; \
+		echo "happysim needs Python 3.11 or newer; $$python is $$version." >&2; \
+		echo "Name another: make clean && make test PYTHON=python3.12" >&2; \
+		exit 1; \
+	}
+	@echo "setting up $(VENV)" >&2
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
+	@PYTHONWARNINGS=ignore $(PIP) install --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,120 @@
+"""Choice: one thing that may happen next. Deliveries, timers and faults are one kind of thing."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+from happysim.core.errors import ScenarioError
+
+unlimited = math.inf
+
+
+class Kind(enum.StrEnum):
+    """What a choice does. The value is the first word of its text."""
+
+    DELIVER = "deliver"
+    FIRE = "fire"
+    ACT = "act"
+    INVOKE = "invoke"
+    START = "start"
+    DROP = "drop"
+    DUPLICATE = "duplicate"
+    CRASH = "crash"
+    RESTART = "restart"
+    PARTITION = "partition"
+    HEAL = "heal"
+
+    @property
+    def is_fault(self) -> bool:
+        """True for what costs budget: the environment does it, not the protocol."""
+        return self in _FAULTS
+
+
+_FAULTS = frozenset(
+    {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that may happen next, by content: `deliver c1 -> store Write(token=1)`.
+
+    `node` is where it happens, `source` the sender of the message it is about, `what` that message,
+    timer, action or split, `choosing` what the handler draws. Two choices of one world differ in
+    their text, so the text of a choice names it, in another process and after a change of code.
+    """
+
+    kind: Kind
+    node: str = ""
+    source: str = ""
+    what: str = ""
+    choosing: str = ""
+
+    @property
+    def is_fault(self) -> bool:
+        return self.kind.is_fault
+
+    def __str__(self) -> str:
+        route = f"{self.source} -> {self.node}" if self.source else self.node
+        words = [self.kind.value, route, self.what]
+        if self.kind is Kind.INVOKE:
+            words = [self.kind.value, self.node, "->", self.what]
+        if self.choosing:
+            words.append(f"choosing {self.choosing}")
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How often each fault may happen in one run: the budgets of a world.
+
+    Each budget is a whole number, or `unlimited`. `restarts` is by default as large as `crashes`,
+    `heals` as `partitions`. At most `down_max` nodes are down at a time. `crashable` names the
+    nodes that may crash (default: all nodes). `splits` lists the partitions to try, each by the
+    names on one side (default: every way to split the nodes in two); client scripts reach both
+    sides. With `unsynced_loss` a crash may lose any suffix of the durable writes that a node made
+    since its last `host.sync()`; a handler's writes count as one.
+
+    On an untimed unordered network a lost message is one that is never delivered: `drops` add no
+    safety violation there, only worlds (and quiescent ones).
+    """
+
+    drops: float = 0
+    duplicates: float = 0
+    crashes: float = 0
+    restarts: float | None = None
+    partitions: float = 0
+    heals: float | None = None
+    down_max: float = unlimited
+    crashable: tuple[str, ...] = ()
+    splits: tuple[tuple[str, ...], ...] = ()
+    unsynced_loss: bool = False
+
+    def __post_init__(self) -> None:
+        if self.restarts is None:
+            object.__setattr__(self, "restarts", self.crashes)
+        if self.heals is None:
+            object.__setattr__(self, "heals", self.partitions)
+        for name in ("drops", "duplicates", "crashes", "restarts", "partitions", "heals"):
+            budget = getattr(self, name)
+            whole = isinstance(budget, int) and not isinstance(budget, bool)
+            if not (budget == unlimited or (whole and budget >= 0)):
+                raise ScenarioError(
+                    f"Faults({name}={budget!r}): a budget is a whole number of at least 0, "
+                    "or happysim.unlimited"
+                )
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """drops, duplicates, crashes, restarts, partitions, heals."""
+        assert self.restarts is not None and self.heals is not None
+        return (
+            self.drops,
+            self.duplicates,
+            self.crashes,
+            self.restarts,
+            self.partitions,
+            self.heals,
+        )

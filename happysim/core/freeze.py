@@ -1,0 +1,345 @@
+"""Values as content: freeze to a hashable key, thaw to a fresh copy, describe as text, digest.
+
+A frozen value is an atom (`None`, `str`, `bytes`, `int`) or a tuple that starts with the type it
+came from. So `1`, `True` and `1.0` are three keys, and two message classes with equal fields are
+two keys. A dict keeps its insertion order, which code can see; a set has none, so its elements are
+put in order of content.
+
+A class takes part by being a dataclass, a named tuple or an enum, or by the two methods
+`__freeze__(self)`, which returns a plain value, and the classmethod `__thaw__(cls, value)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from happysim.core.errors import FreezeError
+from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
+
+Frozen = Hashable
+_ATOMS = frozenset({type(None), str, bytes, int})
+_DICTS: tuple[type, ...] = (dict, OrderedDict, Counter)
+
+
+def freeze(value: Any, where: str = "value") -> Frozen:
+    """The content of `value` as a hashable key.
+
+    Raises `FreezeError`, naming the path of the culprit below `where`, for a value without content
+    (a file, a lambda, a generator) and for a mutable value that is reached twice.
+    """
+    try:
+        return _freeze(value, set())
+    except (_NoContent, RecursionError):
+        raise _explain(value, where) from None
+
+
+class _NoContent(Exception):
+    """Raised inside `_freeze`; `_explain` then walks again to find the path."""
+
+
+def _freeze(value: Any, entered: set[int]) -> Frozen:
+    kind = type(value)
+    if kind in _ATOMS:
+        return value  # type: ignore[no-any-return]
+    return _freezer(kind)(value, entered)
+
+
+def _enter(value: Any, entered: set[int]) -> None:
+    # Two names for one list would become two lists when thawed, so a later write through one name
+    # would no longer show through the other.
+    if id(value) in entered:
+        raise _NoContent
+    entered.add(id(value))
+
+
+def _freeze_sequence(value: Any, entered: set[int]) -> Frozen:
+    return (type(value), *[_freeze(item, entered) for item in value])
+
+
+def _freeze_list(value: list[Any], entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    return (list, *[_freeze(item, entered) for item in value])
+
+
+def _freeze_deque(value: deque[Any], entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    return (deque, value.maxlen, *[_freeze(item, entered) for item in value])
+
+
+def _freeze_dict(value: dict[Any, Any], entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    flat: list[Frozen] = [type(value)]
+    for key, item in value.items():
+        flat.append(_freeze(key, entered))
+        flat.append(_freeze(item, entered))
+    return tuple(flat)
+
+
+def _freeze_defaultdict(value: defaultdict[Any, Any], entered: set[int]) -> Frozen:
+    factory = value.default_factory
+    if factory is not None and not isinstance(factory, type):
+        raise _NoContent
+    _, *flat = _freeze_dict(value, entered)  # type: ignore[misc]
+    return (defaultdict, factory, *flat)
+
+
+def _freeze_set(value: set[Any], entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    return (set, *_elements(value, entered))
+
+
+def _freeze_frozenset(value: frozenset[Any], entered: set[int]) -> Frozen:
+    return (frozenset, *_elements(value, entered))
+
+
+def _elements(value: set[Any] | frozenset[Any], entered: set[int]) -> list[Frozen]:
+    base = set.__iter__ if isinstance(value, set) else frozenset.__iter__
+    frozen = [_freeze(item, entered) for item in base(value)]  # type: ignore[arg-type]
+    return sorted(frozen, key=describe) if len(frozen) > 1 else frozen
+
+
+def _freeze_enum(value: enum.Enum, entered: set[int]) -> Frozen:
+    return (type(value), value.name)
+
+
+def _freeze_hooked(value: Any, entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    return (type(value), _freeze(value.__freeze__(), set()))
+
+
+def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
+    names = field_names(kind)
+    mutable = not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+    def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
+        if mutable:
+            _enter(value, entered)
+        if len(getattr(value, "__dict__", names)) != len(names):
+            raise _NoContent
+        return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+
+    return freeze_dataclass
+
+
+def field_names(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields, in order of declaration."""
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _refuse(value: Any, entered: set[int]) -> Frozen:
+    raise _NoContent
+
+
+_FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
+    bool: lambda value, entered: (bool, value),
+    float: lambda value, entered: (float, value.hex()),
+    tuple: _freeze_sequence,
+    list: _freeze_list,
+    deque: _freeze_deque,
+    dict: _freeze_dict,
+    OrderedDict: _freeze_dict,
+    Counter: _freeze_dict,
+    defaultdict: _freeze_defaultdict,
+    set: _freeze_set,
+    StableSet: _freeze_set,
+    frozenset: _freeze_frozenset,
+    StableFrozenSet: _freeze_frozenset,
+    bytearray: lambda value, entered: (bytearray, bytes(value)),
+}
+
+
+def _freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
+    known = _FREEZERS.get(kind)
+    if known is None:
+        known = _FREEZERS[kind] = _make_freezer(kind)
+    return known
+
+
+def _make_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
+    if hasattr(kind, "__freeze__") and hasattr(kind, "__thaw__"):
+        return _freeze_hooked
+    if issubclass(kind, enum.Enum):
+        return _freeze_enum
+    if dataclasses.is_dataclass(kind):
+        return _dataclass_freezer(kind)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _freeze_sequence
+    return _refuse
+
+
+def _explain(value: Any, path: str) -> FreezeError:
+    """The error for the first value at or below `path` that cannot be frozen."""
+    return _search(value, path, {}) or FreezeError(f"{path} cannot be frozen")
+
+
+def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | None:
+    kind = type(value)
+    if kind in _ATOMS or kind in (bool, float, bytearray):
+        return None
+    freezer = _freezer(kind)
+    if freezer is _refuse:
+        return FreezeError(
+            f"{path} holds a {kind.__name__}, which has no content to compare; "
+            "keep plain data there: numbers, text, lists, dicts, sets or dataclasses of them"
+        )
+    if isinstance(value, (list, dict, set, deque)) or freezer is _freeze_hooked:
+        if id(value) in entered:
+            return FreezeError(
+                f"{path} is the same {kind.__name__} object as {entered[id(value)]}; "
+                "each field must own its value, so store a copy"
+            )
+        entered[id(value)] = path
+    if isinstance(value, defaultdict) and not isinstance(value.default_factory, type | None):
+        return FreezeError(
+            f"{path} has the default factory {value.default_factory!r}; "
+            "use a class such as int or list there"
+        )
+    if dataclasses.is_dataclass(kind) and freezer is not _freeze_hooked:
+        extra = sorted(set(getattr(value, "__dict__", ())) - set(field_names(kind)))
+        if extra:
+            return FreezeError(f"{path}.{extra[0]} is not a field of {kind.__name__}")
+    for child, at in _children(value, path, kind):
+        found = _search(child, at, entered)
+        if found is not None:
+            return found
+    return None
+
+
+def _children(value: Any, path: str, kind: type) -> list[tuple[Any, str]]:
+    if hasattr(kind, "__freeze__"):
+        return [(value.__freeze__(), f"{path}.__freeze__()")]
+    if issubclass(kind, enum.Enum):
+        return []
+    if dataclasses.is_dataclass(kind):
+        return [(getattr(value, name), f"{path}.{name}") for name in field_names(kind)]
+    if isinstance(value, dict):
+        keys = [(key, f"a key of {path}") for key in value]
+        return keys + [(item, f"{path}[{key!r:.40}]") for key, item in value.items()]
+    if isinstance(value, (set, frozenset)):
+        return [(item, f"an element of {path}") for item in value]
+    return [(item, f"{path}[{index}]") for index, item in enumerate(value)]
+
+
+def thaw(frozen: Frozen) -> Any:
+    """A fresh value with the content of `frozen`; shares no mutable part with any other."""
+    if type(frozen) is not tuple:
+        return frozen
+    return _thawer(frozen[0])(frozen)
+
+
+def _thaw_items(frozen: tuple[Any, ...]) -> list[Any]:
+    return [thaw(item) if type(item) is tuple else item for item in frozen[1:]]
+
+
+def _thaw_dict(frozen: tuple[Any, ...]) -> Any:
+    items = _thaw_items(frozen)
+    made: dict[Any, Any] = frozen[0]()
+    # `dict.update` and not the constructor: a Counter's would count the pairs.
+    dict.update(made, zip(items[::2], items[1::2], strict=True))
+    return made
+
+
+def _thaw_defaultdict(frozen: tuple[Any, ...]) -> Any:
+    items = _thaw_items(frozen[1:])
+    return defaultdict(frozen[1], zip(items[::2], items[1::2], strict=True))
+
+
+def _object_thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
+    if hasattr(kind, "__thaw__"):
+        return lambda frozen: kind.__thaw__(thaw(frozen[1]))
+    if issubclass(kind, enum.Enum):
+        return lambda frozen: kind[frozen[1]]
+    if issubclass(kind, tuple):
+        return lambda frozen: kind(*_thaw_items(frozen))
+    names = field_names(kind)
+    assign = object.__setattr__
+
+    def thaw_dataclass(frozen: tuple[Any, ...]) -> Any:
+        made = object.__new__(kind)
+        for name, item in zip(names, frozen[1:], strict=True):
+            assign(made, name, thaw(item) if type(item) is tuple else item)
+        return made
+
+    return thaw_dataclass
+
+
+_THAWERS: dict[type, Callable[[tuple[Any, ...]], Any]] = {
+    bool: lambda frozen: frozen[1],
+    float: lambda frozen: float.fromhex(frozen[1]),
+    bytearray: lambda frozen: bytearray(frozen[1]),
+    tuple: lambda frozen: tuple(_thaw_items(frozen)),
+    list: _thaw_items,
+    deque: lambda frozen: deque(_thaw_items(frozen[1:]), maxlen=frozen[1]),
+    set: lambda frozen: StableSet(_thaw_items(frozen)),
+    frozenset: lambda frozen: StableFrozenSet(_thaw_items(frozen)),
+    defaultdict: _thaw_defaultdict,
+    **dict.fromkeys(_DICTS, _thaw_dict),
+}
+
+
+def _thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
+    known = _THAWERS.get(kind)
+    if known is None:
+        known = _THAWERS[kind] = _object_thawer(kind)
+    return known
+
+
+def describe(frozen: Frozen) -> str:
+    """A frozen value as text: unambiguous, and the same on every machine and Python version."""
+    if type(frozen) is not tuple:
+        # ascii, because which characters repr escapes depends on Python's Unicode tables.
+        return ascii(frozen)
+    kind, *rest = frozen
+    if kind is bool:
+        return str(rest[0])
+    if kind is float:
+        return repr(float.fromhex(rest[0]))
+    if kind is list:
+        return f"[{', '.join(map(describe, rest))}]"
+    if kind is tuple:
+        return (
+            f"({describe(rest[0])},)" if len(rest) == 1 else f"({', '.join(map(describe, rest))})"
+        )
+    if kind is dict:
+        return f"{{{_describe_pairs(rest)}}}"
+    if kind is set:
+        return f"{{{', '.join(map(describe, rest))}}}" if rest else "set()"
+    return _describe_named(kind, rest)
+
+
+def _describe_pairs(flat: list[Any]) -> str:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return ", ".join(f"{describe(key)}: {describe(item)}" for key, item in pairs)
+
+
+def _describe_named(kind: type, rest: list[Any]) -> str:
+    name = kind.__name__
+    if kind is frozenset:
+        return f"frozenset({{{', '.join(map(describe, rest))}}})" if rest else "frozenset()"
+    if kind is deque:
+        bound = "" if rest[0] is None else f", maxlen={rest[0]}"
+        return f"deque([{', '.join(map(describe, rest[1:]))}]{bound})"
+    if kind is defaultdict:
+        factory = "None" if rest[0] is None else rest[0].__name__
+        return f"defaultdict({factory}, {{{_describe_pairs(rest[1:])}}})"
+    if kind in _DICTS:
+        return f"{name}({{{_describe_pairs(rest)}}})"
+    if issubclass(kind, enum.Enum):
+        return f"{name}.{rest[0]}"
+    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__thaw__"):
+        pairs = zip(field_names(kind), rest, strict=True)
+        return f"{name}({', '.join(f'{field}={describe(item)}' for field, item in pairs)})"
+    return f"{name}({', '.join(map(describe, rest))})"
+
+
+def digest(text: str) -> str:
+    """A digest of text: 32 hexadecimal digits (BLAKE2b, 128 bits)."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+set_ordering(lambda element: describe(freeze(element, "an element of a set")))

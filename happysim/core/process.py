@@ -1,0 +1,380 @@
+"""Processes: how one node or one client script takes one local step, on frozen values.
+
+The state of a process is a tuple of frozen values, an event says what happens to it, and `run`
+computes every outcome (one for each way to answer `host.choose`). Nothing here knows of worlds:
+`tables` numbers what this file computes and remembers it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from happysim.core.choice import Faults
+from happysim.core.determinism import shifted_surroundings
+from happysim.core.errors import DeterminismError, HappysimError, ProtocolError
+from happysim.core.freeze import Frozen, describe, freeze, thaw
+from happysim.core.host import Host, Site, picks_text
+from happysim.core.node import Node
+from happysim.core.script import Operation, Response, Script
+
+NEW, UP, DOWN = "new", "up", "down"
+
+# A handler's first runs are all checked for determinism, then one in so many.
+_CHECKED_FIRST, _CHECKED_EVERY = 8, 61
+
+
+class Event(NamedTuple):
+    """What happens to one process: deliver, fire, act, start, crash, restart or invoke."""
+
+    kind: str
+    what: Frozen = None
+    source: str = ""
+    operation: Operation | None = None
+
+
+class NodeState(NamedTuple):
+    """A node as content. `unsynced` lists older durable values that a crash may fall back to."""
+
+    status: str
+    fields: tuple[Frozen, ...]
+    timers: tuple[str, ...] = ()
+    unsynced: tuple[tuple[Frozen, ...], ...] = ()
+
+
+class ScriptState(NamedTuple):
+    """A client script as content: the answers so far, and whether it awaits one more."""
+
+    answers: tuple[Frozen, ...] = ()
+    waiting: bool = False
+
+
+class Raised(NamedTuple):
+    """An exception that a handler let out: a violation, not an error of ours."""
+
+    handler: str
+    message: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.handler} raised {self.message} ({self.where})"
+
+
+class Outcome(NamedTuple):
+    """What one local step does. `sends` are (receiver, frozen message, operation), in order."""
+
+    state: Any
+    sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
+    records: tuple[tuple[str, str, Frozen], ...] = ()
+    choosing: str = ""
+    raised: Raised | None = None
+
+
+@dataclass
+class NodeProcess:
+    """One node: its class, the values its fields were made with, and its surroundings."""
+
+    name: str
+    kind: type[Node]
+    made_with: tuple[Frozen, ...]
+    site: Site
+    faults: Faults
+
+    def __post_init__(self) -> None:
+        self._calls: dict[str, int] = {}
+        handlers = self.kind.happysim_handlers
+        self.site.timers = handlers.timers
+
+    def initial(self) -> NodeState:
+        """The node before it has started."""
+        return NodeState(NEW, self.made_with)
+
+    def events(self, state: NodeState) -> Iterable[Event]:
+        """What this node may do by itself, in a fixed order; faults are not among it."""
+        if state.status == NEW:
+            return [Event("start")]
+        if state.status == DOWN:
+            return []
+        fire = [Event("fire", timer) for timer in state.timers]
+        actions = self.kind.happysim_handlers.actions
+        enabled = [name for name, guard in actions.items() if self._holds(name, guard, state)]
+        return [*fire, *(Event("act", name) for name in enabled)]
+
+    def _holds(self, name: str, guard: Callable[[Any], bool] | None, state: NodeState) -> bool:
+        if guard is None:
+            return True
+        try:
+            return bool(guard(self._thaw(state.fields)))
+        except Exception as error:
+            raise ProtocolError(
+                f"{self.kind.__name__}.{name} on {self.name}: its guard raised "
+                f"{type(error).__name__}: {error}; a guard only reads fields"
+            ) from error
+
+    def crashes(self, state: NodeState) -> Iterable[Event]:
+        """Each way in which this node may crash now: how many unsynced writes it loses."""
+        crashable = self.faults.crashable
+        if state.status != UP or (crashable and self.name not in crashable):
+            return []
+        return [Event("crash", losing) for losing in range(len(state.unsynced) + 1)]
+
+    def run(self, state: NodeState, event: Event) -> list[Outcome]:
+        """Every outcome of `event` in `state`, in order of what the handler chose."""
+        if event.kind == "crash":
+            return [Outcome(self._crashed(state, int(event.what)))]  # type: ignore[call-overload]
+        calls = self._handler_of(event)
+        if calls is None:
+            return [Outcome(state._replace(status=UP))]
+        name, call = calls
+        outcomes: list[tuple[tuple[int, ...], Outcome]] = []
+        pending: list[tuple[int, ...]] = [()]
+        while pending:
+            picks = pending.pop()
+            outcome, options, used = self._attempt(state, event, name, call, picks)
+            outcomes.append((used, outcome))
+            for at in range(len(picks), len(options)):
+                pending += [(*used[:at], other) for other in range(1, len(options[at]))]
+        return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
+
+    def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
+        """The handler's name, and how to call it."""
+        handlers = self.kind.happysim_handlers
+        if event.kind == "deliver":
+            message = thaw(event.what)
+            name = handlers.messages[type(message)]
+            return name, lambda node, host: getattr(node, name)(host, event.source, message)
+        if event.kind in ("start", "restart"):
+            if self.kind.on_start is Node.on_start:
+                return None
+            name = "on_start"
+        else:
+            name = str(event.what)
+            if event.kind == "fire":
+                name = handlers.timers[name]
+        return name, lambda node, host: getattr(node, name)(host)
+
+    def _attempt(
+        self,
+        state: NodeState,
+        event: Event,
+        name: str,
+        call: Callable[[Node, Host], Any],
+        picks: tuple[int, ...],
+    ) -> tuple[Outcome, list[list[Frozen]], tuple[int, ...]]:
+        made = self._run_once(state, event, name, call, picks)
+        count = self._calls.get(name, 0)
+        self._calls[name] = count + 1
+        if count < _CHECKED_FIRST or count % _CHECKED_EVERY == 0:
+            with shifted_surroundings():
+                again = self._run_once(state, event, name, call, picks)
+            if again[0] != made[0]:
+                raise DeterminismError(self._difference(name, made[0], again[0]))
+        return made
+
+    def _run_once(
+        self,
+        state: NodeState,
+        event: Event,
+        name: str,
+        call: Callable[[Node, Host], Any],
+        picks: tuple[int, ...],
+    ) -> tuple[Outcome, list[list[Frozen]], tuple[int, ...]]:
+        where = f"{self.kind.__name__}.{name} on {self.name}"
+        timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
+        host = Host(self.site, where, timers, picks, event.source or None, event.operation)
+        node = self._thaw(state.fields)
+        synced: list[tuple[Frozen, ...]] = []
+        host._on_sync = lambda: synced.append(self._freeze(node, where))
+        raised = None
+        try:
+            result = call(node, host)
+        except HappysimError:
+            raise
+        except Exception as error:
+            raised = _raised(where, error)
+            result = None
+        host._closed = True
+        if result is not None:
+            raise ProtocolError(
+                f"{where} returned a {type(result).__name__}; a handler returns nothing "
+                "(it must not be a generator or a coroutine either)"
+            )
+        chosen = picks_text(host._options, host._picks)
+        used = tuple(host._picks)
+        if raised is not None:
+            return Outcome(None, choosing=chosen, raised=raised), host._options, used
+        after = self._after(state, self._freeze(node, where), host, synced)
+        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen)
+        return outcome, host._options, used
+
+    def _after(
+        self,
+        state: NodeState,
+        fields: tuple[Frozen, ...],
+        host: Host,
+        synced: list[tuple[Frozen, ...]],
+    ) -> NodeState:
+        unsynced: tuple[tuple[Frozen, ...], ...] = ()
+        if self.faults.unsynced_loss:
+            older = (
+                (self._durable(synced[-1]),)
+                if synced
+                else (*state.unsynced, self._durable(state.fields))
+            )
+            # A write that changed nothing on disk cannot be lost.
+            now = self._durable(fields)
+            distinct: list[tuple[Frozen, ...]] = []
+            for version in (*older, now):
+                if not distinct or distinct[-1] != version:
+                    distinct.append(version)
+            unsynced = tuple(distinct[:-1])
+        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced)
+
+    def _crashed(self, state: NodeState, losing: int) -> NodeState:
+        kept = state.fields
+        durable = self.kind.happysim_durable
+        if losing:
+            values = iter(state.unsynced[-losing])
+            kept = tuple(
+                next(values) if is_durable else field
+                for is_durable, field in zip(durable, kept, strict=True)
+            )
+        fields = tuple(
+            field if is_durable else made
+            for is_durable, field, made in zip(durable, kept, self.made_with, strict=True)
+        )
+        return NodeState(DOWN, fields)
+
+    def _durable(self, fields: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
+        durable = self.kind.happysim_durable
+        return tuple(field for field, keep in zip(fields, durable, strict=True) if keep)
+
+    def _thaw(self, fields: tuple[Frozen, ...]) -> Node:
+        node = object.__new__(self.kind)
+        values = vars(node)
+        values["name"] = self.name
+        for name, frozen in zip(self.kind.happysim_fields, fields, strict=True):
+            values[name] = thaw(frozen) if type(frozen) is tuple else frozen
+        return node
+
+    def _freeze(self, node: Node, where: str) -> tuple[Frozen, ...]:
+        return freeze_fields(node, self.name, where)
+
+    def _difference(self, name: str, first: Outcome, second: Outcome) -> str:
+        where = f"{self.kind.__name__}.{name} on {self.name} is not deterministic"
+        advice = (
+            "a handler may read its fields, its message and its host only: not the clock, "
+            "`random`, id() or hash() of text; use host.choose and timers"
+        )
+        if first.raised or second.raised:
+            return f"{where}: {first.raised or second.raised} in one of two equal runs; {advice}"
+        for field, one, two in zip(
+            self.kind.happysim_fields, first.state.fields, second.state.fields, strict=True
+        ):
+            if one != two:
+                shown = f"{describe(one):.60} and {describe(two):.60}"
+                return f"{where}: field `{field}` became {shown} in two equal runs; {advice}"
+        part = "its timers" if first.state != second.state else "what it sent"
+        return f"{where}: {part} differed in two equal runs; {advice}"
+
+
+def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
+    """The content of a node's fields, in order of declaration, without its name."""
+    kind = type(node)
+    values = vars(node)
+    if len(values) != len(kind.happysim_fields) + 1 or values.get("name") != name:
+        _refuse_fields(kind, values, name, where)
+    entered: list[Frozen] = []
+    # Frozen together, so that two fields that hold one list are noticed.
+    try:
+        frozen = freeze(tuple(values[field] for field in kind.happysim_fields))
+    except HappysimError:
+        for field in kind.happysim_fields:
+            entered.append(freeze(values[field], f"{where}: {name}.{field}"))
+        raise ProtocolError(
+            f"{where}: two fields of {name} hold the same list, dict or set; "
+            "each field must own its value, so store a copy"
+        ) from None
+    return frozen[1:]  # type: ignore[index,no-any-return]
+
+
+def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:
+    if values.get("name") != name:
+        raise ProtocolError(f"{where}: a node's name is fixed ({name!r}); leave it alone")
+    for extra in sorted(set(values) - {"name", *kind.happysim_fields}):
+        raise ProtocolError(
+            f"{where}: {name}.{extra} is not a declared field of {kind.__name__}; "
+            f"declare it in the class with a type: `{extra}: ... = ...`"
+        )
+    for missing in sorted(set(kind.happysim_fields) - set(values)):
+        raise ProtocolError(f"{where}: {name}.{missing} was deleted; set it to None instead")
+
+
+def _raised(where: str, error: Exception) -> Raised:
+    frames = traceback.extract_tb(error.__traceback__)
+    at = frames[-1]
+    message = "".join(traceback.format_exception_only(error)).strip()
+    return Raised(where, message, f"{Path(at.filename).name}, line {at.lineno}, in {at.name}")
+
+
+@dataclass
+class ScriptProcess:
+    """One client script."""
+
+    script: Script
+    site: Site
+
+    @property
+    def name(self) -> str:
+        return self.script.name
+
+    def initial(self) -> ScriptState:
+        return ScriptState()
+
+    def events(self, state: ScriptState) -> Iterable[Event]:
+        """The next request, where none is open and the script has one."""
+        if state.waiting or self.script.next_call(state.answers) is None:
+            return []
+        return [Event("invoke")]
+
+    def crashes(self, state: ScriptState) -> Iterable[Event]:
+        return []
+
+    def run(self, state: ScriptState, event: Event) -> list[Outcome]:
+        where = f"script {self.name}"
+        number = len(state.answers) + 1
+        if event.kind == "invoke":
+            asked = self.script.next_call(state.answers)
+            assert asked is not None
+            sent = freeze(asked.message, f"{where}: the message of its call {number}")
+            self.site.check_receiver(asked.to, asked.message, f"{where}, call {number}")
+            operation = Operation(self.name, number)
+            return [
+                Outcome(
+                    ScriptState(state.answers, True),
+                    ((asked.to, sent, operation),),
+                    (("invoke", self.name, sent),),
+                )
+            ]
+        _, answered, value = event.what  # type: ignore[misc]
+        if not state.waiting or answered != number:
+            return [Outcome(state)]
+        after = ScriptState((*state.answers, value), False)
+        try:
+            self.script.next_call(after.answers)
+        except HappysimError:
+            raise
+        except Exception as error:
+            return [Outcome(None, raised=_raised(where, error))]
+        return [Outcome(after, (), (("complete", self.name, value),))]
+
+
+Process = NodeProcess | ScriptProcess
+
+
+def is_response(frozen: Frozen) -> bool:
+    """True for the content of an answer to a client script."""
+    return type(frozen) is tuple and frozen[0] is Response

@@ -1,0 +1,483 @@
+"""World: one global state of a protocol, as an immutable value with `choices()` and `step(choice)`.
+
+This file holds the theory that everything else searches, times, shrinks and draws:
+
+1. A step runs one handler to its end, on one node. The handler sees its own fields, its message and
+   its host, and nothing else.
+2. What may happen next is a *choice*: deliver a message, fire a timer that is set, let a client ask,
+   run an action whose guard holds, or, while its budget lasts, a fault. Nothing else ever happens.
+3. Delay is not a choice. Not choosing a message is its delay, never choosing it is its loss.
+4. A delivery that leaves its node as it was, and has no effect, is not a choice on an unordered or
+   duplicating network: the message stays in flight. On an ordered one it is a step: it makes way.
+5. A crash takes the fields that are not durable, and the timers. What was sent to a node that is
+   down waits for it, but on an ordered network a crash breaks the node's links and empties them.
+   A restart runs `on_start` again.
+6. A partition keeps nodes on its two sides from receiving from each other until it heals.
+7. Nothing is random and nothing takes time: a run is its list of choices, its schedule.
+
+A world is what its nodes hold, what is in flight, the faults left, and the history of its clients.
+Two worlds with the same content are equal, whatever led to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from happysim.core.choice import Choice, Faults
+from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
+from happysim.core.freeze import Frozen, describe, digest, thaw
+from happysim.core.history import History
+from happysim.core.host import Site
+from happysim.core.network import Network, unordered
+from happysim.core.node import Node
+from happysim.core.process import (
+    NEW,
+    UP,
+    NodeProcess,
+    NodeState,
+    Process,
+    ScriptProcess,
+    freeze_fields,
+)
+from happysim.core.script import Script
+from happysim.core.tables import Cell, Ledger, Move, Tables
+
+
+class Log(Protocol):
+    """Receives (key, value) for each part of a world that is read."""
+
+    def append(self, entry: tuple[tuple[Any, ...], Any], /) -> None: ...
+
+
+class World:
+    """One global state. Make the first with `World.of(...)`, others with `step` and `after`."""
+
+    __slots__ = ("_reads", "cells", "history_number", "ledger", "tables")
+
+    def __init__(
+        self,
+        tables: Tables,
+        cells: tuple[int, ...],
+        ledger: int = 0,
+        history_number: int = 0,
+        reads: Log | None = None,
+    ) -> None:
+        """For the engine: a world by its numbers in `tables`."""
+        self.tables = tables
+        self.cells = cells
+        self.ledger = ledger
+        self.history_number = history_number
+        self._reads = reads
+
+    @classmethod
+    def of(
+        cls,
+        *processes: Node | Script,
+        faults: Faults | None = None,
+        network: Network | None = None,
+    ) -> World:
+        """The world in which these nodes and client scripts have just started.
+
+        Each node's `on_start` has run, in the order given; where it chooses, starting it is left
+        as a first choice. `network` is `unordered()` (default), `ordered()` or `duplicating()`.
+        """
+        faults = faults or Faults()
+        made = _processes(processes, faults)
+        tables = Tables(made, network or unordered(), faults)
+        cells = tuple(
+            tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
+            for slot, each in enumerate(made)
+        )
+        return _started(cls(tables, cells))
+
+    # -- what may happen -------------------------------------------------------------------------
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Everything that may happen next: nodes in order, then faults; each in order of content."""
+        return tuple(choice for choice, _, _ in self.enabled())
+
+    def step(self, choice: Choice | str) -> World:
+        """The world after a choice, given as such or as its text.
+
+        Raises `ScheduleError` where it is not enabled, `HandlerRaised` where the handler raises.
+        """
+        text = str(choice)
+        for enabled, slot, move in self.enabled():
+            if str(enabled) == text:
+                return self.take(enabled, slot, move)
+        raise ScheduleError(not_enabled(text, self.choices()))
+
+    def after(self, *schedule: Choice | str) -> World:
+        """The world after several choices: a scenario may start from an interesting one."""
+        world = self
+        for number, choice in enumerate(schedule, 1):
+            try:
+                world = world.step(choice)
+            except (ScheduleError, HandlerRaised) as error:
+                error.add_note(f"at choice {number} of {len(schedule)}")
+                raise
+        return world
+
+    def steps(self) -> Iterator[tuple[Choice, World]]:
+        """Each choice with the world after it; a handler that raises is left out."""
+        for choice, slot, move in self.enabled():
+            if not isinstance(move, Move) or move.raised is None:
+                yield choice, self.take(choice, slot, move)
+
+    def enabled(self) -> Iterator[tuple[Choice, int, Move | int]]:
+        """For the engine: each choice, the slot that moves (-1: none), and its move or ledger."""
+        tables = self.tables
+        costly = []
+        for slot, cell in enumerate(self.cells):
+            free, faults = tables.moves(slot, cell)
+            for move in free:
+                if not tables.blocked(self.ledger, move.source, slot):
+                    yield move.choice, slot, move
+            costly += [(slot, move) for move in faults]
+        for slot, move in costly:
+            if tables.pay(self.ledger, move.cost) >= 0:
+                yield move.choice, slot, move
+        for ledger, choice in tables.network_faults(self.ledger):
+            yield choice, -1, ledger
+
+    def take(self, choice: Choice, slot: int, move: Move | int) -> World:
+        """For the engine: the world after an enabled choice."""
+        tables = self.tables
+        if not isinstance(move, Move):
+            return World(tables, self.cells, move, self.history_number)
+        if move.raised is not None:
+            raise HandlerRaised(f"{choice}: {move.raised}")
+        cells = list(self.cells)
+        cells[slot] = move.cell
+        for target, batch in move.sends:
+            cells[target] = tables.put(target, cells[target], batch)
+        ledger = tables.pay(self.ledger, move.cost) if move.cost else self.ledger
+        history = self.history_number
+        if move.record:
+            history = tables.record(history, move.record)
+        return World(tables, tuple(cells), ledger, history)
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> NodeView:
+        """The node of that name, to read. Raises `ScenarioError` for an unknown name."""
+        slot = self.tables.slot_of.get(name)
+        if slot is None:
+            known = ", ".join(self.tables.names)
+            raise ScenarioError(f"there is no node {name!r} in this world; it has {known}")
+        if isinstance(self.tables.processes[slot], ScriptProcess):
+            raise ScenarioError(f"{name} is a client script; read world.history instead")
+        return NodeView(self, slot)
+
+    def nodes(self, kind: type[Node] = Node) -> tuple[NodeView, ...]:
+        """The nodes of a class, in the order the world lists them."""
+        return tuple(
+            NodeView(self, slot)
+            for slot, each in enumerate(self.tables.processes)
+            if isinstance(each, NodeProcess) and issubclass(each.kind, kind)
+        )
+
+    @property
+    def in_flight(self) -> tuple[Message, ...]:
+        """Every message sent and not yet delivered or dropped, each copy, by receiver."""
+        found = []
+        for slot in range(len(self.cells)):
+            self._read(("inbox", slot))
+            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
+                envelope = self.tables.envelopes.values[number]
+                source, target = self.tables.names[envelope.source], self.tables.names[slot]
+                found += [Message(source, target, envelope.message)] * copies
+        return tuple(found)
+
+    @property
+    def history(self) -> History:
+        """What clients invoked and got back so far."""
+        history: History = self._read(("history",))
+        return history
+
+    @property
+    def faults_left(self) -> dict[str, float]:
+        """The budget left of each kind of fault."""
+        ledger: Ledger = self._read(("ledger",))
+        names = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
+        return dict(zip(names, ledger.budgets, strict=True))
+
+    @property
+    def partition(self) -> str | None:
+        """The partition in force, as `n1 | n2 n3`, or None."""
+        ledger: Ledger = self._read(("ledger",))
+        return self.tables.cut_text(ledger.cut) if ledger.cut else None
+
+    @property
+    def is_quiescent(self) -> bool:
+        """True where nothing but faults can happen and no client script awaits an answer.
+
+        A message whose delivery would change nothing may still be in flight. What a partition
+        holds back is in flight too; what was sent to a node that is down is lost with it.
+        """
+        if any(self.tables.moves(slot, cell)[0] for slot, cell in enumerate(self.cells)):
+            return False
+        return not any(
+            getattr(self.tables.states[slot].values[self._cell(slot).state], "waiting", False)
+            for slot in range(len(self.cells))
+        )
+
+    # -- as content ------------------------------------------------------------------------------
+
+    def lines(self) -> list[str]:
+        """The world as text, a line for each fact, in a fixed order. The history is not in it."""
+        found = []
+        for slot, name in enumerate(self.tables.names):
+            for field, text in self.tables.state_text(slot, self._cell(slot).state):
+                found.append(f"{name}.{field} = {text}")
+        for slot, name in enumerate(self.tables.names):
+            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
+                envelope = self.tables.envelopes.values[number]
+                times = f" ({copies} times)" if copies > 1 else ""
+                found.append(
+                    f"in flight: {self.tables.names[envelope.source]} -> {name} "
+                    f"{envelope.text}{times}"
+                )
+        ledger: Ledger = self.tables.ledgers.values[self.ledger]
+        found.append(f"faults left: {' '.join(map(str, ledger.budgets))}")
+        if ledger.cut:
+            found.append(f"partition: {self.tables.cut_text(ledger.cut)}")
+        return found
+
+    def digest(self) -> str:
+        """A digest of the content, 32 hexadecimal digits: the same on every machine."""
+        return digest("\n".join(self.lines()))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<World {self.digest()[:8]} of {', '.join(self.tables.names)}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, World):
+            return NotImplemented
+        if other.tables is self.tables:
+            return self.numbers == other.numbers
+        return self.lines() == other.lines() and self.history == other.history
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The world as numbers of its tables: a cell a process, the ledger, the history."""
+        return (*self.cells, self.ledger, self.history_number)
+
+    # -- for the engine --------------------------------------------------------------------------
+
+    def _cell(self, slot: int) -> Cell:
+        cell: Cell = self.tables.cells[slot].values[self.cells[slot]]
+        return cell
+
+    def read(self, key: tuple[Any, ...]) -> Any:
+        """For the engine: one part of the world by its key, as frozen content.
+
+        Keys: ("field", slot, index), ("status", slot), ("timers", slot), ("inbox", slot),
+        ("ledger",), ("history",), ("quiescent",). A property is remembered by the parts it read.
+        """
+        what = key[0]
+        if what == "history":
+            return self.tables.histories.values[self.history_number]
+        if what == "ledger":
+            return self.tables.ledgers.values[self.ledger]
+        cell = self._cell(key[1])
+        if what == "inbox":
+            return cell.inbox
+        state: NodeState = self.tables.states[key[1]].values[cell.state]
+        if what == "field":
+            return state.fields[key[2]]
+        return state.timers if what == "timers" else state.status
+
+    def mark(self, key: Sequence[Any]) -> Hashable:
+        """For the engine: what `read(key)` returns, or a number that stands for it."""
+        if key[0] == "history":
+            return self.history_number
+        if key[0] == "ledger":
+            return self.ledger
+        value: Hashable = self.read(tuple(key))
+        return value
+
+    def watched(self, log: Log) -> World:
+        """For the engine: the same world, which tells `log` what is read of it."""
+        return World(self.tables, self.cells, self.ledger, self.history_number, log)
+
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        value = self.read(key)
+        if self._reads is not None:
+            self._reads.append((key, value))
+        return value
+
+
+class Message:
+    """A message in flight, to read: `source`, `target`, and `message`, a copy of what was sent."""
+
+    __slots__ = ("_frozen", "source", "target")
+
+    def __init__(self, source: str, target: str, frozen: Frozen) -> None:
+        self.source = source
+        self.target = target
+        self._frozen = frozen
+
+    @property
+    def message(self) -> Any:
+        return thaw(self._frozen)
+
+    def __repr__(self) -> str:
+        return f"<{self.source} -> {self.target} {describe(self._frozen)}>"
+
+
+class NodeView:
+    """A node of a world, to read: its fields, and the properties and methods of its class.
+
+    A mutable field is a fresh copy each time it is read. Assigning raises.
+    """
+
+    __slots__ = ("_slot", "_world")
+
+    def __init__(self, world: World, slot: int) -> None:
+        object.__setattr__(self, "_world", world)
+        object.__setattr__(self, "_slot", slot)
+
+    @property
+    def name(self) -> str:
+        name: str = self._world.tables.names[self._slot]
+        return name
+
+    @property
+    def is_up(self) -> bool:
+        """False while the node is crashed (or has not started)."""
+        up: bool = self._world._read(("status", self._slot)) == UP
+        return up
+
+    @property
+    def timers(self) -> tuple[str, ...]:
+        """Names of the timers that are set, sorted."""
+        timers: tuple[str, ...] = self._world._read(("timers", self._slot))
+        return timers
+
+    def __getattr__(self, name: str) -> Any:
+        kind: type[Node] = self._world.tables.processes[self._slot].kind
+        if name in kind.happysim_fields:
+            index = kind.happysim_fields.index(name)
+            return thaw(self._world._read(("field", self._slot, index)))
+        found = getattr(kind, name, None)
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
+        if callable(found) and not name.startswith("_"):
+            return found.__get__(self)
+        if found is None or name.startswith("_"):
+            fields = ", ".join(kind.happysim_fields)
+            raise AttributeError(
+                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
+            )
+        return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
+
+    def __repr__(self) -> str:
+        state = self._world._cell(self._slot).state
+        texts = self._world.tables.state_text(self._slot, state)
+        return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
+
+
+def not_enabled(text: str, choices: Iterable[Choice]) -> str:
+    """The message for a choice that is not there."""
+    enabled = "".join(f"\n    {choice}" for choice in choices) or "\n    (nothing)"
+    return f"not enabled here: {text}\n  enabled are:{enabled}"
+
+
+def _processes(given: tuple[Node | Script, ...], faults: Faults) -> list[Process]:
+    receivers: dict[str, Any] = {}
+    for each in given:
+        if isinstance(each, type) or not isinstance(each, (Node, Script)):
+            shown = each.__name__ if isinstance(each, type) else type(each).__name__
+            raise ScenarioError(f"World.of takes nodes and client scripts, not {shown}")
+        if not isinstance(each.name, str) or not each.name or not each.name.isprintable():
+            raise ScenarioError(f"a node's name is printable text, not {each.name!r}")
+        if set(each.name) & set(" |\t") or each.name in receivers:
+            why = "is there twice" if each.name in receivers else "holds a blank or a bar"
+            raise ScenarioError(f"the name {each.name!r} {why}; names tell nodes apart in traces")
+        handlers = each.happysim_handlers if isinstance(each, Node) else None
+        receivers[each.name] = handlers
+    if not given:
+        raise ScenarioError("World.of() holds no node; pass at least one")
+    for name in faults.crashable:
+        if receivers.get(name) is None:
+            raise ScenarioError(f"Faults(crashable=...): {name!r} is no node of this world")
+    made: list[Process] = []
+    for each in given:
+        site = Site(each.name, _peers(each, given), receivers)
+        if isinstance(each, Script):
+            made.append(ScriptProcess(each, site))
+        else:
+            values = freeze_fields(each, each.name, "World.of")
+            made.append(NodeProcess(each.name, type(each), values, site, faults))
+    return made
+
+
+def _peers(of: Node | Script, given: tuple[Node | Script, ...]) -> tuple[str, ...]:
+    if isinstance(of, Script):
+        return ()
+    return tuple(
+        each.name
+        for each in given
+        if each is not of and isinstance(each, Node) and each.happysim_family is of.happysim_family
+    )
+
+
+def _started(world: World) -> World:
+    """Run every `on_start` that makes no choice; one that does is left as a choice."""
+    for slot in range(len(world.cells)):
+        state = world.tables.states[slot].values[world._cell(slot).state]
+        if not isinstance(state, NodeState) or state.status != NEW:
+            continue
+        free, _ = world.tables.moves(slot, world.cells[slot])
+        if len(free) == 1:
+            world = world.take(free[0].choice, slot, free[0])
+    return world
+
+
+def rehome(world: World, tables: Tables) -> World:
+    """The same world in the numbers of other tables of the same shape.
+
+    Raises `ScenarioError` where the shapes differ.
+    """
+    own = world.tables
+    if _shape(own) != _shape(tables):
+        raise ScenarioError(
+            "worlds of one scenario have the same nodes, classes, network and faults; "
+            "only what the nodes hold may differ"
+        )
+    numbers = {}
+    for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
+        numbers[number] = tables.envelope(source, target, message, operation)
+    cells = []
+    for slot in range(len(world.cells)):
+        state = own.states[slot].values[world._cell(slot).state]
+        cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
+        waiting = own.network.waiting(world._cell(slot).inbox)
+        batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
+        cells.append(tables.put(slot, cell, tables.batches.number(batch)) if batch else cell)
+    ledger = tables.ledgers.number(own.ledgers.values[world.ledger])
+    history = tables.histories.number(world.history)
+    return World(tables, tuple(cells), ledger, history)
+
+
+def _shape(tables: Tables) -> list[Any]:
+    shape: list[Any] = [tables.network.kind, tables.faults]
+    for each in tables.processes:
+        if isinstance(each, ScriptProcess):
+            shape.append((each.name, each.script.function, each.script.arguments))
+        else:
+            # A crash goes back to what a node was made with, so that is part of the shape then.
+            kept = each.made_with if tables.faults.crashes else ()
+            shape.append((each.name, each.kind, kept))
+    return shape

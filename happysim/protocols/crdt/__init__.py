@@ -1,0 +1,23 @@
+"""State-based replicated data types: each replica writes alone, and merging makes them agree.
+
+**Source**: Shapiro, Preguiça, Baquero, Zawirski, *A comprehensive study of Convergent and
+Commutative Replicated Data Types*, INRIA RR-7506, 2011; for `ORSet`, Bieniusa et al., *An
+optimized conflict-free replicated set*, INRIA RR-8083, 2012.
+
+| type | value | two concurrent writes |
+|---|---|---|
+| `GCounter` | an int that grows | both count |
+| `PNCounter` | an int | both count |
+| `LWWRegister` | one value | the larger (timestamp, replica id) stays |
+| `ORSet` | a set | an add wins over a remove that did not see it |
+
+All four share the methods of `happysim.protocols.crdt.replica.Replica`. They are plain Python
+values: usable alone, and as fields of a protocol node.
+"""
+
+from happysim.protocols.crdt.gcounter import GCounter
+from happysim.protocols.crdt.lww_register import LWWRegister
+from happysim.protocols.crdt.or_set import ORSet
+from happysim.protocols.crdt.pncounter import PNCounter
+
+__all__ = ["GCounter", "LWWRegister", "ORSet", "PNCounter"]

@@ -1,0 +1,277 @@
+"""check and explore: judge the properties of a scenario in one search of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from happysim.core.errors import ScenarioError
+from happysim.core.freeze import Frozen, freeze
+from happysim.core.world import World
+from happysim.kernel.contract import Exploration, Limits
+from happysim.kernel.reference import explore as kernel_explore
+from happysim.search.judge import Finding, PropertyJudge
+from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
+from happysim.search.report import Report
+from happysim.search.schedule import choices_along, first_world, follow
+from happysim.search.uniform import walk
+from happysim.spec.property import Property, Sort, no_handler_raises
+from happysim.spec.scenario import Bounds, Scenario, scenario_of
+from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+
+Progress = Callable[[Exploration], None]
+
+_STOPPED = {
+    "worlds": "the budget of worlds ran out",
+    "seconds": "the time ran out",
+    "memory": "the memory budget ran out",
+    "interrupt": "interrupted",
+}
+
+
+def check(prop: Property, **options: Any) -> Verdict:
+    """Judge one property; options as for `explore`. Raises what a wrong protocol or property does.
+
+    A handler that raises breaks every property: the verdict then says so.
+    """
+    report = explore(prop.scenario, prop, **options)
+    verdict = report[prop]
+    if not verdict.broken:
+        for other, found in report.verdicts.items():
+            if other.sort is Sort.NO_RAISE and found.broken:
+                return found
+    return replace(verdict, notes=(*verdict.notes, *report.warnings))
+
+
+def group_by_scenario(properties: Sequence[Property]) -> list[tuple[Scenario, list[Property]]]:
+    """Properties by scenario, in order of first mention: each group needs one search."""
+    groups: dict[Frozen, tuple[Scenario, list[Property]]] = {}
+    for prop in properties:
+        scenario = prop.scenario
+        key = (scenario.function, freeze(scenario.arguments, "the arguments of a scenario"))
+        groups.setdefault(key, (scenario, []))[1].append(prop)
+    return list(groups.values())
+
+
+def explore(
+    scenario: Scenario | World | Callable[..., Any],
+    *properties: Property,
+    by: Policy | None = None,
+    max_depth: int | None = None,
+    max_worlds: int | None = None,
+    seconds: float | None = None,
+    memory_mib: float | None = None,
+    within: Callable[[World], bool] | None = None,
+    history: bool | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Search a scenario once and judge properties of it; without any, only count its worlds.
+
+    Options not given are those of `@bounded`; the policy is `bfs()` by default. `history` says
+    whether the clients' history is part of a world: by default only where some property reads it.
+    Ctrl-C ends an exhaustive search with what is known so far.
+    """
+    subject = scenario_of(scenario)
+    declared = subject.bounds
+    bounds = Bounds(
+        max_depth if max_depth is not None else declared.max_depth,
+        max_worlds if max_worlds is not None else declared.max_worlds,
+        seconds if seconds is not None else declared.seconds,
+        memory_mib if memory_mib is not None else declared.memory_mib,
+        within if within is not None else declared.within,
+        by if by is not None else declared.by or Bfs(),
+    )
+    if history is None:
+        history = any(prop.sort is Sort.LINEARIZABLE for prop in properties)
+    search = _Search(subject, properties, bounds, history, progress)
+    report = search.run()
+    if search.history_was_read and not history:
+        return explore(
+            subject,
+            *properties,
+            by=by,
+            max_depth=max_depth,
+            max_worlds=max_worlds,
+            seconds=seconds,
+            memory_mib=memory_mib,
+            within=within,
+            history=True,
+            progress=progress,
+        )
+    return report
+
+
+class _Search:
+    def __init__(
+        self,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        history: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.scenario, self.bounds, self.history = scenario, bounds, history
+        self.progress = progress
+        self.starts = scenario.worlds
+        self.tables = next(iter(self.starts.values())).tables
+        self.properties = [*properties, no_handler_raises(scenario)]
+        self.judge = PropertyJudge(self.tables, self.properties, bounds.within)
+
+    def run(self) -> Report:
+        began, misses = time.perf_counter(), self.tables.misses
+        policy = self.bounds.by
+        if isinstance(policy, (Bfs, Dfs)):
+            found = self.exhaustive(depth_first=isinstance(policy, Dfs))
+        elif isinstance(policy, Uniform):
+            found = self.random(policy)
+        elif isinstance(policy, Replay):
+            found = self.replayed(policy)
+        else:
+            raise ScenarioError(f"by={policy!r} is no policy; give bfs(), dfs() or uniform(seed)")
+        exploration, verdicts = found
+        return Report(
+            self.scenario,
+            verdicts,
+            exploration.worlds,
+            exploration.steps,
+            exploration.depth,
+            time.perf_counter() - began,
+            exploration.complete,
+            exploration.stopped,
+            self.tables.misses - misses,
+            self.judge.evaluations,
+            self.judge.quiescent_worlds,
+            self.warnings(exploration),
+        )
+
+    @property
+    def history_was_read(self) -> bool:
+        return self.judge.history_was_read
+
+    def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
+        bounds = self.bounds
+        exploration = kernel_explore(
+            self.tables,
+            [world.numbers for world in self.starts.values()],
+            self.judge,
+            depth_first=depth_first,
+            limits=Limits(bounds.max_depth, bounds.max_worlds, bounds.seconds, bounds.memory_mib),
+            partitions=bool(self.tables.faults.partitions),
+            histories=self.history,
+            progress=self.progress,
+        )
+        verdicts: dict[Property, Verdict] = {}
+        for prop in self.properties:
+            finding = self.judge.findings.get(prop)
+            if finding is None:
+                verdicts[prop] = self.undisturbed(prop, exploration)
+            else:
+                verdicts[prop] = self.found(prop, finding, exploration, not depth_first)
+        return exploration, verdicts
+
+    def found(
+        self, prop: Property, finding: Finding, exploration: Exploration, nearest: bool
+    ) -> Verdict:
+        """The verdict on a property that was broken or reached."""
+        path = exploration.path(finding.at)
+        if finding.after is not None:
+            path.append(finding.after)
+        end = None if self.history else -1
+        start, world = next(
+            (name, world)
+            for name, world in self.starts.items()
+            if world.numbers[:end] == path[0][:end]
+        )
+        schedule = choices_along(world, path, self.history)
+        if finding.raising is not None:
+            schedule.append(finding.raising[1].choice)
+        return self.verdict(prop, finding, tuple(schedule), start, shortest=nearest)
+
+    def verdict(
+        self,
+        prop: Property,
+        finding: Finding,
+        schedule: tuple[Any, ...],
+        start: str,
+        shortest: bool = False,
+    ) -> Verdict:
+        if prop.sort is Sort.REACHABLE:
+            return Holds(prop, schedule=schedule, start=start)
+        return Broken(
+            prop, reason=finding.reason, schedule=schedule, start=start, shortest=shortest
+        )
+
+    def undisturbed(self, prop: Property, exploration: Exploration) -> Verdict:
+        """The verdict on a property that was neither broken nor reached."""
+        if exploration.stopped is not None and exploration.stopped != "done":
+            why = _STOPPED[exploration.stopped]
+            return Unknown(prop, reason=f"{why} after {exploration.worlds:,} worlds")
+        if exploration.stopped == "done":
+            return Unknown(prop, reason="the search ended when every other property was decided")
+        raised = self.judge.raised_property
+        if prop is not raised and raised in self.judge.findings:
+            return Unknown(prop, reason="a handler raised, so part of the worlds is missing")
+        if prop.sort is Sort.REACHABLE:
+            if exploration.depth_limited:
+                return Unknown(prop, reason=f"not reached within {self.limits_text(exploration)}")
+            return Broken(prop, reason=f"no world of {exploration.worlds:,} satisfies it")
+        if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
+            return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
+        return Holds(prop, bounds=self.limits_text(exploration))
+
+    def limits_text(self, exploration: Exploration) -> str:
+        """The bounds that left worlds out; empty where none did."""
+        texts = []
+        if exploration.depth_limited:
+            texts.append(f"depth {self.bounds.max_depth}")
+        if exploration.outside:
+            texts.append("the bound `within`")
+        return " and ".join(texts)
+
+    def random(self, policy: Uniform) -> tuple[Exploration, dict[Property, Verdict]]:
+        exploration, schedules = walk(
+            self.starts, self.judge, policy, self.bounds, self.history, self.progress
+        )
+        verdicts: dict[Property, Verdict] = {}
+        for prop in self.properties:
+            finding = self.judge.findings.get(prop)
+            if finding is not None:
+                start, schedule = schedules[prop]
+                verdicts[prop] = self.verdict(prop, finding, schedule, start)
+            else:
+                runs = f"{exploration.waiting:,} random runs"
+                said = "not reached" if prop.sort is Sort.REACHABLE else "no violation"
+                stopped = _STOPPED.get(exploration.stopped or "")
+                why = f"; {stopped}" if stopped else ""
+                verdicts[prop] = Unknown(prop, reason=f"{said} in {runs}{why}")
+        return exploration, verdicts
+
+    def replayed(self, policy: Replay) -> tuple[Exploration, dict[Property, Verdict]]:
+        start = next(iter(self.starts))
+        world = first_world(self.scenario, start)
+        verdicts: dict[Property, Verdict] = {}
+        longest = 0
+        for prop in self.properties:
+            run = follow(world, policy.schedule, prop)
+            longest = max(longest, len(run.worlds))
+            if run.wrong is None:
+                verdicts[prop] = Unknown(prop, reason="not broken on this schedule")
+            else:
+                finding = Finding(0, run.wrong)
+                verdicts[prop] = self.verdict(prop, finding, run.schedule, start)
+        exploration = Exploration(worlds=longest, steps=longest - 1, depth=longest)
+        return exploration, verdicts
+
+    def warnings(self, exploration: Exploration) -> tuple[str, ...]:
+        """What was vacuous: faults that are declared and never happened."""
+        if not exploration.complete:
+            return ()
+        names = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
+        first = self.tables.faults.budgets
+        found = []
+        for at, name in enumerate(names):
+            if first[at] and not self.tables.was_paid(at):
+                found.append(f"the faults declare {name}, but none ever happened")
+        return tuple(found)

@@ -1,0 +1,145 @@
+"""The judge: asks every property about each world, step and end, and keeps the first finding of each.
+
+It speaks the kernel's language on one side (numbers in, bits out) and that of properties on the
+other. A property that has been broken, or reached, is asked no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from happysim.core.tables import Move, Tables
+from happysim.core.world import World
+from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
+from happysim.spec.property import Property, Sort
+from happysim.spec.remember import Remembered
+
+_OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a property was broken or reached: at a world, or in the step after it."""
+
+    at: int
+    reason: str
+    # The step, where the finding is about one: the numbers after it, or the move that raised.
+    after: Numbers | None = None
+    raising: tuple[int, Move] | None = None
+
+
+class PropertyJudge:
+    """A kernel's Judge over a list of properties."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        properties: Sequence[Property],
+        within: Callable[[World], bool] | None,
+    ) -> None:
+        self.tables = tables
+        self.findings: dict[Property, Finding] = {}
+        self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
+        self._of_worlds = self._open(properties, *_OF_WORLDS)
+        self._of_steps = self._open(properties, Sort.STEP_ALWAYS)
+        self._of_ends = self._open(properties, Sort.QUIESCENT)
+        self._within = None if within is None else Remembered("within", _bound(within))
+        every = [*self._of_worlds, *self._of_steps, *self._of_ends]
+        self._remembered = [remembered for _, remembered in every]
+        if self._within is not None:
+            self._remembered.append(self._within)
+        self.quiescent_worlds = 0
+        self._asked = len(properties) - (self.raised_property is not None)
+
+    @staticmethod
+    def _open(properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Remembered]]:
+        return [(each, Remembered.of(each)) for each in properties if each.sort in sorts]
+
+    @property
+    def judges_steps(self) -> bool:
+        return bool(self._of_steps)
+
+    @property
+    def judges_quiescence(self) -> bool:
+        return bool(self._of_ends)
+
+    @property
+    def evaluations(self) -> int:
+        """How often a property had to be called."""
+        return sum(each.evaluations for each in self._remembered)
+
+    @property
+    def history_was_read(self) -> bool:
+        """True where some property, or the bound, looked at the history."""
+        return any(each.read_history for each in self._remembered)
+
+    def world_of(self, numbers: Numbers) -> World:
+        """The world that a kernel's numbers stand for."""
+        return World(self.tables, numbers[:-2], numbers[-2], numbers[-1])
+
+    def world(self, index: int, numbers: Numbers) -> int:
+        """See `Judge.world`."""
+        world = self.world_of(numbers)
+        bits = LOCAL
+        if self._within is not None:
+            outside, local = self._within(world)
+            if outside is not None:
+                return OUTSIDE
+            bits &= local
+        return self._ask(self._of_worlds, index, world) & (bits | DONE)
+
+    def step(self, index: int, before: Numbers, after: Numbers) -> int:
+        """See `Judge.step`."""
+        worlds = self.world_of(before), self.world_of(after)
+        return self._ask(self._of_steps, index, *worlds, after=after)
+
+    def quiescent(self, index: int, numbers: Numbers) -> int:
+        """See `Judge.quiescent`."""
+        world = self.world_of(numbers)
+        if not world.is_quiescent:
+            return 0
+        self.quiescent_worlds += 1
+        return self._ask(self._of_ends, index, world)
+
+    def raised(self, index: int, slot: int, move: Any) -> int:
+        """See `Judge.raised`."""
+        prop = self.raised_property
+        if prop is None or prop in self.findings:
+            return 0
+        self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
+        return self._done()
+
+    def _ask(
+        self,
+        properties: list[tuple[Property, Remembered]],
+        index: int,
+        *worlds: World,
+        after: Numbers | None = None,
+    ) -> int:
+        bits = LOCAL
+        found = []
+        for prop, remembered in properties:
+            wrong, local = remembered(*worlds)
+            if wrong is not None:
+                self.findings[prop] = Finding(index, wrong, after)
+                found.append((prop, remembered))
+            else:
+                bits &= local
+        for each in found:
+            properties.remove(each)
+        return bits | (self._done() if found else 0)
+
+    def _done(self) -> int:
+        """DONE once no property is left that could still be found broken or reached.
+
+        Of handlers that raise only the first is kept, and they alone do not keep a search going
+        once there is nothing else to find; a search without properties runs to its end.
+        """
+        found = len(self.findings) - (self.raised_property in self.findings)
+        return DONE if self._asked and found == self._asked else 0
+
+
+def _bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:
+    return lambda world: None if within(world) else "outside"

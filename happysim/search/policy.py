@@ -1,0 +1,65 @@
+"""Policies: how a search picks the next world. A policy is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from happysim.core.choice import Choice
+from happysim.core.errors import ScenarioError
+
+
+@dataclass(frozen=True)
+class Bfs:
+    """Exhaustive, nearest worlds first."""
+
+
+@dataclass(frozen=True)
+class Dfs:
+    """Exhaustive, newest worlds first."""
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Random runs: every enabled choice equally likely at each step."""
+
+    seed: int
+    runs: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One run: the given choices, by their text."""
+
+    schedule: tuple[str, ...]
+
+
+Policy = Bfs | Dfs | Uniform | Replay
+
+
+def bfs() -> Bfs:
+    """Search exhaustively, breadth first: a counterexample is as short as any."""
+    return Bfs()
+
+
+def dfs() -> Dfs:
+    """Search exhaustively, depth first: the same verdicts and counts in less memory."""
+    return Dfs()
+
+
+def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
+    """Search at random: `runs` runs of at most `steps` choices, each choice equally likely.
+
+    The same seed gives the same runs on every machine, Python version and hash seed. Raises
+    `ScenarioError` for a count below 1.
+    """
+    for name, count in (("runs", runs), ("steps", steps)):
+        if count < 1:
+            raise ScenarioError(f"uniform({name}={count}): give at least 1")
+    return Uniform(seed, runs, steps)
+
+
+def replay(schedule: Sequence[Choice | str]) -> Replay:
+    """Follow one schedule: choices, or their texts."""
+    return Replay(tuple(map(str, schedule)))

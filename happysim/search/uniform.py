@@ -1,0 +1,116 @@
+"""Random runs: at each step every enabled choice is equally likely."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from happysim.core.choice import Choice
+from happysim.core.prng import Random
+from happysim.core.tables import Move
+from happysim.core.world import World
+from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Exploration
+from happysim.search.judge import PropertyJudge
+from happysim.search.policy import Uniform
+from happysim.spec.property import Property
+from happysim.spec.scenario import Bounds
+
+Schedules = dict[Property, tuple[str, tuple[Choice, ...]]]
+
+_RUNS_A_TICK = 16
+
+
+class _Walk:
+    """The state of a random search. A world is judged anew only if its local states are."""
+
+    def __init__(self, judge: PropertyJudge, histories: bool) -> None:
+        self.judge, self.histories = judge, histories
+        self.fine: set[tuple[int, ...]] = set()
+        self.schedules: Schedules = {}
+        self.found = Exploration()
+        self.start = ""
+        self.schedule: list[Choice] = []
+
+    def note(self, bits: int) -> None:
+        """Keep the schedule of what the judge has just found."""
+        for prop in self.judge.findings:
+            if prop not in self.schedules:
+                self.schedules[prop] = (self.start, tuple(self.schedule))
+        if bits & DONE:
+            self.found.stopped = "done"
+
+    def arrive(self, world: World) -> bool:
+        """Judge a world; False where it lies outside the bounds."""
+        self.found.worlds += 1
+        tables = world.tables
+        local = (*map(tables.state, range(len(world.cells)), world.cells), world.history_number)
+        if local in self.fine:
+            return True
+        bits = self.judge.world(0, world.numbers)
+        if bits & OUTSIDE:
+            return False
+        if bits & LOCAL:
+            self.fine.add(local)
+        self.note(bits)
+        return True
+
+    def run(self, world: World, random: Random, steps: int) -> None:
+        """One random run of at most so many steps."""
+        self.schedule = []
+        if not self.arrive(world):
+            return
+        for _ in range(steps):
+            enabled = list(world.enabled())
+            if not any(slot >= 0 and not choice.is_fault for choice, slot, _ in enabled):
+                if self.judge.judges_quiescence:
+                    self.note(self.judge.quiescent(0, world.numbers))
+            if not enabled or self.found.stopped:
+                return
+            choice, slot, move = random.choice(enabled)
+            self.schedule.append(choice)
+            self.found.steps += 1
+            if isinstance(move, Move) and move.raised is not None:
+                self.note(self.judge.raised(0, slot, move))
+                return
+            after = world.take(choice, slot, move)
+            if self.judge.judges_steps:
+                self.note(self.judge.step(0, world.numbers, after.numbers))
+            world = after
+            if not self.arrive(world):
+                return
+            self.found.depth = max(self.found.depth, len(self.schedule) + 1)
+
+
+def walk(
+    starts: Mapping[str, World],
+    judge: PropertyJudge,
+    policy: Uniform,
+    bounds: Bounds,
+    histories: bool,
+    progress: Callable[[Exploration], None] | None,
+) -> tuple[Exploration, Schedules]:
+    """Make the runs of a policy until every property is decided or a bound is met.
+
+    Each run has a stream of its own, so run 17 does not depend on how long run 16 was. The
+    exploration's `waiting` is the number of runs made.
+    """
+    state = _Walk(judge, histories)
+    began = time.perf_counter()
+    names = list(starts)
+    try:
+        for number in range(policy.runs):
+            random = Random(policy.seed, f"run {number}")
+            state.start = names[random.below(len(names))]
+            state.run(starts[state.start], random, policy.steps)
+            state.found.waiting = number + 1
+            if state.found.stopped:
+                break
+            if number % _RUNS_A_TICK == 0:
+                if bounds.seconds is not None and time.perf_counter() - began > bounds.seconds:
+                    state.found.stopped = "seconds"
+                    break
+                if progress is not None:
+                    progress(state.found)
+    except KeyboardInterrupt:
+        state.found.stopped = "interrupt"
+    return state.found, state.schedules

@@ -1,0 +1,134 @@
+"""Scenario: an ordinary function that returns a World, with arguments, so that a trace can name it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from happysim.core.errors import ScenarioError
+from happysim.core.world import World, rehome
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How a scenario asks to be searched; see `bounded`. None is no bound."""
+
+    max_depth: int | None = None
+    max_worlds: int | None = None
+    seconds: float | None = None
+    memory_mib: float | None = None
+    within: Callable[[World], bool] | None = None
+    by: Any = None
+    unknown_passes: bool = False
+
+
+def bounded(
+    *,
+    by: Any = None,
+    max_depth: int | None = None,
+    max_worlds: int | None = None,
+    seconds: float | None = None,
+    memory_mib: float | None = None,
+    within: Callable[[World], bool] | None = None,
+    unknown_passes: bool = False,
+) -> Callable[[_F], _F]:
+    """Say on a scenario how it is searched by default.
+
+    `by` is a policy such as `bfs()` or `uniform(seed=1)`. `max_depth` counts the first world as 1.
+    Worlds for which `within(world)` is False are neither counted nor expanded. A verdict reached
+    within `max_depth` or `within` is `Holds` and says so. The budgets `max_worlds`, `seconds`,
+    `memory_mib`, and a random policy, end in `Unknown` where nothing was found; that fails a test,
+    unless `unknown_passes` says that looking so far is what this scenario is for.
+    """
+    bounds = Bounds(max_depth, max_worlds, seconds, memory_mib, within, by, unknown_passes)
+
+    def mark(function: _F) -> _F:
+        function.happysim_bounds = bounds  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A function that makes the world a run starts from, and the arguments to call it with.
+
+    The function returns a World, or a dict of worlds by name for several to start from.
+    """
+
+    function: Callable[..., World | Mapping[str, World]]
+    arguments: tuple[tuple[str, Any], ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The function's name: `properties.lock:two_clients`, without its arguments."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.arguments)
+        return f"{self.function.__qualname__}({arguments})"
+
+    @property
+    def bounds(self) -> Bounds:
+        """The bounds that `@bounded` set on the function."""
+        bounds: Bounds = getattr(self.function, "happysim_bounds", Bounds())
+        return bounds
+
+    @cached_property
+    def worlds(self) -> dict[str, World]:
+        """The worlds to start from, by name; one world alone has the name "".
+
+        Raises `ScenarioError` where the function returns something else.
+        """
+        made = self.function(**dict(self.arguments))
+        worlds = made if isinstance(made, Mapping) else {"": made}
+        for world in worlds.values():
+            if not isinstance(world, World):
+                raise ScenarioError(
+                    f"{self} returned a {type(world).__name__}, not a World; "
+                    "end it with `return World.of(...)`"
+                )
+        if not worlds:
+            raise ScenarioError(f"{self} returned no world at all; return at least one")
+        first = next(iter(worlds.values()))
+        return {
+            str(name): world if world.tables is first.tables else rehome(world, first.tables)
+            for name, world in worlds.items()
+        }
+
+
+def scenario_of(what: object, arguments: Mapping[str, Any] | None = None) -> Scenario:
+    """A scenario from a function, a World, or a Scenario."""
+    if isinstance(what, Scenario):
+        return what
+    if isinstance(what, World):
+        world = what
+
+        def given() -> World:
+            return world
+
+        given.__qualname__ = "world"
+        return Scenario(given)
+    if callable(what):
+        return Scenario(what, tuple(sorted((arguments or {}).items())))
+    raise ScenarioError(
+        f"a scenario is a function that returns a World, not a {type(what).__name__}"
+    )
+
+
+def load(name: str, arguments: Mapping[str, Any]) -> Scenario:
+    """The scenario that a trace names. Imports its module, and runs nothing else."""
+    module_name, _, function_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ScenarioError(f"no module {module_name} for the scenario {name}: {error}") from None
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ScenarioError(f"{module_name} has no scenario {function_name} any more")
+    return Scenario(function, tuple(sorted(arguments.items())))

@@ -1,0 +1,91 @@
+"""Verdict: Holds, Broken or Unknown. Three, never two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from happysim.core.choice import Choice
+
+if TYPE_CHECKING:
+    from happysim.spec.property import Property
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of one property. Not a bool: ask `.holds`, `.broken` or `.unknown`."""
+
+    of: Property
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def holds(self) -> bool:
+        return isinstance(self, Holds)
+
+    @property
+    def broken(self) -> bool:
+        return isinstance(self, Broken)
+
+    @property
+    def unknown(self) -> bool:
+        return isinstance(self, Unknown)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a verdict is one of three, not true or false; "
+            "write `verdict.holds`, `verdict.broken` or `verdict.unknown`"
+        )
+
+
+@dataclass(frozen=True)
+class Holds(Verdict):
+    """The property holds in every world there is; `bounds` names the bounds this is true within.
+
+    A `reachable` property holds by a witness: `schedule` leads to a world that satisfies it.
+    """
+
+    bounds: str = ""
+    schedule: tuple[Choice, ...] | None = None
+    start: str = ""
+
+    @property
+    def exhaustive(self) -> bool:
+        """True where no bound but the scenario's own fault budgets was set."""
+        return not self.bounds
+
+    def __str__(self) -> str:
+        if self.schedule is not None:
+            return f"Holds (reached in {len(self.schedule)} choices)"
+        return f"Holds (exhaustive within {self.bounds})" if self.bounds else "Holds (exhaustive)"
+
+
+@dataclass(frozen=True)
+class Broken(Verdict):
+    """The property is broken: `schedule` leads from the scenario's world to the violation.
+
+    `start` is the name of the first world, where the scenario has several. `reason` is what the
+    property said. `shortest` is True where an exhaustive search proved that no schedule is shorter.
+    An unreachable `reachable` has no schedule: no world satisfies it.
+    """
+
+    reason: str = ""
+    schedule: tuple[Choice, ...] | None = None
+    start: str = ""
+    shortest: bool = False
+
+    def __str__(self) -> str:
+        if self.schedule is None:
+            return f"Broken ({self.reason})"
+        how = " at the least" if self.shortest else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"Broken (in {len(self.schedule)} choices{how}){reason}"
+
+
+@dataclass(frozen=True)
+class Unknown(Verdict):
+    """Not decided, and why."""
+
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"Unknown ({self.reason})"
