@@ -109,7 +109,8 @@ class Faults:
     @property
     def budgets(self) -> tuple[float, ...]:
         """drops, duplicates, crashes, restarts, partitions, heals."""
-        assert self.restarts is not None and self.heals is not None
+        assert self.restarts is not None
+        assert self.heals is not None
         return (
             self.drops,
             self.duplicates,

@@ -71,7 +71,7 @@ def _freeze_deque(value: deque[Any], entered: set[int]) -> Frozen:
     return (deque, value.maxlen, *[_freeze(item, entered) for item in value])
 
 
-def _freeze_dict(value: dict[Any, Any], entered: set[int]) -> Frozen:
+def _freeze_dict(value: dict[Any, Any], entered: set[int]) -> tuple[Frozen, ...]:
     _enter(value, entered)
     flat: list[Frozen] = [type(value)]
     for key, item in value.items():
@@ -84,8 +84,7 @@ def _freeze_defaultdict(value: defaultdict[Any, Any], entered: set[int]) -> Froz
     factory = value.default_factory
     if factory is not None and not isinstance(factory, type):
         raise _NoContent
-    _, *flat = _freeze_dict(value, entered)  # type: ignore[misc]
-    return (defaultdict, factory, *flat)
+    return (defaultdict, factory, *_freeze_dict(value, entered)[1:])
 
 
 def _freeze_set(value: set[Any], entered: set[int]) -> Frozen:

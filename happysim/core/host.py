@@ -102,7 +102,7 @@ class Host:
     # -- messages --------------------------------------------------------------------------------
 
     def send(self, to: str, message: Any) -> None:
-        """Put a message to the node `to` in flight. It may arrive late, or never, or out of order."""
+        """Put a message to the node `to` in flight. It may arrive late, out of order, or never."""
         where = self._use("send")
         frozen = freeze_message(message, where)
         self._site.check_receiver(to, message, where)

@@ -27,7 +27,7 @@ def freeze_message(sent: object, where: str) -> Frozen:
     if params is None or not params.frozen or isinstance(sent, type):
         name = sent.__name__ if isinstance(sent, type) else kind.__name__
         raise ProtocolError(
-            f"{where}: a {name} {'class' if isinstance(sent, type) else 'object'} is not a message; "
+            f"{where}: a {name} {'class' if isinstance(sent, type) else 'object'} is no message; "
             "send an instance of a class decorated with @message"
         )
     try:

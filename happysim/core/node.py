@@ -7,6 +7,7 @@ What lives here: how a class declares its fields (`durable` or not) and its hand
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class _On:
     """`@on(Message)` marks the handler of a message, `@on.timer(name)` that of a timer."""
 
     def __call__(self, *messages: type) -> Callable[[_F], _F]:
-        """The method below handles these message classes: `handler(self, host, sender, message)`."""
+        """The method below handles these messages: `handler(self, host, sender, message)`."""
         for kind in messages:
             if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
                 shown = getattr(kind, "__name__", repr(kind))
@@ -116,7 +117,7 @@ class Node:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in cls.__dict__.get("__annotations__", {}):
+        if "name" in inspect.get_annotations(cls):
             raise ProtocolError(f"{cls.__name__}.name: every node has this field already; drop it")
         _own_defaults(cls)
         dataclass(eq=False)(cls)
@@ -139,7 +140,7 @@ dataclass(eq=False)(Node)
 
 def _own_defaults(cls: type) -> None:
     """Turn a mutable default into one copy a node, as the author means it."""
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         default = cls.__dict__.get(name)
         if isinstance(default, _MUTABLE):
             setattr(cls, name, field(default_factory=_copier(default)))

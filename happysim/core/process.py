@@ -359,7 +359,7 @@ class ScriptProcess:
                     (("invoke", self.name, sent),),
                 )
             ]
-        _, answered, value = event.what  # type: ignore[misc]
+        answered, value = response_parts(event.what)
         if not state.waiting or answered != number:
             return [Outcome(state)]
         after = ScriptState((*state.answers, value), False)
@@ -378,3 +378,9 @@ Process = NodeProcess | ScriptProcess
 def is_response(frozen: Frozen) -> bool:
     """True for the content of an answer to a client script."""
     return type(frozen) is tuple and frozen[0] is Response
+
+
+def response_parts(frozen: Any) -> tuple[int, Frozen]:
+    """The number of the operation that an answer is for, and the frozen answer."""
+    _, number, value = frozen
+    return number, value

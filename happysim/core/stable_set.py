@@ -35,7 +35,7 @@ class StableSet(set[Any]):
     """A set that iterates, prints and pops in order of content."""
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __iter__(self) -> Iterator[Any]:
         return iter(in_order(set.__iter__(self), _Ordering.text))

@@ -36,6 +36,7 @@ from happysim.core.process import (
     Raised,
     ScriptProcess,
     is_response,
+    response_parts,
 )
 from happysim.core.script import Operation
 
@@ -284,7 +285,7 @@ class Tables:
 
     def _text(self, message: Frozen, operation: Operation | None) -> str:
         if is_response(message):
-            _, number, value = message  # type: ignore[misc]
+            number, value = response_parts(message)
             return f"answer {describe(value)} to call {number}"
         call = "" if operation is None else f" as call {operation.number}"
         return describe(message) + call

@@ -4,8 +4,8 @@ This file holds the theory that everything else searches, times, shrinks and dra
 
 1. A step runs one handler to its end, on one node. The handler sees its own fields, its message and
    its host, and nothing else.
-2. What may happen next is a *choice*: deliver a message, fire a timer that is set, let a client ask,
-   run an action whose guard holds, or, while its budget lasts, a fault. Nothing else ever happens.
+2. What may happen next is a *choice*: deliver a message, fire a timer that is set, let a client
+   ask, run an action whose guard holds, or, while its budget lasts, a fault. There is nothing else.
 3. Delay is not a choice. Not choosing a message is its delay, never choosing it is its loss.
 4. A delivery that leaves its node as it was, and has no effect, is not a choice on an unordered or
    duplicating network: the message stays in flight. On an ordered one it is a step: it makes way.
@@ -94,7 +94,7 @@ class World:
     # -- what may happen -------------------------------------------------------------------------
 
     def choices(self) -> tuple[Choice, ...]:
-        """Everything that may happen next: nodes in order, then faults; each in order of content."""
+        """Everything that may happen next: by node, then faults, each in order of content."""
         return tuple(choice for choice, _, _ in self.enabled())
 
     def step(self, choice: Choice | str) -> World:

@@ -78,10 +78,18 @@ class Judge(Protocol):
         """A handler raised in a step from the world at `index`."""
 
 
-@dataclass
-class Limits:
-    """Budgets of a search; None is no limit. The first world has depth 1."""
+@dataclass(frozen=True)
+class Plan:
+    """How to search, and for how long; None is no limit. The first world has depth 1.
 
+    Worlds leave a queue first in, first out, or last in, first out where `depth_first`.
+    `partitions` says whether a delivery may ever be blocked, `histories` whether the history is
+    part of a world.
+    """
+
+    depth_first: bool = False
+    partitions: bool = False
+    histories: bool = True
     depth: int | None = None
     worlds: int | None = None
     seconds: float | None = None

@@ -15,6 +15,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from happysim.kernel.contract import (
@@ -23,9 +24,9 @@ from happysim.kernel.contract import (
     OUTSIDE,
     Exploration,
     Judge,
-    Limits,
     Model,
     Numbers,
+    Plan,
 )
 
 name = "reference"
@@ -100,18 +101,13 @@ class _Search:
         model: Model,
         starts: Sequence[Numbers],
         judge: Judge,
-        *,
-        depth_first: bool,
-        limits: Limits,
-        partitions: bool,
-        histories: bool,
+        plan: Plan,
         progress: Callable[[Exploration], None] | None,
     ) -> None:
-        self.model, self.judge, self.limits = model, judge, limits
-        self.histories, self.progress = histories, progress
+        self.model, self.judge, self.plan, self.progress = model, judge, plan, progress
         slots = self.slots = len(starts[0]) - 2
         self.at_ledger, self.at_history = _BITS * slots, _BITS * (slots + 1)
-        self.rows = [_Row(model, slot, partitions) for slot in range(slots)]
+        self.rows = [_Row(model, slot, plan.partitions) for slot in range(slots)]
         self.puts = [_Put(model, slot) for slot in range(slots)]
         self.shifts = [_BITS * slot for slot in range(slots)]
         self.found = Exploration(path=self.path)
@@ -119,18 +115,18 @@ class _Search:
         self.keys: list[int] = []
         self.parents = array("q")
         self.queue: deque[tuple[int, int, int, int]] = deque()
-        self.take = self.queue.pop if depth_first else self.queue.popleft
+        self.take = self.queue.pop if plan.depth_first else self.queue.popleft
         # Where a depth-first search is cut by depth, a world met again nearer to the start must be
         # expanded again: here its place and the least depth at which it was met.
         self.nearest: dict[int, tuple[int, int]] | None = (
-            {} if depth_first and limits.depth is not None else None
+            {} if plan.depth_first and plan.depth is not None else None
         )
         self.fine: set[int] = set()
         self.fine_steps: set[tuple[int, int]] = set()
         self.outside: set[int] = set()
         self.started = time.perf_counter()
         for start in starts:
-            history = start[-1] if histories else 0
+            history = start[-1] if plan.histories else 0
             key, local = history << self.at_history, history << self.at_history
             for slot, cell in enumerate(start[:-2]):
                 key += cell << self.shifts[slot]
@@ -150,20 +146,18 @@ class _Search:
             if said & OUTSIDE:
                 self.outside.add(key)
                 return False
-            if said & DONE:
-                self.found.stopped = "done"
-            elif said & LOCAL:
+            self.conclude(said)
+            if said & LOCAL and not said & DONE:
                 self.fine.add(local)
         index = len(self.keys)
         self.seen.add(key)
         self.keys.append(key)
         self.parents.append(parent)
         self.queue.append((key, local, index, depth))
-        if depth > self.found.depth:
-            self.found.depth = depth
+        self.found.depth = max(self.found.depth, depth)
         if self.nearest is not None:
             self.nearest[key] = (index, depth)
-        if len(self.keys) == self.limits.worlds and self.found.stopped is None:
+        if len(self.keys) == self.plan.worlds and self.found.stopped is None:
             self.found.stopped = "worlds"
         return True
 
@@ -181,17 +175,19 @@ class _Search:
         pair = (local, local_after)
         if pair not in self.fine_steps:
             said = self.judge.step(index, self.numbers(key), self.numbers(after))
-            if said & DONE:
-                self.found.stopped = "done"
-            elif said & LOCAL:
+            self.conclude(said)
+            if said & LOCAL and not said & DONE:
                 self.fine_steps.add(pair)
+
+    def conclude(self, said: int) -> None:
+        """Stop where the judge has nothing left to find out."""
+        if said & DONE:
+            self.found.stopped = "done"
 
     def numbers(self, key: int) -> Numbers:
         """The world that an integer stands for."""
-        return tuple(key >> shift & _MASK for shift in self.shifts) + (
-            key >> self.at_ledger & _MASK,
-            key >> self.at_history,
-        )
+        ledger, history = key >> self.at_ledger & _MASK, key >> self.at_history
+        return (*[key >> shift & _MASK for shift in self.shifts], ledger, history)
 
     def path(self, index: int) -> list[Numbers]:
         """The worlds from a start to the world at `index`, both included."""
@@ -218,9 +214,11 @@ class _Search:
         self.count()
         return self.found
 
-    def expand(self, key: int, local: int, index: int, depth: int) -> None:
+    def expand(  # noqa: C901, PLR0912 - the hot loop: a call for each step would cost a third of it
+        self, key: int, local: int, index: int, depth: int
+    ) -> None:
         """Take every step that leads on from one world."""
-        if depth == self.limits.depth:
+        if depth == self.plan.depth:
             self.found.depth_limited = self.found.depth_limited or self.leads_on(key)
             return
         depth += 1
@@ -256,8 +254,7 @@ class _Search:
             change = (ledger_after - ledger) << self.at_ledger
             self.arrive(key, local, index, depth, key + change, local)
         if not moving and self.judge.judges_quiescence:
-            if self.judge.quiescent(index, self.numbers(key)) & DONE:
-                self.found.stopped = "done"
+            self.conclude(self.judge.quiescent(index, self.numbers(key)))
 
     def special_steps(
         self, key: int, local: int, index: int, depth: int, cells: list[int], special: list[Any]
@@ -266,26 +263,25 @@ class _Search:
         model = self.model
         ledger, history = key >> self.at_ledger & _MASK, key >> self.at_history
         for slot, change, local_change, sends, move in special:
+            paid = 0
             if move.cost:
-                paid = model.pay(ledger, move.cost)
-                if paid < 0:
+                ledger_after = model.pay(ledger, move.cost)
+                if ledger_after < 0:
                     continue
-                change += (paid - ledger) << self.at_ledger
+                paid = (ledger_after - ledger) << self.at_ledger
             elif model.blocked(ledger, move.source, slot):
                 continue
             if move.cell < 0:
                 self.found.steps += 1
-                if self.judge.raised(index, slot, move) & DONE:
-                    self.found.stopped = "done"
+                self.conclude(self.judge.raised(index, slot, move))
                 continue
-            if move.record and self.histories:
+            recorded = 0
+            if move.record and self.plan.histories:
                 recorded = (model.record(history, move.record) - history) << self.at_history
-                change += recorded
-                local_change += recorded
-            after = key + change
+            after = key + change + paid + recorded
             for target, batch in sends:
                 after += self.puts[target][cells[target]][batch]
-            self.arrive(key, local, index, depth, after, local + local_change)
+            self.arrive(key, local, index, depth, after, local + local_change + recorded)
 
     def arrive(
         self, key: int, local: int, index: int, depth: int, after: int, local_after: int
@@ -313,10 +309,10 @@ class _Search:
     def tick(self) -> None:
         """Look at the clock and the memory, and tell how far the search is."""
         self.count()
-        limits = self.limits
-        if limits.seconds is not None and time.perf_counter() - self.started > limits.seconds:
+        plan = self.plan
+        if plan.seconds is not None and time.perf_counter() - self.started > plan.seconds:
             self.found.stopped = "seconds"
-        if limits.memory_mib is not None and _memory_mib() > limits.memory_mib:
+        if plan.memory_mib is not None and _memory_mib() > plan.memory_mib:
             self.found.stopped = "memory"
         if self.progress is not None:
             self.progress(self.found)
@@ -330,8 +326,8 @@ class _Search:
 def _memory_mib() -> float:
     """Memory of this process now, in MiB; its peak where the system does not tell."""
     try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
@@ -340,27 +336,11 @@ def explore(
     model: Model,
     starts: Sequence[Numbers],
     judge: Judge,
-    *,
-    depth_first: bool = False,
-    limits: Limits | None = None,
-    partitions: bool = False,
-    histories: bool = True,
+    plan: Plan | None = None,
     progress: Callable[[Exploration], None] | None = None,
 ) -> Exploration:
     """Visit every world that can be reached from `starts`, once each.
 
-    Worlds leave a queue first in, first out, or last in, first out where `depth_first`.
-    `partitions` says whether a delivery may be blocked, `histories` whether the history is part of
-    a world. Counts are exact: whole worlds are compared, not hashes.
+    Counts are exact: whole worlds are compared, not hashes. Ctrl-C ends the search early.
     """
-    search = _Search(
-        model,
-        starts,
-        judge,
-        depth_first=depth_first,
-        limits=limits or Limits(),
-        partitions=partitions,
-        histories=histories,
-        progress=progress,
-    )
-    return search.run()
+    return _Search(model, starts, judge, plan or Plan(), progress).run()

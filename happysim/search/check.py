@@ -10,7 +10,7 @@ from typing import Any
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import World
-from happysim.kernel.contract import Exploration, Limits
+from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.reference import explore as kernel_explore
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
@@ -55,7 +55,7 @@ def group_by_scenario(properties: Sequence[Property]) -> list[tuple[Scenario, li
     return list(groups.values())
 
 
-def explore(
+def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     scenario: Scenario | World | Callable[..., Any],
     *properties: Property,
     by: Policy | None = None,
@@ -156,11 +156,16 @@ class _Search:
             self.tables,
             [world.numbers for world in self.starts.values()],
             self.judge,
-            depth_first=depth_first,
-            limits=Limits(bounds.max_depth, bounds.max_worlds, bounds.seconds, bounds.memory_mib),
-            partitions=bool(self.tables.faults.partitions),
-            histories=self.history,
-            progress=self.progress,
+            Plan(
+                depth_first,
+                bool(self.tables.faults.partitions),
+                self.history,
+                bounds.max_depth,
+                bounds.max_worlds,
+                bounds.seconds,
+                bounds.memory_mib,
+            ),
+            self.progress,
         )
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:

@@ -1,4 +1,4 @@
-"""The judge: asks every property about each world, step and end, and keeps the first finding of each.
+"""The judge: asks every property about each world, step and end, and keeps its first finding.
 
 It speaks the kernel's language on one side (numbers in, bits out) and that of properties on the
 other. A property that has been broken, or reached, is asked no more.
@@ -50,20 +50,13 @@ class PropertyJudge:
         self._remembered = [remembered for _, remembered in every]
         if self._within is not None:
             self._remembered.append(self._within)
+        self.judges_steps, self.judges_quiescence = bool(self._of_steps), bool(self._of_ends)
         self.quiescent_worlds = 0
         self._asked = len(properties) - (self.raised_property is not None)
 
     @staticmethod
     def _open(properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Remembered]]:
         return [(each, Remembered.of(each)) for each in properties if each.sort in sorts]
-
-    @property
-    def judges_steps(self) -> bool:
-        return bool(self._of_steps)
-
-    @property
-    def judges_quiescence(self) -> bool:
-        return bool(self._of_ends)
 
     @property
     def evaluations(self) -> int:

@@ -61,9 +61,9 @@ class _Walk:
             return
         for _ in range(steps):
             enabled = list(world.enabled())
-            if not any(slot >= 0 and not choice.is_fault for choice, slot, _ in enabled):
-                if self.judge.judges_quiescence:
-                    self.note(self.judge.quiescent(0, world.numbers))
+            moving = any(slot >= 0 and not choice.is_fault for choice, slot, _ in enabled)
+            if not moving and self.judge.judges_quiescence:
+                self.note(self.judge.quiescent(0, world.numbers))
             if not enabled or self.found.stopped:
                 return
             choice, slot, move = random.choice(enabled)

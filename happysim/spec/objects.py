@@ -54,8 +54,8 @@ class SequentialObject(ABC):
     def unreachable(self, state: Any, operation: Any, result: Any, others: Sequence[Any]) -> bool:
         """Whether `operation` cannot give `result` from `state`, whichever `others` come before it.
 
-        Only makes the checker faster, which asks where `operation` gives another result in `state`
-        and gives up an order of calls that has ruled out one of them. False is always correct.
+        Only makes the checker faster: it gives up an order of calls that has ruled out one of those
+        that are left. False is always correct.
         """
         return False
 
@@ -137,7 +137,7 @@ class Register(SequentialObject):
         return isinstance(operation, Read)
 
     def unreachable(self, state: Any, operation: Any, result: Any, others: Sequence[Any]) -> bool:
-        return _never_written(operation, result, others)
+        return _never_holds(state, operation, result, others)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class CasRegister(SequentialObject):
         return isinstance(operation, Read) or result is False
 
     def unreachable(self, state: Any, operation: Any, result: Any, others: Sequence[Any]) -> bool:
-        return _never_written(operation, result, others)
+        return _never_holds(state, operation, result, others)
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,8 @@ def _same(left: Any, right: Any) -> bool:
     return freeze(left) == freeze(right)
 
 
-def _never_written(operation: Any, result: Any, others: Sequence[Any]) -> bool:
-    """Whether none of `others` writes what `operation` must find in a register to give `result`."""
+def _never_holds(state: Any, operation: Any, result: Any, others: Sequence[Any]) -> bool:
+    """Whether a register never holds what `operation` must find in it to give `result`."""
     match operation:
         case Read():
             needed = result
@@ -237,6 +237,8 @@ def _never_written(operation: Any, result: Any, others: Sequence[Any]) -> bool:
         case _:
             return False
     key = freeze(needed)
+    if freeze(state) == key:
+        return False
     for other in others:
         match other:
             case Write(value) | Cas(_, value) if freeze(value) == key:

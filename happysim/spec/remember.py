@@ -94,4 +94,4 @@ class Remembered:
             below = at.branches.get(value)
             if below is None:
                 below = at.branches[value] = made if last else _Branching(keys[place + 1])
-            at = below  # type: ignore[assignment]
+            at = below

@@ -1,4 +1,4 @@
-"""Scenario: an ordinary function that returns a World, with arguments, so that a trace can name it."""
+"""Scenario: an ordinary function that returns a World, and arguments; a trace can name both."""
 
 from __future__ import annotations
 
