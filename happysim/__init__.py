@@ -21,6 +21,7 @@ from happysim.core.world import NodeView, World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.report import Report
+from happysim.search.shrink import shrink
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
     Append,
@@ -111,6 +112,7 @@ __all__ = [
     "quiescent",
     "reachable",
     "replay",
+    "shrink",
     "step_always",
     "uniform",
     "unlimited",

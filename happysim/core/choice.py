@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from happysim.core.errors import ScenarioError
 
@@ -54,9 +55,14 @@ class Choice:
 
     @property
     def is_fault(self) -> bool:
+        """True where the choice costs budget."""
         return self.kind.is_fault
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         route = f"{self.source} -> {self.node}" if self.source else self.node
         words = [self.kind.value, route, self.what]
         if self.kind is Kind.INVOKE:

@@ -91,23 +91,22 @@ def linearize(
             f"{type(object).__name__} has no state to start from; set its class attribute `initial`"
         )
     searches = [_Search(_Calls(spans, object), part) for part, spans in _parts(history, object)]
-    unfinished = [search for search in searches if not search.done]
     entered, turn = 0, _FIRST_TURN
-    while unfinished and (budget is None or entered < budget):
+    while True:
+        for search in searches:
+            if search.refuted:
+                return _refutation(search, entered)
+        unfinished = [search for search in searches if not search.done]
+        if not unfinished:
+            return Linearization(Outcome.LINEARIZABLE, _merged(searches), "linearizable", entered)
+        if budget is not None and entered >= budget:
+            why = f"unknown: the budget of {budget} configurations ran out; give a larger one"
+            return Linearization(Outcome.UNKNOWN, (), why, entered)
         for search in unfinished:
             entered += search.advance(turn if budget is None else min(turn, budget - entered))
             if search.refuted:
-                return _refutation(search, entered)
-        unfinished = [search for search in unfinished if not search.done]
+                break
         turn *= 2
-    if unfinished:
-        why = f"unknown: the search ended at its budget of {budget} configurations; give it more"
-        return Linearization(Outcome.UNKNOWN, (), why, entered)
-    # Of the next calls of all parts, the one invoked first can always come next: if a call left
-    # over had returned by then, the next call of its part would have been invoked earlier still.
-    order = heapq.merge(*(search.order() for search in searches), key=_invoked)
-    calls = tuple(span.call for span in order)
-    return Linearization(Outcome.LINEARIZABLE, calls, "linearizable", entered)
 
 
 def _parts(history: History, object: SequentialObject) -> list[tuple[Any, list[Span]]]:
@@ -143,6 +142,10 @@ def _bits(calls: int) -> Iterator[int]:
         low = calls & -calls
         yield low.bit_length() - 1
         calls ^= low
+
+
+def _lowest_zero(calls: int) -> int:
+    return (~calls & (calls + 1)).bit_length() - 1
 
 
 class _State:
@@ -201,6 +204,14 @@ class _Calls:
                 at += 1
             before.append(calls)
         return before
+
+    def ready(self, placed: int) -> int:
+        """The completed calls that may come next: invoked before any call left over returned."""
+        return self.before[_lowest_zero(placed)] & ~placed
+
+    def open_ready(self, placed: int, used: int) -> int:
+        """The open calls that may come next."""
+        return self.open_before[_lowest_zero(placed)] & ~used
 
     def _state(self, value: Any) -> _State:
         key = freeze(value, "the state")
@@ -288,18 +299,12 @@ class _Search:
         self._trail: list[int] = []
         self._stack: list[tuple[_State, int, int, int, int, int]] = []
         self._enter()
+        self._backtrack()
 
     def advance(self, limit: int) -> int:
         """Enter at most `limit` configurations; returns how many."""
         calls, stack, trail = self.calls, self._stack, self._trail
         for entered in range(limit):
-            while not self._next and not self._next_open:
-                if not stack:
-                    self.refuted = True
-                    return entered
-                saved = stack.pop()
-                self._state, self._placed, self._used, self._next, self._next_open, length = saved
-                del trail[length:]
             state, placed, used, opened = self._state, self._placed, self._used, self._next_open
             if self._next:
                 call = self._next & -self._next
@@ -318,7 +323,8 @@ class _Search:
             if rest or opened:
                 stack.append((state, placed, used, rest, opened, len(trail) - 1))
             self._enter()
-            if self.done:
+            self._backtrack()
+            if self.done or self.refuted:
                 return entered + 1
         return limit
 
@@ -331,8 +337,7 @@ class _Search:
             if placed == calls.all:
                 self.done = True
                 return
-            first = (~placed & (placed + 1)).bit_length() - 1
-            ready = calls.before[first] & ~placed
+            ready = calls.ready(placed)
             if ready & ~state.tried:
                 calls.try_completed(state, ready & ~state.tried)
             observed = ready & state.fits & calls.observers
@@ -347,14 +352,33 @@ class _Search:
             ruled_out = calls.ruled_out(state, placed, used, ready & ~state.fits)
         if ruled_out is None:
             self._next = ready & state.fits
-            self._next_open = calls.effective(state, calls.open_before[first] & ~used)
+            self._next_open = calls.effective(state, calls.open_ready(placed, used))
         if not self._next:
             best = self.dead_end
             if best is None or placed.bit_count() > best.placed.bit_count():
                 self.dead_end = _DeadEnd(tuple(self._trail), state, placed, used, ruled_out)
 
+    def _backtrack(self) -> None:
+        """Go back to the last configuration in which a call is still to be tried."""
+        while not self.done and not self._next and not self._next_open:
+            if not self._stack:
+                self.refuted = True
+                return
+            saved = self._stack.pop()
+            self._state, self._placed, self._used, self._next, self._next_open, length = saved
+            del self._trail[length:]
+
     def order(self) -> list[Span]:
+        """The order found so far; once `done`, a witness."""
         return self.calls.order(self._trail)
+
+
+def _merged(searches: Sequence[_Search]) -> tuple[Call, ...]:
+    """One witness from those of all parts."""
+    # Of the next calls of all parts, the one invoked first can always come next: if a call left
+    # over had returned by then, the next call of its part would have been invoked earlier still.
+    spans = heapq.merge(*(search.order() for search in searches), key=_invoked)
+    return tuple(span.call for span in spans)
 
 
 def _visit(state: _State, placed: int, used: int) -> bool:
@@ -371,6 +395,7 @@ def _refutation(search: _Search, entered: int) -> Linearization:
     calls, end = search.calls, search.dead_end
     assert end is not None, "a search that never met a dead end has found an order"
     order = calls.order(end.trail)
+    later = (calls.all & ~end.placed & ~calls.ready(end.placed)).bit_count()
     part = f" on part {search.part!r}" if search.part is not None else ""
     text = [
         f"not linearizable: no order of the {len(calls.completed)} completed calls{part} gives "
@@ -380,15 +405,15 @@ def _refutation(search: _Search, entered: int) -> Linearization:
         f"The state is then {_short(repr(end.state.value))}. By real time the next call could be",
         *(f"  {line}" for line in _candidates(calls, end)),
     ]
+    if later:
+        text.append(f"The calls left over ({later}) were invoked after one of these had returned.")
     found = tuple(span.call for span in order)
     return Linearization(Outcome.NOT_LINEARIZABLE, found, "\n".join(text), entered)
 
 
 def _candidates(calls: _Calls, end: _DeadEnd) -> Iterator[str]:
     """The calls that real time lets follow a dead end, and why none does."""
-    first = (~end.placed & (end.placed + 1)).bit_length() - 1
-    ready = calls.before[first] & ~end.placed
-    for i in _bits(ready):
+    for i in _bits(calls.ready(end.placed)):
         call = _short(calls.completed[i])
         here = _short(repr(end.state.answers[calls.operations[i]][1]))
         if end.state.fits >> i & 1:
@@ -397,11 +422,8 @@ def _candidates(calls: _Calls, end: _DeadEnd) -> Iterator[str]:
             yield f"{call}, but the result here is {here}, and no call that may come first helps"
         else:
             yield f"{call}, but the result here is {here}"
-    for i in _bits(calls.effective(end.state, calls.open_before[first] & ~end.used)):
+    for i in _bits(calls.effective(end.state, calls.open_ready(end.placed, end.used))):
         yield f"{_short(calls.opened[i])}, which may take effect here but helps no other call"
-    later = len(calls.completed) - (end.placed | ready).bit_count()
-    if later:
-        yield f"not {later} more, which were invoked only after one of these had returned"
 
 
 def _short(thing: object) -> str:

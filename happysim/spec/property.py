@@ -19,6 +19,8 @@ from happysim.spec.linearizability import Outcome, linearize
 from happysim.spec.objects import SequentialObject
 from happysim.spec.scenario import Scenario, scenario_of
 
+NO_RAISE = "no_handler_raises"
+
 
 class PropertyError(HappysimError):
     """A property raised, or returned something that is no judgement."""
@@ -165,4 +167,4 @@ def no_handler_raises(scenario: Scenario) -> Property:
     def no_raise(world: World) -> bool:
         return True
 
-    return Property(Sort.NO_RAISE, scenario, no_raise, "no_handler_raises")
+    return Property(Sort.NO_RAISE, scenario, no_raise, NO_RAISE)

@@ -64,19 +64,21 @@ class Broken(Verdict):
     """The property is broken: `schedule` leads from the scenario's world to the violation.
 
     `start` is the name of the first world, where the scenario has several. `reason` is what the
-    property said. `shortest` is True where an exhaustive search proved that no schedule is shorter.
-    An unreachable `reachable` has no schedule: no world satisfies it.
+    property said. `shortest` is True where an exhaustive search proved that no schedule is shorter,
+    `minimal` where a shrinker found that no single choice can be left out. A `reachable` property
+    that no world satisfies has no schedule.
     """
 
     reason: str = ""
     schedule: tuple[Choice, ...] | None = None
     start: str = ""
     shortest: bool = False
+    minimal: bool = False
 
     def __str__(self) -> str:
         if self.schedule is None:
             return f"Broken ({self.reason})"
-        how = " at the least" if self.shortest else ""
+        how = ", shortest" if self.shortest else ", 1-minimal" if self.minimal else ""
         reason = f": {self.reason}" if self.reason else ""
         return f"Broken (in {len(self.schedule)} choices{how}){reason}"
 

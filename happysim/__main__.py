@@ -1,0 +1,7 @@
+"""`python -m happysim` is the command line."""
+
+import sys
+
+from happysim.front.cli import main
+
+sys.exit(main())

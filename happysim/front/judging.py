@@ -1,0 +1,86 @@
+"""What a verdict means to a test and to a command: passed, failed, or not decided; and in words."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+from happysim.search.report import Report
+from happysim.search.schedule import first_world, follow
+from happysim.search.shrink import shrink
+from happysim.spec.property import Property, Sort
+from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+from happysim.trace.diagram import diagram
+from happysim.trace.format import TraceError, save
+from happysim.trace.replay import trace_of
+
+
+class Outcome(enum.Enum):
+    """How a property fared. The value is its exit code on the command line."""
+
+    PASSED = 0
+    FAILED = 1
+    UNDECIDED = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A property, its verdict, and what that means."""
+
+    prop: Property
+    verdict: Verdict
+    outcome: Outcome
+    text: str
+
+
+def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
+    """What a report means for one of its properties.
+
+    A handler that raised fails every property of its scenario. `strict` makes a vacuous run (a
+    declared fault that never happened) undecided.
+    """
+    verdict = report[prop]
+    raised = next((v for p, v in report.verdicts.items() if p.sort is Sort.NO_RAISE), None)
+    if prop.must_break:
+        if isinstance(verdict, Broken):
+            return Judged(prop, verdict, Outcome.PASSED, f"caught: {verdict}")
+        outcome = Outcome.UNDECIDED if isinstance(verdict, Unknown) else Outcome.FAILED
+        return Judged(prop, verdict, outcome, f"should be broken, but: {verdict}")
+    if isinstance(raised, Broken) and not isinstance(verdict, Broken):
+        return Judged(prop, raised, Outcome.FAILED, str(raised))
+    if isinstance(verdict, Broken):
+        return Judged(prop, verdict, Outcome.FAILED, str(verdict))
+    if isinstance(verdict, Unknown):
+        passes = prop.scenario.bounds.unknown_passes and prop.sort is not Sort.REACHABLE
+        outcome = Outcome.PASSED if passes else Outcome.UNDECIDED
+        return Judged(prop, verdict, outcome, str(verdict))
+    if strict and report.warnings:
+        return Judged(prop, verdict, Outcome.UNDECIDED, f"{verdict}, but {report.warnings[0]}")
+    return Judged(prop, verdict, Outcome.PASSED, str(verdict))
+
+
+def small(verdict: Broken) -> Broken:
+    """The verdict, shrunk where it has a schedule."""
+    return verdict if verdict.schedule is None else shrink(verdict)
+
+
+def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:
+    """A verdict's run as a diagram, with its reason."""
+    if verdict.schedule is None:
+        return str(verdict)
+    world = first_world(verdict.of.scenario, verdict.start)
+    run = follow(world, verdict.schedule, verdict.of)
+    return diagram(run, title=f"{verdict.of.name}: {verdict}", width=width, color=color)
+
+
+def keep(verdict: Broken | Holds, folder: Path) -> tuple[Path | None, str]:
+    """Save a verdict's trace; the path, and what to tell a person."""
+    if verdict.schedule is None:
+        return None, ""
+    try:
+        path = save(trace_of(verdict), folder)
+    except TraceError as error:
+        return None, f"not saved: {error}"
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return path, f"saved: {shown}\nreplay: happysim replay {shown}"

@@ -1,0 +1,189 @@
+"""Shrinking: from a schedule that breaks a property to a small one.
+
+The schedule is the single truth of a run, so shrinking edits schedules alone. A candidate
+is replayed from the scenario's world: choices that are no longer enabled are left out, and the run
+ends at the first violation. What was really taken is the candidate's schedule, so each candidate
+that breaks the property is a counterexample as it stands.
+
+Why it ends, and always in the same place: candidates are tried in a fixed order, and one is kept
+only if its measure (faults, choices, switches between nodes) is smaller in that order. The measure
+is a tuple of whole numbers, so it cannot fall for ever. The best so far is never given up.
+
+The result is 1-minimal: leaving out any single choice, and whatever that disables, breaks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from happysim.core.choice import Choice
+from happysim.core.world import World
+from happysim.search.check import explore
+from happysim.search.policy import Bfs
+from happysim.search.schedule import Run, first_world, follow
+from happysim.spec.property import Property, Sort
+from happysim.spec.verdict import Broken
+
+Measure = tuple[int, int, int]
+
+
+def measure(schedule: tuple[Choice, ...]) -> Measure:
+    """Faults, choices, and switches between nodes: what shrinking makes smaller, in that order."""
+    nodes = [choice.node for choice in schedule if choice.node]
+    switches = sum(here != there for here, there in pairwise(nodes))
+    return sum(choice.is_fault for choice in schedule), len(schedule), switches
+
+
+def shrink(
+    broken: Broken,
+    *,
+    progress: Callable[[tuple[Choice, ...]], None] | None = None,
+    prove_worlds: int = 20_000,
+) -> Broken:
+    """The same verdict with a 1-minimal schedule, deterministically.
+
+    Then up to `prove_worlds` worlds are searched breadth first for a shorter one with no more
+    faults; the verdict's `shortest` says whether that search was exhaustive. `progress` is told
+    each better schedule. Raises `ValueError` for a verdict without a schedule, or whose schedule
+    does not break the property (any more).
+    """
+    if broken.schedule is None:
+        raise ValueError(f"{broken.of.name} is broken for want of a world; there is no schedule")
+    search = _Shrinker(broken, progress)
+    search.run()
+    best = replace(
+        broken, schedule=search.best.schedule, reason=search.best.wrong or "", minimal=True
+    )
+    if best.shortest and len(search.best.schedule) == len(broken.schedule):
+        return best
+    return _prove(best, search, prove_worlds)
+
+
+class _Shrinker:
+    def __init__(
+        self, broken: Broken, progress: Callable[[tuple[Choice, ...]], None] | None
+    ) -> None:
+        self.prop: Property = broken.of
+        self.world: World = first_world(broken.of.scenario, broken.start)
+        self.progress = progress
+        self.tried: set[tuple[Choice, ...]] = set()
+        # A schedule that raises must go on raising in the same handler.
+        self.handler = broken.reason.split(" raised ")[0]
+        assert broken.schedule is not None
+        self.best = follow(self.world, broken.schedule, self.prop, skip_missing=True)
+        if not self.breaks(self.best):
+            raise ValueError(
+                f"the schedule does not break {self.prop.name}; has the protocol changed?"
+            )
+
+    def breaks(self, run: Run) -> bool:
+        if run.wrong is None:
+            return False
+        return self.prop.sort is not Sort.NO_RAISE or run.wrong.startswith(self.handler)
+
+    def run(self) -> None:
+        """Apply every pass until none finds anything."""
+        improved = True
+        while improved:
+            improved = self.delete_faults() or self.delete() or self.reorder()
+
+    # -- passes ----------------------------------------------------------------------------------
+
+    def delete_faults(self) -> bool:
+        """Leave out faults: all, then ever fewer at a time."""
+        improved = False
+        size = sum(choice.is_fault for choice in self.best.schedule)
+        while size:
+            at = 0
+            while True:
+                faults = [i for i, c in enumerate(self.best.schedule) if c.is_fault]
+                if at >= len(faults):
+                    break
+                doomed = set(faults[at : at + size])
+                kept = [c for i, c in enumerate(self.best.schedule) if i not in doomed]
+                if self.attempt(min(doomed), kept):
+                    improved = True
+                else:
+                    at += size
+            size //= 2
+        return improved
+
+    def delete(self) -> bool:
+        """Leave out runs of choices, long ones first, the last ones first."""
+        improved = False
+        size = len(self.best.schedule) // 2 or 1
+        while size:
+            end = len(self.best.schedule)
+            while end > 0:
+                begin = max(0, end - size)
+                schedule = self.best.schedule
+                if self.attempt(begin, [*schedule[:begin], *schedule[end:]]):
+                    improved = True
+                    end = min(begin + size, len(self.best.schedule))
+                    if begin == 0:
+                        break
+                else:
+                    end = begin
+            size //= 2
+        return improved
+
+    def reorder(self) -> bool:
+        """Move choices next to others of the same node, so that the run is easier to read."""
+        for here, there in self.moves():
+            schedule = list(self.best.schedule)
+            schedule.insert(there, schedule.pop(here))
+            if self.attempt(min(here, there), schedule):
+                return True
+        return False
+
+    def moves(self) -> Iterator[tuple[int, int]]:
+        """Each choice that could go right behind, or right before, one of the same node."""
+        nodes = [choice.node for choice in self.best.schedule]
+        for here, node in enumerate(nodes):
+            for there in range(here - 1):
+                if nodes[there] == node:
+                    yield here, there + 1
+            for there in range(here + 2, len(nodes)):
+                if nodes[there] == node:
+                    yield here, there - 1
+
+    # -- one candidate ---------------------------------------------------------------------------
+
+    def attempt(self, same: int, schedule: list[Choice]) -> bool:
+        """Replay a candidate that shares `same` first choices with the best; keep it if better."""
+        if tuple(schedule) in self.tried:
+            return False
+        self.tried.add(tuple(schedule))
+        # The prefix breaks nothing, or the best would be shorter; start behind it.
+        tail = follow(self.best.worlds[same], schedule[same:], self.prop, skip_missing=True)
+        run = Run(
+            (*self.best.schedule[:same], *tail.schedule),
+            (*self.best.worlds[:same], *tail.worlds),
+            tail.wrong,
+        )
+        if not self.breaks(run) or measure(run.schedule) >= measure(self.best.schedule):
+            return False
+        self.best = run
+        if self.progress is not None:
+            self.progress(run.schedule)
+        return True
+
+
+def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
+    """Look for a shorter schedule exhaustively; say so where there is none."""
+    schedule = search.best.schedule
+    if len(schedule) <= 1 or worlds <= 0 or best.of.sort is Sort.NO_RAISE:
+        return replace(best, shortest=len(schedule) <= 1)
+    # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
+    report = explore(
+        best.of.scenario, best.of, by=Bfs(), max_depth=len(schedule), max_worlds=worlds
+    )
+    found = report[best.of]
+    if isinstance(found, Broken) and found.schedule is not None:
+        if measure(found.schedule) >= measure(schedule):
+            return best
+        return shrink(replace(found, shortest=True), progress=search.progress, prove_worlds=0)
+    exhausted = report.stopped is None
+    return replace(best, shortest=exhausted)

@@ -1,0 +1,295 @@
+"""Traces: a run as a text file that a person can read, edit, and replay after the code has changed.
+
+    happysim trace 1
+    property: properties.broken.lock:tokens_reach_the_store_in_order
+    scenario: properties.broken.lock:two_clients
+    argument: fenced = False
+    reason: writes [2, 1]
+
+    world 5f0c9a11
+        lock.token = 0
+        lock.holder = None
+    deliver c1 -> lock Acquire() @ 9be1277a
+        lock.token = 1
+        lock.holder = 'c1'
+    ...
+    end
+
+The first line names the version. Each unindented line after the first blank one is a choice, by
+content, with a digest of the world after it; the indented lines below say which fields it changed,
+and to what. They let a replay name the first field that drifted, and may be left out by hand.
+
+A trace is data. It holds no seeds, indices or pickles, and loading one evaluates nothing: arguments
+are literals, choices are compared as text. `resolve` imports the module of the property it names,
+from below a given folder only, and runs nothing but the scenario of that property.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from happysim.core.choice import Kind
+from happysim.core.errors import HappysimError
+from happysim.core.freeze import digest
+from happysim.core.world import World
+from happysim.search.schedule import Run
+from happysim.trace.changes import changes
+
+VERSION = 1
+_MAGIC = "happysim trace "
+_DIGEST = 8
+_CHOICE = re.compile(r"(?P<text>\S.*?) @ (?P<digest>[0-9a-f]{8}|\?)")
+_KINDS = frozenset(kind.value for kind in Kind)
+_HEADERS = ("property", "scenario", "argument", "start", "reason", "found")
+
+
+class TraceError(HappysimError):
+    """A trace that cannot be read, or that names what is not there. Says file and line."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One choice of a trace: its text, the digest of the world after it, the fields it changed.
+
+    `digest` is "?" for a choice without a world after it (its handler raised), or not recorded.
+    """
+
+    choice: str
+    digest: str
+    changed: tuple[tuple[str, str], ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A run by content: which property, of which scenario, on which schedule."""
+
+    prop: str
+    scenario: str
+    arguments: tuple[tuple[str, Any], ...]
+    start: str
+    reason: str
+    found: str
+    first: Step
+    steps: tuple[Step, ...]
+    source: str = field(default="trace", compare=False)
+
+    @property
+    def schedule(self) -> tuple[str, ...]:
+        return tuple(step.choice for step in self.steps)
+
+    @property
+    def name(self) -> str:
+        """Where it is kept below a folder of traces: `<protocol>/<property>--<8 hex>.trace`."""
+        module, _, name = self.prop.partition(":")
+        return f"{module.rpartition('.')[2]}/{name}--{digest(dumps(self))[:_DIGEST]}.trace"
+
+
+def record(
+    run: Run,
+    *,
+    prop: str,
+    scenario: str,
+    arguments: Sequence[tuple[str, Any]] = (),
+    start: str = "",
+    found: str = "",
+) -> Trace:
+    """The trace of a run. Raises `TraceError` for an argument that no literal can express."""
+    for key, value in arguments:
+        _check_literal(key, value)
+    first = Step("world", run.worlds[0].digest()[:_DIGEST], _fields(run.worlds[0]))
+    steps = []
+    for at, choice in enumerate(run.schedule):
+        if at + 1 < len(run.worlds):
+            before, after = run.worlds[at : at + 2]
+            steps.append(Step(str(choice), after.digest()[:_DIGEST], _changed(before, after)))
+        else:
+            steps.append(Step(str(choice), "?"))
+    reason = " ".join((run.wrong or "").split())
+    return Trace(prop, scenario, tuple(arguments), start, reason, found, first, tuple(steps))
+
+
+def _fields(world: World) -> tuple[tuple[str, str], ...]:
+    """Every field of the first world but what is as it is in every fresh node."""
+    plain = {("status", "up"), ("timers", "[]"), ("answers", "[]"), ("waiting", "False")}
+    found = []
+    for line in world.lines():
+        name, separator, text = line.partition(" = ")
+        if separator and (name.rpartition(".")[2], text) not in plain and ":" not in name:
+            found.append((name, text))
+    return tuple(found)
+
+
+def _changed(before: World, after: World) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{each.node}.{each.field}", each.after_text) for each in changes(before, after))
+
+
+def _check_literal(key: str, value: Any) -> None:
+    try:
+        same = ast.literal_eval(repr(value)) == value
+    except (ValueError, SyntaxError):
+        same = False
+    if not same:
+        raise TraceError(
+            f"argument {key} of the scenario is a {type(value).__name__}, which a trace cannot "
+            "hold; pass numbers, text, and tuples, lists or dicts of them"
+        )
+
+
+def dumps(trace: Trace) -> str:
+    """A trace as text."""
+    lines = [f"{_MAGIC}{VERSION}"]
+    lines.append(f"property: {trace.prop}")
+    lines.append(f"scenario: {trace.scenario}")
+    lines += [f"argument: {key} = {value!r}" for key, value in trace.arguments]
+    for name in ("start", "reason", "found"):
+        if getattr(trace, name):
+            lines.append(f"{name}: {getattr(trace, name)}")
+    lines += ["", f"world {trace.first.digest}", *_indented(trace.first)]
+    for step in trace.steps:
+        lines += [f"{step.choice} @ {step.digest}", *_indented(step)]
+    return "\n".join([*lines, "end", ""])
+
+
+def _indented(step: Step) -> Iterator[str]:
+    return (f"    {name} = {text}" for name, text in step.changed)
+
+
+def loads(text: str, source: str = "trace") -> Trace:
+    """A trace from its text. Raises `TraceError`, naming the line, for a malformed one."""
+    return _Reader(text, source).read()
+
+
+def read(path: Path) -> Trace:
+    """A trace from a file. Raises `TraceError` where it is missing, no text, or malformed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TraceError(f"{path}: cannot be read as a trace: {error}") from None
+    return loads(text, str(path))
+
+
+def save(trace: Trace, folder: Path) -> Path:
+    """Write a trace below a folder under its name; return the path. No other file is touched.
+
+    The name holds a digest of the content, so a trace is never overwritten by a different one.
+    """
+    path = folder / trace.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written in full beside it, then renamed: an interrupted write leaves no half a trace.
+    part = path.with_name(path.name + ".part")
+    part.write_text(dumps(trace), encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+class _Reader:
+    def __init__(self, text: str, source: str) -> None:
+        self.lines = text.splitlines()
+        self.source = source
+        self.at = 0
+
+    def fail(self, why: str, line: int | None = None) -> TraceError:
+        return TraceError(f"{self.source}, line {line or self.at}: {why}")
+
+    def next(self, wanted: str) -> str:
+        self.at += 1
+        if self.at > len(self.lines):
+            raise self.fail(f"the file ends here, cut short: {wanted} should follow")
+        return self.lines[self.at - 1]
+
+    def read(self) -> Trace:
+        self.check_version(self.next("the version"))
+        headers, arguments = self.headers()
+        line = self.next("the first world")
+        match = re.fullmatch(r"world ([0-9a-f]{8})", line)
+        if match is None:
+            raise self.fail(f"`world` and its digest should stand here, not {line!r:.60}")
+        start_line = self.at
+        first = Step("world", match[1], self.changed(), start_line)
+        steps = []
+        while (line := self.next("a choice, or `end`")) != "end":
+            steps.append(self.step(line))
+        for number in range(self.at, len(self.lines)):
+            if self.lines[number].strip():
+                raise self.fail("nothing may follow `end`", number + 1)
+        return Trace(
+            headers["property"],
+            headers["scenario"],
+            arguments,
+            headers.get("start", ""),
+            headers.get("reason", ""),
+            headers.get("found", ""),
+            first,
+            tuple(steps),
+            self.source,
+        )
+
+    def check_version(self, line: str) -> None:
+        if not line.startswith(_MAGIC):
+            raise self.fail(f"not a trace: it should begin with `{_MAGIC}{VERSION}`")
+        version = line.removeprefix(_MAGIC)
+        if version != str(VERSION):
+            raise self.fail(
+                f"version {version!r:.20} of the format; this happysim reads version {VERSION}"
+            )
+
+    def headers(self) -> tuple[dict[str, str], tuple[tuple[str, Any], ...]]:
+        found: dict[str, str] = {}
+        arguments = []
+        while line := self.next("the header, up to a blank line"):
+            name, separator, value = line.partition(": ")
+            if not separator or name not in _HEADERS or name in found:
+                expected = ", ".join(_HEADERS)
+                raise self.fail(f"a header is `name: value`, each once, of {expected}")
+            if name == "argument":
+                arguments.append(self.argument(value))
+            else:
+                found[name] = value
+        for name in ("property", "scenario"):
+            if not re.fullmatch(r"[\w.]+:[\w.<>]+", found.get(name, "")):
+                raise self.fail(f"the header needs `{name}: module:name`")
+        return found, tuple(arguments)
+
+    def argument(self, text: str) -> tuple[str, Any]:
+        key, separator, value = text.partition(" = ")
+        try:
+            if not separator or not key.isidentifier():
+                raise ValueError
+            return key, ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise self.fail("an argument is `argument: name = literal`") from None
+
+    def step(self, line: str) -> Step:
+        match = _CHOICE.fullmatch(line)
+        if match is None:
+            raise self.fail(f"a choice and ` @ ` and its digest should stand here: {line!r:.60}")
+        kind = match["text"].split(" ")[0]
+        if kind not in _KINDS:
+            kinds = ", ".join(each.value for each in Kind)
+            raise self.fail(f"{kind!r:.30} is no kind of choice; those are {kinds}")
+        at = self.at
+        return Step(match["text"], match["digest"], self.changed(), at)
+
+    def changed(self) -> tuple[tuple[str, str], ...]:
+        found = []
+        while self.at < len(self.lines) and self.lines[self.at].startswith("    "):
+            name, separator, text = self.next("a field").strip().partition(" = ")
+            if not separator:
+                raise self.fail("a field that changed is `    node.field = value`")
+            found.append((name, text))
+        return tuple(found)
+
+
+def differences(
+    recorded: Mapping[str, str], now: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Fields whose recorded text is not the one now: (node.field, recorded, now), in order."""
+    for name in {**recorded, **now}:
+        if recorded.get(name) != now.get(name):
+            yield name, recorded.get(name), now.get(name)

@@ -1,0 +1,192 @@
+"""Replaying a trace: take its choices again, and say where and how the run differs now."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from happysim.core.errors import HappysimError
+from happysim.core.world import World
+from happysim.search.schedule import Run, first_world, follow
+from happysim.spec.property import NO_RAISE, Property, Sort, no_handler_raises
+from happysim.spec.scenario import Scenario
+from happysim.spec.verdict import Broken, Holds
+from happysim.trace.changes import changes
+from happysim.trace.format import Step, Trace, TraceError, differences, record
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a trace does now.
+
+    `run` is the schedule as far as the property stayed whole; `broken` says that it was broken
+    (or reached) at its end. `drift` says where the run first differs from what was recorded, and
+    `missing` which choices could not be taken; both are empty where nothing has changed.
+    """
+
+    trace: Trace
+    prop: Property
+    run: Run
+    drift: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        return self.run.wrong is not None
+
+    @property
+    def exact(self) -> bool:
+        """True where the run is what was recorded, world by world."""
+        return not self.drift and not self.missing
+
+
+def resolve(trace: Trace, root: Path) -> Property:
+    """The property that a trace names, over the scenario and arguments that it names.
+
+    Imports the property's module, which must be a file below `root` (or be imported already).
+    Raises `TraceError` where the names lead to nothing, or to something that is no property.
+    """
+    module_name, _, name = trace.prop.partition(":")
+    where = trace.source
+    if module_name not in sys.modules:
+        _check_location(module_name, root, where)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise TraceError(f"{where}: {module_name} cannot be imported: {error}") from error
+    prop = getattr(module, name, None)
+    if name == NO_RAISE:
+        # Every scenario has it; but only what a property is stated over counts as a scenario.
+        stated = [each for each in vars(module).values() if isinstance(each, Property)]
+        over = [each.scenario for each in stated if each.scenario.name == trace.scenario]
+        prop = no_handler_raises(over[0]) if over else None
+    if not isinstance(prop, Property):
+        known = ", ".join(sorted(k for k, v in vars(module).items() if isinstance(v, Property)))
+        raise TraceError(
+            f"{where}: {module_name} has no property {name!r} any more; it has {known or 'none'}"
+        )
+    if prop.scenario.name != trace.scenario:
+        raise TraceError(
+            f"{where}: {name} is a property of {prop.scenario.name} now, not of {trace.scenario}"
+        )
+    try:
+        inspect.signature(prop.scenario.function).bind(**dict(trace.arguments))
+    except TypeError as error:
+        raise TraceError(f"{where}: the scenario {trace.scenario} takes: {error}") from None
+    if tuple(prop.scenario.arguments) == trace.arguments:
+        prop.name = name
+        return prop
+    other = prop.over(Scenario(prop.scenario.function, trace.arguments), name)
+    other.must_break = prop.must_break
+    return other
+
+
+def _check_location(module_name: str, root: Path, where: str) -> None:
+    relative = Path(*module_name.split("."))
+    candidates = (root / relative.with_suffix(".py"), root / relative / "__init__.py")
+    if not any(path.is_file() for path in candidates):
+        raise TraceError(
+            f"{where}: there is no module {module_name} below {root}; "
+            "replay it in the folder of the project that it belongs to"
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+
+def replay(trace: Trace, root: Path) -> Replayed:
+    """Take a trace's choices again, as far as they are enabled. Errors as `resolve`."""
+    prop = resolve(trace, root)
+    try:
+        world = first_world(prop.scenario, trace.start)
+    except HappysimError as error:
+        raise TraceError(f"{trace.source}: {error}") from error
+    run = follow(world, trace.schedule, prop, skip_missing=True)
+    taken = [str(choice) for choice in run.schedule]
+    missing, drift = [], _drift_of_first(trace, world)
+    at = 0
+    for step in trace.steps:
+        if at == len(taken) and run.wrong is not None:
+            break
+        if at == len(taken) or taken[at] != step.choice:
+            missing.append(_missing(trace, step, run.worlds[min(at, len(run.worlds) - 1)]))
+            drift = drift or missing[-1]
+            continue
+        at += 1
+        if not drift and at < len(run.worlds):
+            drift = _drift_of_step(trace, step, run.worlds[at - 1], run.worlds[at])
+    return Replayed(trace, prop, run, drift, tuple(missing))
+
+
+def _missing(trace: Trace, step: Step, world: World) -> str:
+    enabled = "".join(f"\n    {choice}" for choice in world.choices()) or "\n    (nothing)"
+    return (
+        f"{trace.source}, line {step.line}: not enabled any more: {step.choice}\n"
+        f"  enabled there:{enabled}"
+    )
+
+
+def _drift_of_first(trace: Trace, world: World) -> str:
+    if world.digest()[:8] == trace.first.digest:
+        return ""
+    now = record(Run((), (world,)), prop="", scenario="").first
+    at = f"{trace.source}, line {trace.first.line}: the first world drifted"
+    for name, before, after in differences(dict(trace.first.changed), dict(now.changed)):
+        return f"{at}: {_field(name, before, after)}"
+    return f"{at}: what is in flight, or the faults left, differ"
+
+
+def _drift_of_step(trace: Trace, step: Step, before: World, after: World) -> str:
+    if step.digest in ("?", after.digest()[:8]):
+        return ""
+    at = f"{trace.source}, line {step.line}: the world after `{step.choice}` drifted"
+    now = {f"{each.node}.{each.field}": each.after_text for each in changes(before, after)}
+    for name, recorded, found in differences(dict(step.changed), now):
+        return f"{at}: {_field(name, recorded, found)}"
+    return f"{at}: what is in flight, or the faults left, differ"
+
+
+def _field(name: str, recorded: str | None, now: str | None) -> str:
+    if recorded is None:
+        return f"{name} is {now} now, and is not in the trace"
+    if now is None:
+        return f"{name} was {recorded} in the trace, and is not so now"
+    return f"{name} is {now} now, and was {recorded} in the trace"
+
+
+def home_of(prop: Property) -> str:
+    """`module:name` under which a property can be found again.
+
+    A property made by `.over(...)` lives where it was assigned, not where its function was written.
+    """
+    if prop.sort is Sort.NO_RAISE:
+        return f"{prop.scenario.function.__module__}:{NO_RAISE}"
+    likely = [prop.scenario.function.__module__, prop.module]
+    for module_name in [*likely, *sorted(sys.modules)]:
+        module = sys.modules.get(module_name)
+        for name, value in list(vars(module).items()) if module else ():
+            if value is prop:
+                return f"{module_name}:{name}"
+    return f"{prop.module}:{prop.name}"
+
+
+def trace_of(verdict: Broken | Holds) -> Trace:
+    """The trace of a counterexample, or of a witness. Raises `ValueError` where there is none."""
+    if verdict.schedule is None:
+        raise ValueError(f"{verdict.of.name}: this verdict has no schedule to record")
+    scenario = verdict.of.scenario
+    run = follow(first_world(scenario, verdict.start), verdict.schedule, verdict.of)
+    found = ""
+    if isinstance(verdict, Broken):
+        found = "shortest" if verdict.shortest else "1-minimal" if verdict.minimal else ""
+    return record(
+        run,
+        prop=home_of(verdict.of),
+        scenario=scenario.name,
+        arguments=scenario.arguments,
+        start=verdict.start,
+        found=found,
+    )
