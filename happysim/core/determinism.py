@@ -16,6 +16,8 @@ from typing import Any
 # Far more than any rounding of a clock that a handler may do.
 _SECONDS_LATER = 1_000_003
 _SALT = 0x5DEECE66D
+# The types whose hash differs from process to process.
+_SALTED = (str, bytes)
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def shifted_surroundings() -> Iterator[None]:
             builtins,
             "hash",
             # Only a direct hash(text): the hashes that sets and dicts use must stay consistent.
-            lambda real: lambda thing: real(thing) ^ _SALT if type(thing) is str else real(thing),
+            lambda real: lambda thing: real(thing) ^ (_SALT if type(thing) in _SALTED else 0),
         ),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in places]

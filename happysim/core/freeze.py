@@ -127,7 +127,13 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
 
 def field_names(kind: type) -> tuple[str, ...]:
     """The names of a dataclass's fields, in order of declaration."""
-    return tuple(field.name for field in dataclasses.fields(kind))
+    known = _FIELD_NAMES.get(kind)
+    if known is None:
+        known = _FIELD_NAMES[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    return known
+
+
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def _refuse(value: Any, entered: set[int]) -> Frozen:

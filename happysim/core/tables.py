@@ -16,12 +16,13 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
 from happysim.core.choice import Choice, Faults, Kind
-from happysim.core.errors import ScenarioError
+from happysim.core.errors import ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.network import Inbox, Network
@@ -70,6 +71,23 @@ class Move(NamedTuple):
     source: int
     choice: Choice
     raised: Raised | None = None
+
+
+class Effect(NamedTuple):
+    """What a local step does, in numbers, whatever waits in the inbox: what a handler call yields.
+
+    `state` is the next local state (-1: the handler raised), `own` the messages sent to the process
+    itself, `idle` says that nothing changed and nothing was sent. The rest is as in `Move`.
+    """
+
+    state: int
+    own: tuple[int, ...]
+    sends: tuple[tuple[int, int], ...]
+    record: int
+    cost: int
+    choice: Choice
+    raised: Raised | None
+    idle: bool
 
 
 class Cell(NamedTuple):
@@ -133,26 +151,19 @@ class Tables:
         self.histories = Numbering(History())
         self.splits = self._splits()
         self.misses = 0
-        self._outcomes: list[dict[tuple[int, Event], list[Outcome]]] = [{} for _ in slots]
-        self._events: list[dict[int, tuple[Event, ...]]] = [{} for _ in slots]
+        self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
+        self._own: list[dict[int, tuple[list[Effect], list[Effect]]]] = [{} for _ in slots]
         self._moves: list[dict[int, tuple[tuple[Move, ...], tuple[Move, ...]]]] = [
             {} for _ in slots
         ]
+        self._texts: dict[tuple[Frozen, Operation | None], str] = {}
+        self._by_text: dict[tuple[int, int, str], int] = {}
         self._paid: dict[tuple[int, int], int] = {}
         self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
     # -- local steps -----------------------------------------------------------------------------
-
-    def outcomes(self, slot: int, state: int, event: Event) -> list[Outcome]:
-        """What `event` does to a process: computed on first use, then remembered."""
-        known = self._outcomes[slot].get((state, event))
-        if known is None:
-            self.misses += 1
-            known = self.processes[slot].run(self.states[slot].values[state], event)
-            self._outcomes[slot][state, event] = known
-        return known
 
     def moves(self, slot: int, cell: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         """The steps of a process from one cell, in order of content: free ones, and faults."""
@@ -162,133 +173,153 @@ class Tables:
         return known
 
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
-        cell: Cell = self.cells[slot].values[number]
+        state, inbox = self.cells[slot].values[number]
+        network = self.network
         free: list[Move] = []
-        if self._receives(slot, cell.state):
-            for envelope in self.network.heads(cell.inbox):
-                free += self._deliveries(slot, cell, envelope)
-        for event in self._own_events(slot, cell.state):
-            free += self._local_moves(slot, cell, event, FREE)
-        return tuple(free), tuple(self._faults(slot, cell))
-
-    def _own_events(self, slot: int, state: int) -> tuple[Event, ...]:
-        known = self._events[slot].get(state)
-        if known is None:
-            known = tuple(self.processes[slot].events(self.states[slot].values[state]))
-            self._events[slot][state] = known
-        return known
+        if self._receives(slot, state):
+            for envelope in network.heads(inbox):
+                source = self.envelopes.values[envelope].source
+                rest = network.take(inbox, envelope, source)
+                for effect in self._delivery(slot, state, envelope):
+                    # A delivery that changes nothing is not a step: the message stays in flight.
+                    if not effect.idle or network.consumes_no_ops:
+                        free.append(self._move(slot, rest, effect, source))
+        own, faults = self._own_effects(slot, state)
+        free += [self._move(slot, inbox, effect) for effect in own]
+        return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
     def _receives(self, slot: int, state: int) -> bool:
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
-    def _deliveries(self, slot: int, cell: Cell, number: int) -> list[Move]:
-        envelope: Envelope = self.envelopes.values[number]
-        event = Event("deliver", envelope.message, self.names[envelope.source], envelope.operation)
-        rest = self.network.take(cell.inbox, number, envelope.source)
-        made = []
-        for outcome in self.outcomes(slot, cell.state, event):
-            unchanged = (
-                outcome.state == self.states[slot].values[cell.state]
-                and not outcome.sends
-                and not outcome.records
-            )
-            # A delivery that changes nothing is not a step: the message stays in flight.
-            if unchanged and not self.network.consumes_no_ops:
-                continue
-            choice = Choice(
-                Kind.DELIVER, self.names[slot], event.source, envelope.text, outcome.choosing
-            )
-            made.append(self._move(slot, rest, outcome, choice, FREE, envelope.source))
-        return made
+    def _delivery(self, slot: int, state: int, number: int) -> list[Effect]:
+        """What the delivery of a message does: computed on first use, then remembered."""
+        known = self._deliveries[slot].get((state, number))
+        if known is None:
+            envelope: Envelope = self.envelopes.values[number]
+            source = self.names[envelope.source]
+            event = Event("deliver", envelope.message, source, envelope.operation)
+            choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
+            known = self._effects(slot, state, event, choice, FREE)
+            self._deliveries[slot][state, number] = known
+        return known
 
-    def _local_moves(self, slot: int, cell: Cell, event: Event, cost: int) -> list[Move]:
-        kind = Kind(event.kind)
-        what = str(event.what) if kind in (Kind.FIRE, Kind.ACT) else ""
+    def _own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
+        """What a process can do by itself, and the crashes and restarts that can befall it."""
+        known = self._own[slot].get(state)
+        if known is None:
+            process, value = self.processes[slot], self.states[slot].values[state]
+            own: list[Effect] = []
+            for event in process.events(value):
+                what = str(event.what) if event.kind in ("fire", "act") else ""
+                choice = Choice(Kind(event.kind), self.names[slot], "", what)
+                own += self._effects(slot, state, event, choice, FREE)
+            faults: list[Effect] = []
+            if self.faults.budgets[CRASH - 1]:
+                for event in process.crashes(value):
+                    what = f"losing {event.what}" if event.what else ""
+                    choice = Choice(Kind.CRASH, self.names[slot], "", what)
+                    faults += self._effects(slot, state, event, choice, CRASH)
+            down = isinstance(value, NodeState) and value.status == DOWN
+            if down and self.faults.budgets[RESTART - 1]:
+                choice = Choice(Kind.RESTART, self.names[slot])
+                faults += self._effects(slot, state, Event("restart"), choice, RESTART)
+            known = self._own[slot][state] = own, faults
+        return known
+
+    def _effects(
+        self, slot: int, state: int, event: Event, choice: Choice, cost: int
+    ) -> list[Effect]:
+        """Run the process, and number what it does."""
+        self.misses += 1
+        before = self.states[slot].values[state]
         made = []
-        for outcome in self.outcomes(slot, cell.state, event):
-            if kind is Kind.INVOKE and outcome.raised is None:
+        for outcome in self.processes[slot].run(before, event):
+            what = choice.what
+            if choice.kind is Kind.INVOKE:
                 to, sent, operation = outcome.sends[0]
                 what = f"{to} {self._text(sent, operation)}"
-            choice = Choice(kind, self.names[slot], "", what, outcome.choosing)
-            made.append(self._move(slot, cell.inbox, outcome, choice, cost, _NOWHERE))
+            told = replace(choice, what=what, choosing=outcome.choosing)
+            idle = outcome.state == before and not outcome.sends and not outcome.records
+            made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
 
-    def _faults(self, slot: int, cell: Cell) -> list[Move]:
-        made: list[Move] = []
-        name, network, budgets = self.names[slot], self.network, self.faults.budgets
-        for number in network.heads(cell.inbox):
-            envelope: Envelope = self.envelopes.values[number]
-            about = (name, self.names[envelope.source], envelope.text)
-            if budgets[DROP - 1]:
-                inbox = network.drop(cell.inbox, number, envelope.source)
-                after = self.cells[slot].number(Cell(cell.state, inbox))
-                made.append(Move(after, (), 0, DROP, _NOWHERE, Choice(Kind.DROP, *about)))
-            if budgets[DUPLICATE - 1]:
-                inbox = network.copy(cell.inbox, number, envelope.source, self.rank)
-                after = self.cells[slot].number(Cell(cell.state, inbox))
-                if inbox != cell.inbox:
-                    choice = Choice(Kind.DUPLICATE, *about)
-                    made.append(Move(after, (), 0, DUPLICATE, _NOWHERE, choice))
-        if budgets[CRASH - 1]:
-            made += self._crashes(slot, cell)
-        state = self.states[slot].values[cell.state]
-        if budgets[RESTART - 1] and isinstance(state, NodeState) and state.status == DOWN:
-            made += self._local_moves(slot, cell, Event("restart"), RESTART)
-        return made
-
-    def _crashes(self, slot: int, cell: Cell) -> list[Move]:
-        process = self.processes[slot]
-        inbox = self.network.cut(cell.inbox, None)
-        cuts: tuple[tuple[int, int], ...] = ()
-        if self.network.kind == "ordered":
-            batch = self.batches.number(("cut", slot))
-            cuts = tuple((other, batch) for other in range(len(self.names)) if other != slot)
-        made = []
-        for event in process.crashes(self.states[slot].values[cell.state]):
-            (outcome,) = self.outcomes(slot, cell.state, event)
-            after = Cell(self.states[slot].number(outcome.state), inbox)
-            what = f"losing {event.what}" if event.what else ""
-            choice = Choice(Kind.CRASH, self.names[slot], "", what)
-            number = self.cells[slot].number(after)
-            made.append(Move(number, cuts, 0, CRASH, _NOWHERE, choice))
-        return made
-
-    def _move(
-        self, slot: int, inbox: Inbox, outcome: Outcome, choice: Choice, cost: int, source: int
-    ) -> Move:
+    def _numbered(
+        self, slot: int, outcome: Outcome, choice: Choice, cost: int, idle: bool
+    ) -> Effect:
         if outcome.raised is not None:
-            return Move(-1, (), 0, cost, source, choice, outcome.raised)
+            return Effect(-1, (), (), 0, cost, choice, outcome.raised, False)
         batches: dict[int, list[int]] = {}
         for to, message, operation in outcome.sends:
             target = self.slot_of[to]
             number = self.envelope(slot, target, message, operation)
             batches.setdefault(target, []).append(number)
-        for number in batches.pop(slot, ()):
-            inbox = self.network.put(inbox, number, slot, self.rank)
-        after = Cell(self.states[slot].number(outcome.state), inbox)
-        sends = tuple(
-            (target, self.batches.number(tuple(batch))) for target, batch in batches.items()
-        )
+        own = tuple(batches.pop(slot, ()))
+        sends = [(target, self.batches.number(tuple(batch))) for target, batch in batches.items()]
+        if choice.kind is Kind.CRASH and self.network.kind == "ordered":
+            cut = self.batches.number(("cut", slot))
+            sends = [(other, cut) for other in range(len(self.names)) if other != slot]
+        state = self.states[slot].number(outcome.state)
         record = self.record_batches.number(outcome.records)
-        return Move(self.cells[slot].number(after), sends, record, cost, source, choice)
+        return Effect(state, own, tuple(sends), record, cost, choice, None, idle)
+
+    def _move(self, slot: int, inbox: Inbox, effect: Effect, source: int = _NOWHERE) -> Move:
+        """An effect on one cell. `inbox` is what waits there once the event has happened."""
+        if effect.raised is not None:
+            return Move(-1, (), 0, effect.cost, source, effect.choice, effect.raised)
+        for number in effect.own:
+            inbox = self.network.put(inbox, number, slot, self.rank)
+        after = self.cells[slot].number(Cell(effect.state, inbox))
+        return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
+
+    def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
+        """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
+        network, cells = self.network, self.cells[slot]
+        drops, duplicates = self.faults.budgets[DROP - 1], self.faults.budgets[DUPLICATE - 1]
+        for number in network.heads(inbox) if drops or duplicates else ():
+            envelope: Envelope = self.envelopes.values[number]
+            about = (self.names[slot], self.names[envelope.source], envelope.text)
+            if drops:
+                rest = network.drop(inbox, number, envelope.source)
+                choice = Choice(Kind.DROP, *about)
+                yield Move(cells.number(Cell(state, rest)), (), 0, DROP, _NOWHERE, choice)
+            more = network.copy(inbox, number, envelope.source, self.rank)
+            if duplicates and more != inbox:
+                choice = Choice(Kind.DUPLICATE, *about)
+                yield Move(cells.number(Cell(state, more)), (), 0, DUPLICATE, _NOWHERE, choice)
+        for effect in own:
+            crash = effect.choice.kind is Kind.CRASH
+            yield self._move(slot, network.cut(inbox, None) if crash else inbox, effect)
 
     def envelope(
         self, source: int, target: int, message: Frozen, operation: Operation | None
     ) -> int:
-        """The number of a message on its way."""
+        """The number of a message on its way.
+
+        Raises `ProtocolError` where another message, of another class, reads the same as text.
+        """
         text = self._text(message, operation)
         number = self.envelopes.number(Envelope(source, target, message, operation, text))
         if number == len(self.rank):
             self.rank.append((source, text))
+            other = self._by_text.setdefault((source, target, text), number)
+            if other != number:
+                raise ProtocolError(
+                    f"two different messages read {text}; give the two classes different names"
+                )
         return number
 
     def _text(self, message: Frozen, operation: Operation | None) -> str:
-        if is_response(message):
-            number, value = response_parts(message)
-            return f"answer {describe(value)} to call {number}"
-        call = "" if operation is None else f" as call {operation.number}"
-        return describe(message) + call
+        known = self._texts.get((message, operation))
+        if known is None:
+            if is_response(message):
+                number, value = response_parts(message)
+                known = f"answer {describe(value)} to call {number}"
+            else:
+                call = "" if operation is None else f" as call {operation.number}"
+                known = describe(message) + call
+            self._texts[message, operation] = known
+        return known
 
     # -- the rest of a world ---------------------------------------------------------------------
 

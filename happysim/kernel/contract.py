@@ -104,7 +104,7 @@ class Exploration:
     steps: int = 0
     depth: int = 0
     waiting: int = 0
-    outside: int = 0
+    outside: bool = False
     depth_limited: bool = False
     # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done".
     stopped: str | None = None

@@ -123,6 +123,8 @@ class _Search:
         )
         self.fine: set[int] = set()
         self.fine_steps: set[tuple[int, int]] = set()
+        # Outside the bounds: local states that are so wherever they occur, and single worlds.
+        self.beyond: set[int] = set()
         self.outside: set[int] = set()
         self.started = time.perf_counter()
         for start in starts:
@@ -140,11 +142,15 @@ class _Search:
     def meet(self, key: int, local: int, parent: int, depth: int) -> bool:
         """Take in a world not seen before; False where it lies outside the bounds."""
         if local not in self.fine:
-            if key in self.outside:
+            if local in self.beyond or key in self.outside:
                 return False
             said = self.judge.world(len(self.keys), self.numbers(key))
             if said & OUTSIDE:
-                self.outside.add(key)
+                self.found.outside = True
+                if said & LOCAL:
+                    self.beyond.add(local)
+                else:
+                    self.outside.add(key)
                 return False
             self.conclude(said)
             if said & LOCAL and not said & DONE:
@@ -320,7 +326,6 @@ class _Search:
     def count(self) -> None:
         self.found.worlds = len(self.keys)
         self.found.waiting = len(self.queue)
-        self.found.outside = len(self.outside)
 
 
 def _memory_mib() -> float:

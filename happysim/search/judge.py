@@ -79,7 +79,7 @@ class PropertyJudge:
         if self._within is not None:
             outside, local = self._within(world)
             if outside is not None:
-                return OUTSIDE
+                return OUTSIDE | (LOCAL if local else 0)
             bits &= local
         return self._ask(self._of_worlds, index, world) & (bits | DONE)
 

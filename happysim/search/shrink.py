@@ -184,6 +184,8 @@ def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
     if isinstance(found, Broken) and found.schedule is not None:
         if measure(found.schedule) >= measure(schedule):
             return best
+        if search.progress is not None:
+            search.progress(found.schedule)
         return shrink(replace(found, shortest=True), progress=search.progress, prove_worlds=0)
     exhausted = report.stopped is None
     return replace(best, shortest=exhausted)

@@ -1,14 +1,18 @@
-"""Changes: which field of which node a step changed, as text.
+"""Changes: what a step changed in which node, as text, and which step sent a message.
 
-Texts are those of `World.lines()`, so they are the same on every machine and in every process. What
-is in flight, the faults left and the history are no fields of a node and not listed here.
+Texts are those of `World.lines()`, so they are the same on every machine and in every process. The
+faults left and the history are no part of a node, and not listed.
 """
 
 from __future__ import annotations
 
-from itertools import zip_longest
+import re
+from collections import deque
+from collections.abc import Sequence
+from itertools import takewhile, zip_longest
 from typing import NamedTuple
 
+from happysim.core.choice import Choice, Kind
 from happysim.core.errors import ScenarioError
 from happysim.core.tables import Move
 from happysim.core.world import World
@@ -16,13 +20,16 @@ from happysim.search.schedule import Run
 
 # Whether a script awaits an answer: its calls and answers say so already.
 _NOISE = frozenset({"waiting"})
+_Letter = tuple[str, str, str]  # a message in flight: its sender, its receiver, its text
+# What stands before an element of a list, a dict or a dataclass.
+_OPENERS = frozenset("[({,")
 
 
 class Change(NamedTuple):
     """One field of one node (or client script), before and after.
 
-    `field` is a declared field; `status` (new, up or down); `timers` (those that are set); `unsynced`
-    (older durable values that a crash may fall back to); or `answers` (what a script has got back).
+    `field` is a declared field, `status` (new, up or down), `timers` (those that are set),
+    `unsynced` (older durable values that a crash may fall back to), or, of a script, `answers`.
     """
 
     node: str
@@ -63,6 +70,50 @@ def _texts(world: World, slot: int) -> tuple[tuple[str, str], ...]:
     return tables.state_text(slot, tables.state(slot, world.cells[slot]))
 
 
+def sent_at(run: Run) -> tuple[int | None, ...]:
+    """For each choice, the number of the step that sent its message; None where it has none.
+
+    Steps count from 1; 0 is for what is in flight in the first world. Worlds do not number their
+    messages: of equal ones the oldest is taken to come first.
+    """
+    keeps = run.worlds[0].tables.network.kind == "duplicating"
+    sent: dict[_Letter, deque[int]] = {}
+    found: list[int | None] = []
+    _match(sent, run.worlds[0], 0)
+    for number, choice in enumerate(run.schedule, 1):
+        found.append(_take(sent, choice, keeps) if choice.source else None)
+        if number < len(run.worlds):
+            _match(sent, run.worlds[number], number)
+    return tuple(found)
+
+
+def _take(sent: dict[_Letter, deque[int]], choice: Choice, keeps: bool) -> int:
+    waiting = sent[choice.source, choice.node, choice.what]
+    oldest = waiting[0]
+    if choice.kind is Kind.DUPLICATE:
+        waiting.appendleft(oldest)
+    elif choice.kind is Kind.DROP or not keeps:
+        waiting.popleft()
+    return oldest
+
+
+def _match(sent: dict[_Letter, deque[int]], world: World, number: int) -> None:
+    """Let there be as many as in the world: what is more was sent now, what is less was lost."""
+    tables = world.tables
+    counts: dict[_Letter, int] = {}
+    for slot, name in enumerate(tables.names):
+        for envelope, copies in tables.network.waiting(world.read(("inbox", slot))):
+            source, _, _, _, text = tables.envelopes.values[envelope]
+            letter = (tables.names[source], name, text)
+            counts[letter] = counts.get(letter, 0) + copies
+    for letter in {**sent, **counts}:
+        waiting = sent.setdefault(letter, deque())
+        copies = counts.get(letter, 0)
+        waiting.extend([number] * (copies - len(waiting)))
+        while len(waiting) > copies:
+            waiting.popleft()
+
+
 def raised(run: Run) -> str | None:
     """What the last choice of a run raised; None where every handler came to its end."""
     if len(run.worlds) > len(run.schedule):
@@ -72,6 +123,34 @@ def raised(run: Run) -> str | None:
         if choice == last and isinstance(move, Move):
             return str(move.raised)
     raise ScenarioError(f"the last choice of this run is not enabled in its last world: {last}")
+
+
+def replaced(before: str, after: str, becomes: str = "->", dots: str = "...") -> str:
+    """Two texts of one value as the part that differs: `+ 3`, `- 3`, or `...2... -> ...3...`.
+
+    The part is made of whole names, numbers and quoted texts.
+    """
+    was, now = _tokens(before), _tokens(after)
+    head = _common(was, now)
+    tail = _common(was[head:][::-1], now[head:][::-1])
+    for sign, longer, shorter in (("+", now, was), ("-", was, now)):
+        if head + tail == len(shorter):
+            return f"{sign} {''.join(longer[head : len(longer) - tail]).strip(', ')}"
+    # Back to where the element begins, so that `'n2': 1` is not cut down to `1`.
+    while head and was[head - 1] not in _OPENERS:
+        head -= 1
+    left, right = dots if head else "", dots if tail else ""
+    parts = ("".join(text[head : len(text) - tail]).strip() for text in (was, now))
+    return f" {becomes} ".join(f"{left}{part}{right}" for part in parts)
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"'(?:[^'\\]|\\.)*'|\w+|.", text, re.DOTALL)
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
 
 
 def table(run: Run) -> str:

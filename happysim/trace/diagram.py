@@ -1,133 +1,126 @@
 """Diagram: a run as a space-time diagram in text, time downwards, a column for each process.
 
 Lamport 1978 ("Time, Clocks, and the Ordering of Events in a Distributed System") draws processes as
-lines and messages as arrows between them. Here every choice is one row: the arrow of the message it
-is about, or a mark where it happens; then what it is; then what it changed. A message that arrives
-after its sender or its receiver has moved on is drawn as a broken line, with the step that sent it:
-that is where delay and reordering show.
+lines and messages as arrows between them. Here every choice is one row: the arrow of its message,
+or a mark where it happens; then what it is; then what it changed. A message that arrives after its
+sender or its receiver has moved on has a broken line and says which step sent it: that is where
+delay and reordering show.
 
-      in the picture                     the same in ASCII
-      ●◄──┤   a message arrives          *<--+
-      ●◄╌╌┤   ... late                   *<..+
-      │×──┤   a message is dropped       |x--+
-      │«══╡   a message is duplicated    |<==+
-      ◆       a timer fires              @
-      ■       an action or a request     #
-      ○       a start or a restart       o
-      ╳       a crash, or an exception   X
-      ┊       a node that is down        :
-      ║       a node that is cut off     !
-      ╥   ╨   a partition, a heal        v   ^
-"""
+      ●◄──┤   *<--+   a message arrives
+      ●◄╌╌┤   *<..+   ... late
+      │×──┤   |x--+   a message is dropped
+      │«══╡   |<==+   a message is duplicated
+      ◆       @       a timer fires
+      ■       #       an action, or the request of a client script
+      ○       o       a start, or a restart
+      ╳       X       a crash, or a handler that raises
+      ┊       :       a node that is down
+      ║       !       a node on the smaller side of a partition
+      ╥ ╨     v ^     a partition, a heal
+"""  # noqa: RUF002
 
 from __future__ import annotations
 
 import re
 import shutil
 import textwrap
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.world import World
 from happysim.search.schedule import Run
-from happysim.trace.changes import Change, changes, raised
+from happysim.trace.changes import Change, changes, raised, replaced, sent_at
 
-_DEFAULT_WIDTH = 100
-# Columns closer than this have no room for an arrow and its head.
-_PITCH_MIN, _PITCH_ROOMY, _PITCH_MAX = 3, 8, 14
-_TEXT_MIN = 28
+_WIDTH = 100
+# Distances between columns: what an arrow and its head need, what a reader needs, what looks good.
+_PITCH_MIN, _PITCH_TIGHT, _PITCH_ROOMY, _PITCH_MAX = 3, 6, 9, 14
+_TEXT_MIN, _EVENT_MIN = 28, 8
 # A change longer than this is shown by what was added, taken out or replaced.
 _NOTE_MAX = 40
+_SPLIT = (Kind.PARTITION, Kind.HEAL)
+# These happen to a message and not to its receiver.
+_STRAY = (Kind.DROP, Kind.DUPLICATE)
 
-# The only place that knows of colours: ANSI "select graphic rendition" parameters.
-_STYLES = {"title": "1", "number": "2", "fault": "33", "late": "35", "note": "36", "wrong": "1;31"}
+# The one place that knows of colours: ANSI "select graphic rendition" parameters.
+_STYLES = {"title": "1", "dim": "2", "fault": "33", "late": "35", "note": "36", "wrong": "1;31"}
 
 Span = tuple[str, str]  # a text and its style ("": none)
+_UP, _CUT, _DOWN = range(3)
+
+
+@dataclass(frozen=True)
+class _Stroke:
+    """How a message is drawn. Texts of three are indexed by the state of the column there."""
+
+    flat: str
+    cross: str
+    tail_right: str
+    tail_left: str
+    heads: str  # to the right, to the left
 
 
 @dataclass(frozen=True)
 class _Glyphs:
-    """The characters of a picture. `live`, `cut` and `down` are indexed by a column's state."""
+    """The characters of a picture. Texts of three are indexed by a column's state."""
 
-    line: str  # a process, by state: up, cut off, down
-    cross: str  # an arrow across it, by state
-    twin_cross: str  # the line of a duplicate across it, by state
-    tail_right: str  # where an arrow to the right begins, by state
-    tail_left: str
-    twin_right: str
-    twin_left: str
-    end: str  # where a process's line ends, by state
-    part: str  # where a partition cuts a process off, by the state it has then
-    heal: str  # and where it heals, by the state it had
+    line: str
+    end: str
+    split: str
+    heal: str
+    gap: str
+    message: _Stroke
+    late: _Stroke
+    twin: _Stroke
+    lost: str
     marks: dict[Kind, str]
-    flat: str = "─"
-    late: str = "╌"
-    twin: str = "═"
-    heads: str = "►◄"
-    twin_heads: str = "»«"
-    lost: str = "×"
-    raised: str = "╳"
-    wrong: str = "×"
-    dots: str = "…"
-    becomes: str = "→"
+    flags: dict[bool, str]  # of the last step: broken or not
+    dots: str
+    becomes: str
+
+
+def _marks(deliver: str, fire: str, act: str, start: str, crash: str) -> dict[Kind, str]:
+    return {
+        Kind.DELIVER: deliver,
+        Kind.FIRE: fire,
+        Kind.ACT: act,
+        Kind.INVOKE: act,
+        Kind.START: start,
+        Kind.RESTART: start,
+        Kind.CRASH: crash,
+    }
 
 
 _UNICODE = _Glyphs(
     line="│║┊",
-    cross="┼╫┼",
-    twin_cross="╪╬╪",
-    tail_right="├╟╶",
-    tail_left="┤╢╴",
-    twin_right="╞╠╶",
-    twin_left="╡╣╴",
     end="╵║ ",
-    part="┼╥┼",
-    heal="┼╨┼",
-    marks={
-        Kind.DELIVER: "●",
-        Kind.FIRE: "◆",
-        Kind.ACT: "■",
-        Kind.INVOKE: "■",
-        Kind.START: "○",
-        Kind.RESTART: "○",
-        Kind.CRASH: "╳",
-    },
+    split="┼╥┊",
+    heal="┼╨┊",
+    gap="·",
+    message=_Stroke("─", "┼╫─", "├╟╶", "┤╢╴", "►◄"),
+    late=_Stroke("╌", "┼╫╌", "├╟╶", "┤╢╴", "►◄"),
+    twin=_Stroke("═", "╪╬═", "╞╠╶", "╡╣╴", "»«"),
+    lost="×",  # noqa: RUF001
+    marks=_marks("●", "◆", "■", "○", "╳"),  # noqa: RUF001
+    flags={True: "×", False: "●"},  # noqa: RUF001
+    dots="…",
+    becomes="→",
 )
 _ASCII = _Glyphs(
     line="|!:",
-    cross="+++",
-    twin_cross="+++",
-    tail_right="+++",
-    tail_left="+++",
-    twin_right="+++",
-    twin_left="+++",
     end="|! ",
-    part="+v+",
-    heal="+^+",
-    marks={
-        Kind.DELIVER: "*",
-        Kind.FIRE: "@",
-        Kind.ACT: "#",
-        Kind.INVOKE: "#",
-        Kind.START: "o",
-        Kind.RESTART: "o",
-        Kind.CRASH: "X",
-    },
-    flat="-",
-    late=".",
-    twin="=",
-    heads="><",
-    twin_heads="><",
+    split="+v:",
+    heal="+^:",
+    gap="~",
+    message=_Stroke("-", "++-", "+++", "+++", "><"),
+    late=_Stroke(".", "++.", "+++", "+++", "><"),
+    twin=_Stroke("=", "++=", "+++", "+++", "><"),
     lost="x",
-    raised="X",
-    wrong="x",
+    marks=_marks("*", "@", "#", "o", "X"),
+    flags={True: "x", False: "*"},
     dots="...",
     becomes="->",
 )
-_UP, _CUT, _DOWN = range(3)
 
 
 def diagram(
@@ -141,17 +134,19 @@ def diagram(
 ) -> str:
     """A run as a picture: one row a choice, or two where its texts need them.
 
-    No line is wider than `width` characters (by default the terminal, or 100): texts that do not
-    fit end in an ellipsis, and only the reason at the end is wrapped. `ending` is the word for what
-    the run's last step did to the property that it was followed with: `reached` for a witness.
-    Where the run has no `wrong`, nothing is said. A process with no part in the run gets no column
-    and is named below. `ascii` keeps to ASCII, `color` adds ANSI colours.
+    No line is wider than `width` characters (by default the terminal, or 100): a text that does not
+    fit ends in an ellipsis, and only the reason at the end is wrapped. `ending` is the word for
+    what the last step did to the property that the run was followed with, `reached` for a witness;
+    a run without `wrong` ends without it. A process that has no part in the run gets no column and
+    is named below. `ascii` keeps to ASCII, `color` adds ANSI colours.
     """
     if width is None:
-        width = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns
-    picture = _Picture(run, max(width, 1), _ASCII if ascii else _UNICODE)
-    rows = picture.rows(title, ending)
-    return "\n".join(_render(row, max(width, 1), color, picture.glyphs, ascii) for row in rows)
+        width = shutil.get_terminal_size((_WIDTH, 24)).columns
+    width, glyphs = max(width, 1), _ASCII if ascii else _UNICODE
+    rows = _Picture(run, width, glyphs, ending).rows(title)
+    if ascii:
+        rows = [[(_in_ascii(text), style) for text, style in row] for row in rows]
+    return "\n".join(_render(row, width, color, glyphs.dots) for row in rows)
 
 
 # -- what happened ---------------------------------------------------------------------------------
@@ -159,104 +154,49 @@ def diagram(
 
 @dataclass(frozen=True)
 class _Step:
-    """One choice of a run, with what the picture says of it."""
+    """One choice of a run, and what the picture says of it."""
 
     number: int
     choice: Choice
     event: str  # what happened, without the processes that the arrow connects
-    suffix: str  # what must not be cut off: the draw, and when a late message was sent
+    suffix: str  # what follows it and must not be cut off
     notes: tuple[str, ...]  # what changed
-    states: tuple[int, ...]  # the columns after the step, of `columns`
-    before: tuple[int, ...]
+    brief: tuple[str, ...]  # the same without the values before
+    before: tuple[int, ...]  # the state of each column
+    states: tuple[int, ...]  # and after the step
     late: bool
 
-
-class _Post:
-    """When each message in flight was sent: the number of a step, 0 for the first world.
-
-    Worlds do not number messages. Of equal ones the oldest is taken to arrive first.
-    """
-
-    def __init__(self, first: World) -> None:
-        self._copies = first.tables.network.kind != "duplicating"
-        self._sent: dict[tuple[str, str, str], deque[int]] = {}
-        self._moved: dict[str, int] = {}
-        self._match(first, 0)
-
-    def take(self, number: int, choice: Choice, after: World | None) -> int | None:
-        """When the message of a choice was sent, if it came late. Call once a step, in order.
-
-        Late is what had something else happen at its sender or its receiver in the meantime: no
-        other delivery could as well have followed its sending at once.
-        """
-        sent = None
-        if choice.source:
-            sent = self._open(choice)
-        late = sent is not None and max(
-            self._moved.get(choice.source, 0), self._moved.get(choice.node, 0)
-        ) > sent
-        if choice.kind not in (Kind.DROP, Kind.DUPLICATE):
-            self._moved[choice.node] = number
-        if after is not None:
-            self._match(after, number)
-        return sent if late else None
-
-    def _open(self, choice: Choice) -> int:
-        key = (choice.source, choice.node, choice.what)
-        waiting = self._sent[key]
-        sent = waiting[0]
-        if choice.kind is Kind.DUPLICATE:
-            waiting.appendleft(sent)
-        elif self._copies or choice.kind is Kind.DROP:
-            waiting.popleft()
-        return sent
-
-    def _match(self, world: World, number: int) -> None:
-        """Let the counts be those of the world: what is new was sent now."""
-        counts = _in_flight(world)
-        for key, copies in counts.items():
-            waiting = self._sent.setdefault(key, deque())
-            waiting.extend([number] * (copies - len(waiting)))
-        for key, waiting in self._sent.items():
-            while len(waiting) > counts.get(key, 0):
-                waiting.popleft()
+    @property
+    def lengths(self) -> tuple[int, int, int]:
+        """Of the event, and of the notes, whole and brief (0: there are none)."""
+        notes, brief = ", ".join(self.notes), ", ".join(self.brief)
+        return len(self.event) + len(self.suffix), len(notes), len(brief)
 
 
-def _in_flight(world: World) -> dict[tuple[str, str, str], int]:
-    """How often each message, by sender, receiver and text, is in flight."""
-    tables = world.tables
-    counts: dict[tuple[str, str, str], int] = {}
-    for slot, name in enumerate(tables.names):
-        for number, copies in tables.network.waiting(world.read(("inbox", slot))):
-            envelope = tables.envelopes.values[number]
-            key = (tables.names[envelope.source], name, envelope.text)
-            counts[key] = counts.get(key, 0) + copies
-    return counts
-
-
-def _steps(run: Run, columns: Sequence[str], glyphs: _Glyphs) -> list[_Step]:
-    post = _Post(run.worlds[0])
-    made = []
-    for number, choice in enumerate(run.schedule, 1):
+def _steps(run: Run, columns: Sequence[str], glyphs: _Glyphs) -> Iterable[_Step]:
+    moved: dict[str, int] = {}  # the last step of each process
+    for number, (choice, sent) in enumerate(zip(run.schedule, sent_at(run), strict=True), 1):
         before = run.worlds[number - 1]
         after = run.worlds[number] if number < len(run.worlds) else None
-        sent = post.take(number, choice, after)
-        suffix = f", choosing {choice.choosing}" if choice.choosing else ""
-        if sent is not None:
-            suffix += f", sent at {sent}" if sent else ", sent at the start"
-        shown = changes(before, after) if after is not None else ()
-        step = _Step(
+        # Had neither end moved in between, the message could as well have arrived at once.
+        late = sent is not None and sent < max(
+            moved.get(choice.source, 0), moved.get(choice.node, 0)
+        )
+        if choice.kind not in _STRAY:
+            moved[choice.node] = number
+        drawn = f", choosing {choice.choosing}" if choice.choosing else ""
+        found = changes(before, after) if after is not None else ()
+        yield _Step(
             number,
             choice,
             _event(choice),
-            suffix,
-            tuple(_notes(choice, shown, glyphs)),
-            _states(after or before, columns),
+            f"{drawn}, sent at {sent}" if late else drawn,
+            tuple(_notes(choice, found, glyphs, brief=False)),
+            tuple(_notes(choice, found, glyphs, brief=True)),
             _states(before, columns),
-            sent is not None,
+            _states(after or before, columns),
+            late,
         )
-        made.append(step)
-    return made
 
 
 def _event(choice: Choice) -> str:
@@ -266,71 +206,38 @@ def _event(choice: Choice) -> str:
 
 
 def _states(world: World, columns: Sequence[str]) -> tuple[int, ...]:
-    tables = world.tables
-    cut: set[str] = set()
-    if world.partition is not None:
-        sides = [side.split() for side in world.partition.split(" | ")]
-        cut = set(min(reversed(sides), key=len))
-    states = []
-    for name in columns:
-        slot = tables.slot_of[name]
-        status = dict(tables.state_text(slot, tables.state(slot, world.cells[slot])))
-        down = status.get("status", "up") != "up"
-        states.append(_DOWN if down else _CUT if name in cut else _UP)
-    return tuple(states)
+    sides = [side.split() for side in (world.partition or "").split(" | ")]
+    cut = min(sides, key=len)
+    down = {node.name for node in world.nodes() if not node.is_up}
+    return tuple(_DOWN if each in down else _CUT if each in cut else _UP for each in columns)
 
 
-def _notes(choice: Choice, shown: Iterable[Change], glyphs: _Glyphs) -> Iterable[str]:
-    """The changes in short, without what the row's mark and text say already."""
-    for change in shown:
-        prefix = "" if change.node == choice.node else f"{change.node}."
-        if change.field == "timers":
-            yield from _timer_notes(choice, change)
-        elif change.field not in ("status", "answers", "unsynced"):
-            yield prefix + _shorten(change, glyphs)
+def _notes(
+    choice: Choice, found: Iterable[Change], glyphs: _Glyphs, *, brief: bool
+) -> Iterable[str]:
+    """The changes in short, without what the row's mark and event say already."""
+    for node, field, before, after in found:
+        if field == "timers":
+            yield from _timer_notes(choice, _quoted(before), _quoted(after))
+        elif field not in ("status", "answers", "unsynced"):
+            name = field if node == choice.node else f"{node}.{field}"
+            whole = f"{name}: {before} {glyphs.becomes} {after}"
+            if len(whole) > _NOTE_MAX:
+                yield f"{name}: {replaced(before, after, glyphs.becomes, glyphs.dots)}"
+            else:
+                yield f"{name} {glyphs.becomes} {after}" if brief else whole
 
 
-def _timer_notes(choice: Choice, change: Change) -> Iterable[str]:
-    before, after = _names(change.before_text), _names(change.after_text)
-    yield from (f"+timer {name}" for name in after if name not in before)
+def _timer_notes(choice: Choice, before: list[str], after: list[str]) -> Iterable[str]:
+    yield from (f"{timer} set" for timer in after if timer not in before)
     if choice.kind is not Kind.CRASH:
-        gone = choice.what if choice.kind is Kind.FIRE else None
-        yield from (f"-timer {name}" for name in before if name not in after and name != gone)
+        fired = choice.what if choice.kind is Kind.FIRE else None
+        gone = [timer for timer in before if timer not in after and timer != fired]
+        yield from (f"{timer} cancelled" for timer in gone)
 
 
-def _names(text: str) -> list[str]:
+def _quoted(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
-
-
-def _shorten(change: Change, glyphs: _Glyphs) -> str:
-    """A change as text; of long values only the part that differs."""
-    field, before, after = change.field, change.before_text, change.after_text
-    whole = f"{field}: {before} {glyphs.becomes} {after}"
-    if len(whole) <= _NOTE_MAX:
-        return whole
-    was, now = _tokens(before), _tokens(after)
-    head = _common(was, now)
-    tail = _common(was[head:][::-1], now[head:][::-1])
-    if head + tail == len(was) or head + tail == len(now):
-        sign, longer = ("+", now) if head + tail == len(was) else ("-", was)
-        piece = "".join(longer[head : len(longer) - tail]).strip(", ")
-        return f"{field}: {sign} {piece}"
-    # Back to the beginning of the element, so that `'n2': 1` is not cut down to `1`.
-    while head and was[head - 1] not in ("[", "(", "{", ","):
-        head -= 1
-    gone = "".join(was[head : len(was) - tail]).strip()
-    come = "".join(now[head : len(now) - tail]).strip()
-    left, right = glyphs.dots if head else "", glyphs.dots if tail else ""
-    return f"{field}: {left}{gone}{right} {glyphs.becomes} {left}{come}{right}"
-
-
-def _tokens(text: str) -> list[str]:
-    return re.findall(r"'(?:[^'\\]|\\.)*'|\w+|.", text, re.DOTALL)
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in same)
 
 
 # -- how it looks ----------------------------------------------------------------------------------
@@ -339,229 +246,237 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 class _Picture:
     """A run laid out: where the columns stand, where the texts begin, and the rows."""
 
-    def __init__(self, run: Run, width: int, glyphs: _Glyphs) -> None:
-        self.run, self.width, self.glyphs = run, width, glyphs
-        names = run.worlds[0].tables.names
+    def __init__(self, run: Run, width: int, glyphs: _Glyphs, ending: str) -> None:
+        self.run, self.width, self.glyphs, self.ending = run, width, glyphs, ending
+        first = run.worlds[0]
+        names = first.tables.names
         present = {name for choice in run.schedule for name in (choice.node, choice.source)}
         self.columns = tuple(name for name in names if name in present) or names
         self.absent = tuple(name for name in names if name not in self.columns)
-        self.steps = _steps(run, self.columns, glyphs)
+        self.nodes = {node.name for node in first.nodes()}
+        self.steps = tuple(_steps(run, self.columns, glyphs))
+        self.lengths = sorted(step.lengths for step in self.steps)
         self.digits = len(str(len(self.steps)))
         self.error = raised(run)
         self._place_columns()
-        self._place_notes()
 
     def _place_columns(self) -> None:
-        """As far apart as lets every row keep one line, but neither cramped nor sprawling."""
-        gutter = self.digits + 3
+        """As far apart as leaves the texts room, but neither cramped nor sprawling."""
         count, longest = len(self.columns), max(map(len, self.columns))
-        wanted = max((self._event_length(step) for step in self.steps), default=0)
-        wanted += max((self._notes_length(step) for step in self.steps), default=0) + 2
-        free = self.width - gutter - 2
         roomy = min(max(longest + 2, _PITCH_ROOMY), _PITCH_MAX)
-        tight = min(longest + 1, roomy)
-        pitch = min(max((free - wanted) // count, tight), roomy)
-        # Text comes before roomy columns, columns with an arrow between them before text.
-        pitch = max(min(pitch, (free - _TEXT_MIN) // count), _PITCH_MIN)
-        self.names = [_clip(name, max(pitch - 1, 1), self.glyphs.dots) for name in self.columns]
-        first = gutter + (len(self.names[0]) - 1) // 2
-        self.at = [first + pitch * index for index in range(count)]
-        self.text = self.at[-1] + max(len(self.names[-1]) // 2, 0) + 3
+        # A narrow page takes its room from the columns first.
+        most = max((self.width - self.digits - 6 - _TEXT_MIN) // count, _PITCH_MIN)
+        pitches = range(min(_PITCH_TIGHT, most), min(roomy, most) + 1)
+        self._place(max(pitches, key=self._quality))
+
+    def _quality(self, pitch: int) -> tuple[bool, int, int]:
+        """How good a distance of columns is: one row a step, no text cut short, long arrows."""
+        self._place(pitch)
+        one_row = all(self._fits(event, notes, self.note) for event, notes, _ in self.lengths)
+        whole = sum(max(event, brief + 2) <= self.room for event, _, brief in self.lengths)
+        return one_row, whole, pitch
+
+    def _place(self, pitch: int) -> None:
+        """Set the places of columns and texts for columns that far apart."""
+        first = self.digits + 3 + min(len(self.columns[0]) - 1, pitch) // 2
+        self.at = [first + pitch * index for index in range(len(self.columns))]
+        self.text = self.at[-1] + 4
         self.room = self.width - self.text
+        # The notes begin where the most steps keep one row.
+        places = sorted({event + 2 for event, _, _ in self.lengths}) or [2]
+        self.note = max(places, key=self._rows_kept)
 
-    def _event_length(self, step: _Step) -> int:
-        return len(step.event) + len(step.suffix)
+    def _rows_kept(self, place: int) -> int:
+        return sum(self._fits(event, notes, place) for event, notes, _ in self.lengths)
 
-    def _notes_length(self, step: _Step) -> int:
-        return len(", ".join(step.notes))
+    def _fits(self, event: int, notes: int, place: int) -> bool:
+        """True where an event and notes of these lengths share a row, with the notes at `place`."""
+        if not notes:
+            return event <= self.room
+        return event + 2 <= place and place + notes <= self.room
 
-    def _place_notes(self) -> None:
-        """Where the notes begin: at the place that lets the most rows keep one line."""
-        self.note = 2
-        best = -1
-        for place in sorted({self._event_length(step) + 2 for step in self.steps}):
-            fit = sum(self._fits(step, place) for step in self.steps)
-            if fit > best:
-                best, self.note = fit, place
-
-    def _fits(self, step: _Step, place: int) -> bool:
-        if not step.notes:
-            return self._event_length(step) <= self.room
-        return (
-            self._event_length(step) + 2 <= place
-            and place + self._notes_length(step) <= self.room
-        )
-
-    def rows(self, title: str, ending: str) -> list[list[Span]]:
-        rows: list[list[Span]] = []
-        if title:
-            rows += [[(title, "title")], []]
-        rows.append([(self._header(), "")])
+    def rows(self, title: str) -> list[list[Span]]:
+        """The whole picture."""
         states = _states(self.run.worlds[0], self.columns)
-        rows.append([(self._bare(self.glyphs.line, states), "")])
+        gutter = f"  {0:>{self.digits}} "
+        lines = self._bare(self.glyphs.line, states)[len(gutter) :]
+        rows: list[list[Span]] = [[(names, "title")] for names in self._header()]
+        rows.append([(gutter, "dim"), (lines, "")])
+        if title:
+            rows = [[(title, "title")], [], *rows]
         for step in self.steps:
             rows += self._step_rows(step)
             states = step.states
         rows.append([(self._bare(self.glyphs.end, states), "")])
         if self.absent:
-            rows.append([(f"No part in this run: {', '.join(self.absent)}", "number")])
-        return rows + self._conclusion(ending)
+            rows.append([(f"  No part in this run: {', '.join(self.absent)}", "dim")])
+        return rows + self._conclusion()
 
-    def _header(self) -> str:
-        line = ""
-        for name, at in zip(self.names, self.at, strict=True):
-            line = line.ljust(at - (len(name) - 1) // 2) + name
-        return line
+    def _header(self) -> list[str]:
+        """The names above their columns, in as many rows as keep them apart."""
+        rows = [""]
+        for name, at in zip(self.columns, self.at, strict=True):
+            start = max(at - (len(name) - 1) // 2, self.digits + 3)
+            row = next((row for row, text in enumerate(rows) if len(text) < start), len(rows))
+            rows += [""] * (row == len(rows))
+            rows[row] = rows[row].ljust(start) + name
+        return rows
 
     def _bare(self, glyphs: str, states: Sequence[int]) -> str:
+        """A row in which nothing happens."""
         cells = [" "] * (self.at[-1] + 1)
         for at, state in zip(self.at, states, strict=True):
             cells[at] = glyphs[state]
         return "".join(cells)
 
     def _step_rows(self, step: _Step) -> list[list[Span]]:
-        is_last = step.number == len(self.steps)
-        is_wrong = is_last and (self.run.wrong is not None or self.error is not None)
-        flag = self.glyphs.wrong if is_wrong else " "
-        style = "wrong" if is_wrong else "fault" if step.choice.is_fault else ""
-        suffix_style = style or ("late" if step.late else "")
+        style, flag = "fault" if step.choice.is_fault else "", " "
+        if step.number == len(self.steps) and (self.run.wrong is not None or self.error):
+            style, flag = self._end_style, self.glyphs.flags[self._is_bad]
         gutter = f"{flag} {step.number:>{self.digits}} "
-        drawn = self._drawn(step)[len(gutter) :].ljust(self.text - len(gutter))
-        event = _clip(step.event, self.room - len(step.suffix), self.glyphs.dots)
         row: list[Span] = [
-            (gutter, style or "number"),
-            (drawn, style),
-            (event, style),
-            (step.suffix, suffix_style),
+            (gutter, style or "dim"),
+            (self._drawn(step)[len(gutter) :].ljust(self.text - len(gutter)), style),
+            (_clip(step.event, self._event_room(step), self.glyphs.dots), style),
+            (step.suffix, "late" if step.late and not style else style),
         ]
-        if not step.notes:
+        event, notes, _ = step.lengths
+        if not notes:
             return [row]
-        if self._fits(step, self.note):
-            pad = " " * (self.note - self._event_length(step))
-            return [[*row, (pad, ""), (", ".join(step.notes), "note")]]
-        return [row, self._note_row(step)]
-
-    def _note_row(self, step: _Step) -> list[Span]:
+        if self._fits(event, notes, self.note):
+            return [[*row, (" " * (self.note - event), ""), (", ".join(step.notes), "note")]]
         lines = self._bare(self.glyphs.line, step.states).ljust(self.text)
-        whole = self._notes_length(step)
-        place = self.note if self.note + whole <= self.room else 2
-        return [(lines + " " * place, ""), (self._fit_notes(step, self.room - place), "note")]
+        place = self.note if self.note + notes <= self.room else 2
+        text = self._fit_notes(step, self.room - place)
+        return [row, [(lines + " " * place, ""), (text, "note")]]
+
+    def _event_room(self, step: _Step) -> int:
+        """What a narrow page leaves to the event: first its end goes, then all that follows it."""
+        return max(self.room - len(step.suffix), min(self.room, _EVENT_MIN))
 
     def _fit_notes(self, step: _Step, room: int) -> str:
-        """As many notes as fit, and how many more there are."""
-        for kept in range(len(step.notes), 0, -1):
-            rest = len(step.notes) - kept
-            text = ", ".join(step.notes[:kept])
+        """The notes whole, or brief, or as many of them as fit and how many more there are."""
+        whole, more = ", ".join(step.notes), ""
+        if len(whole) <= room:
+            return whole
+        for kept in range(len(step.brief), 0, -1):
+            rest = len(step.brief) - kept
             more = f" (+{rest} more)" if rest else ""
-            if len(text) + len(more) <= room:
-                return text + more
-        return _clip(step.notes[0], room - len(more), self.glyphs.dots) + more
+            text = ", ".join(step.brief[:kept]) + more
+            if len(text) <= room:
+                return text
+        return _clip(step.brief[0], room - len(more), self.glyphs.dots) + more
 
     def _drawn(self, step: _Step) -> str:
         """The row of a step without its texts."""
         choice, glyphs = step.choice, self.glyphs
         cells = list(self._bare(glyphs.line, step.states))
-        if choice.kind in (Kind.PARTITION, Kind.HEAL):
-            parted = choice.kind is Kind.PARTITION
-            states = step.states if parted else step.before
-            knots = glyphs.part if parted else glyphs.heal
-            self._stroke(cells, self.at[0], self.at[-1] + 1, glyphs.late, knots, states)
+        if choice.kind in _SPLIT:
+            self._draw_split(cells, step)
             return "".join(cells)
-        target = self.at[self.columns.index(choice.node)]
-        source = self.at[self.columns.index(choice.source)] if choice.source else target
-        fails = self.error is not None and step.number == len(self.steps)
-        if choice.kind in (Kind.DROP, Kind.DUPLICATE):
-            self._draw_stray(cells, step, source, target)
-        else:
-            self._draw_arrow(cells, step, source, target)
-            cells[target] = glyphs.raised if fails else glyphs.marks[choice.kind]
+        target = self.columns.index(choice.node)
+        source = self.columns.index(choice.source) if choice.source else target
+        stroke = glyphs.late if step.late else glyphs.message
+        if choice.kind is Kind.DUPLICATE:
+            stroke = glyphs.twin
+        left = target < source
+        head = glyphs.lost if choice.kind is Kind.DROP else stroke.heads[left]
+        if source != target:
+            self._draw_line(cells, (source, target), stroke.flat, stroke.cross, step.states)
+            tails = stroke.tail_left if left else stroke.tail_right
+            cells[self.at[source]] = tails[step.states[source]]
+            cells[self.at[target] + (1 if left else -1)] = head
+        if choice.kind not in _STRAY:
+            fails = self.error is not None and step.number == len(self.steps)
+            cells[self.at[target]] = glyphs.marks[Kind.CRASH if fails else choice.kind]
+        elif source == target:
+            cells[self.at[target]] = head
         return "".join(cells)
 
-    def _draw_arrow(self, cells: list[str], step: _Step, source: int, target: int) -> None:
-        if source == target:
+    def _draw_split(self, cells: list[str], step: _Step) -> None:
+        """A partition or a heal: a line across all nodes. It does not touch client scripts."""
+        among = [index for index, name in enumerate(self.columns) if name in self.nodes]
+        if not among:
             return
-        glyphs, left = self.glyphs, target < source
-        flat = glyphs.late if step.late else glyphs.flat
-        self._stroke(cells, source, target, flat, glyphs.cross, step.states)
-        state = step.states[self.at.index(source)]
-        cells[source] = (glyphs.tail_left if left else glyphs.tail_right)[state]
-        cells[target + 1 if left else target - 1] = glyphs.heads[left]
+        parts = step.choice.kind is Kind.PARTITION
+        knots = self.glyphs.split if parts else self.glyphs.heal
+        states = step.states if parts else step.before
+        scripts = [(at, cells[at]) for at in self.at if at not in [self.at[i] for i in among]]
+        self._draw_line(cells, (among[0], among[-1]), self.glyphs.gap, knots, states)
+        for index in among:
+            cells[self.at[index]] = knots[states[index]]
+        for at, script in scripts:
+            cells[at] = script
 
-    def _draw_stray(self, cells: list[str], step: _Step, source: int, target: int) -> None:
-        """A message that a fault touches: its line ends short of the receiver."""
-        glyphs, left = self.glyphs, target < source
-        twin = step.choice.kind is Kind.DUPLICATE
-        head = glyphs.twin_heads[left] if twin else glyphs.lost
-        if source == target:
-            cells[target] = head
-            return
-        flat = glyphs.twin if twin else glyphs.late if step.late else glyphs.flat
-        crossing = glyphs.twin_cross if twin else glyphs.cross
-        self._stroke(cells, source, target, flat, crossing, step.states)
-        tails = (glyphs.twin_left, glyphs.twin_right) if twin else (
-            glyphs.tail_left,
-            glyphs.tail_right,
-        )
-        cells[source] = tails[not left][step.states[self.at.index(source)]]
-        cells[target + 1 if left else target - 1] = head
-
-    def _stroke(
+    def _draw_line(
         self,
         cells: list[str],
-        start: int,
-        stop: int,
+        ends: tuple[int, int],
         flat: str,
-        crossing: str,
+        cross: str,
         states: Sequence[int],
     ) -> None:
-        """A horizontal line from `start` to just before `stop`, in either direction."""
-        for at in range(start, stop, 1 if stop > start else -1):
-            column = self.at.index(at) if at in self.at else None
-            cells[at] = flat if column is None else crossing[states[column]]
+        """A horizontal line between two columns, across those in between."""
+        low, high = min(ends), max(ends)
+        for at in range(self.at[low] + 1, self.at[high]):
+            cells[at] = flat
+        for index in range(low + 1, high):
+            cells[self.at[index]] = cross[states[index]]
 
-    def _conclusion(self, ending: str) -> list[list[Span]]:
+    @property
+    def _is_bad(self) -> bool:
+        return self.run.wrong is None or self.ending == "broken"
+
+    @property
+    def _end_style(self) -> str:
+        return "wrong" if self._is_bad else "title"
+
+    def _conclusion(self) -> list[list[Span]]:
         """What was wrong in the end, wrapped."""
-        reason = self.run.wrong if self.run.wrong is not None else self.error
+        reason = self.error if self.run.wrong is None else self.run.wrong
         if reason is None:
             return []
-        word = ending if self.run.wrong is not None else "raised"
-        lead = f"{self.glyphs.wrong} {word}" + (": " if reason else "")
+        word = "raised" if self.run.wrong is None else self.ending
+        flag = self.glyphs.flags[self._is_bad]
+        first, *others = reason.splitlines() or [""]
+        lines = [f"{flag} {word}: {first}" if first else f"{flag} {word}"]
         rows: list[list[Span]] = []
-        for number, line in enumerate(reason.splitlines() or [""]):
-            start = lead if number == 0 else "  "
-            wrapped = textwrap.wrap(
-                start + line, max(self.width, 8), subsequent_indent="    ", drop_whitespace=True
-            )
-            rows += [[(text, "wrong")] for text in wrapped or [start]]
+        for line in [*lines, *(f"  {other}" for other in others)]:
+            wrapped = textwrap.wrap(line, max(self.width, 8), subsequent_indent="    ")
+            rows += [[(text, self._end_style)] for text in wrapped]
         return rows
 
 
+# -- text ------------------------------------------------------------------------------------------
+
+
 def _clip(text: str, room: int, dots: str) -> str:
-    """A text of at most `room` characters; what was cut off leaves an ellipsis."""
+    """At most `room` characters of a text; an ellipsis stands for what was cut off."""
     if len(text) <= room:
         return text
     return text[: max(room - len(dots), 0)] + dots[: max(room, 0)]
 
 
-def _render(row: list[Span], width: int, color: bool, glyphs: _Glyphs, ascii: bool) -> str:
-    """A row as a line. Nothing it holds can move the cursor or make it wider than `width`."""
-    plain = [(_printable(text, ascii), style) for text, style in row if text]
-    total = sum(len(text) for text, _ in plain)
-    line, used = "", 0
-    for text, style in plain:
-        left = width - used
-        shown = text
-        if total > width and used + len(text) >= width - len(glyphs.dots):
-            shown = _clip(text + " " * (total - used - len(text)), left, glyphs.dots)
-        used += len(shown)
-        painted = color and style and shown.strip()
-        line += f"\x1b[{_STYLES[style]}m{shown}\x1b[0m" if painted else shown
-        if used >= width:
-            break
-    return line.rstrip()
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _printable(text: str, ascii: bool) -> str:
-    if ascii:
-        text = text.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(each if each.isprintable() else "?" for each in text)
+def _render(row: list[Span], width: int, color: bool, dots: str) -> str:
+    """A row as a line of at most `width` characters, none of which moves the cursor."""
+    if sum(len(text) for text, _ in row) > width:
+        row = _cut(row, width, dots)
+    return "".join(_paint(text, style if color else "") for text, style in row).rstrip()
+
+
+def _cut(row: list[Span], width: int, dots: str) -> list[Span]:
+    kept: list[Span] = []
+    left = max(width - len(dots), 0)
+    for text, style in row:
+        kept.append((text[:left], style))
+        left -= len(kept[-1][0])
+    return [*kept, (dots[:width], "")]
+
+
+def _paint(text: str, style: str) -> str:
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    return f"\x1b[{_STYLES[style]}m{shown}\x1b[0m" if style and shown.strip() else shown

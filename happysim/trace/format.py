@@ -27,6 +27,7 @@ from below a given folder only, and runs nothing but the scenario of that proper
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ from typing import Any
 
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
-from happysim.core.freeze import digest
+from happysim.core.freeze import describe, digest, freeze
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.trace.changes import changes
@@ -46,6 +47,10 @@ _DIGEST = 8
 _CHOICE = re.compile(r"(?P<text>\S.*?) @ (?P<digest>[0-9a-f]{8}|\?)")
 _KINDS = frozenset(kind.value for kind in Kind)
 _HEADERS = ("property", "scenario", "argument", "start", "reason", "found")
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*:[\w.<>]+")
+# What is true of every node, or client script, that has just started, and goes without saying.
+_FRESH_NODE = frozenset({("status", "up"), ("timers", "[]")})
+_FRESH_SCRIPT = frozenset({("answers", "[]"), ("waiting", "False")})
 
 
 class TraceError(HappysimError):
@@ -62,7 +67,7 @@ class Step:
     choice: str
     digest: str
     changed: tuple[tuple[str, str], ...] = ()
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def record(
 ) -> Trace:
     """The trace of a run. Raises `TraceError` for an argument that no literal can express."""
     for key, value in arguments:
-        _check_literal(key, value)
+        _literal(key, value)
     first = Step("world", run.worlds[0].digest()[:_DIGEST], _fields(run.worlds[0]))
     steps = []
     for at, choice in enumerate(run.schedule):
@@ -110,18 +115,20 @@ def record(
             steps.append(Step(str(choice), after.digest()[:_DIGEST], _changed(before, after)))
         else:
             steps.append(Step(str(choice), "?"))
-    reason = " ".join((run.wrong or "").split())
+    # On one line, whatever the property said.
+    words = " ".join((run.wrong or "").split())
+    reason = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)
     return Trace(prop, scenario, tuple(arguments), start, reason, found, first, tuple(steps))
 
 
 def _fields(world: World) -> tuple[tuple[str, str], ...]:
     """Every field of the first world but what is as it is in every fresh node."""
-    plain = {("status", "up"), ("timers", "[]"), ("answers", "[]"), ("waiting", "False")}
+    tables = world.tables
     found = []
-    for line in world.lines():
-        name, separator, text = line.partition(" = ")
-        if separator and (name.rpartition(".")[2], text) not in plain and ":" not in name:
-            found.append((name, text))
+    for slot, name in enumerate(tables.names):
+        texts = tables.state_text(slot, tables.state(slot, world.cells[slot]))
+        fresh = _FRESH_NODE if texts[0][0] == "status" else _FRESH_SCRIPT
+        found += [(f"{name}.{field}", text) for field, text in texts if (field, text) not in fresh]
     return tuple(found)
 
 
@@ -129,30 +136,46 @@ def _changed(before: World, after: World) -> tuple[tuple[str, str], ...]:
     return tuple((f"{each.node}.{each.field}", each.after_text) for each in changes(before, after))
 
 
-def _check_literal(key: str, value: Any) -> None:
+def _literal(key: str, value: Any) -> str:
+    """An argument as a literal: the same text in every process, even for a set."""
     try:
-        same = ast.literal_eval(repr(value)) == value
-    except (ValueError, SyntaxError):
-        same = False
+        text = describe(freeze(value, key))
+        same = freeze(ast.literal_eval(text), key) == freeze(value, key)
+    except (HappysimError, ValueError, SyntaxError):
+        text, same = "", False
     if not same:
         raise TraceError(
-            f"argument {key} of the scenario is a {type(value).__name__}, which a trace cannot "
-            "hold; pass numbers, text, and tuples, lists or dicts of them"
+            f"argument {key} of the scenario is {value!r:.60} (a {type(value).__name__}), which a "
+            "trace cannot hold; pass finite numbers, text, and tuples, lists, dicts or sets of them"
         )
+    return text
 
 
 def dumps(trace: Trace) -> str:
-    """A trace as text."""
+    """A trace as text.
+
+    Raises `TraceError` where it could not be read again: for a name that leads nowhere, or a text
+    that does not fit on one line.
+    """
+    for name in (trace.prop, trace.scenario):
+        if not _NAME.fullmatch(name):
+            raise TraceError(
+                f"{name!r} is no `module:name` that a trace could lead back to; give the property "
+                "a name in its module: `name = ...`"
+            )
     lines = [f"{_MAGIC}{VERSION}"]
     lines.append(f"property: {trace.prop}")
     lines.append(f"scenario: {trace.scenario}")
-    lines += [f"argument: {key} = {value!r}" for key, value in trace.arguments]
+    lines += [f"argument: {key} = {_literal(key, value)}" for key, value in trace.arguments]
     for name in ("start", "reason", "found"):
         if getattr(trace, name):
             lines.append(f"{name}: {getattr(trace, name)}")
     lines += ["", f"world {trace.first.digest}", *_indented(trace.first)]
     for step in trace.steps:
         lines += [f"{step.choice} @ {step.digest}", *_indented(step)]
+    for line in lines:
+        if not line.isprintable():
+            raise TraceError(f"a trace holds one printable line for each fact, not {line!r:.80}")
     return "\n".join([*lines, "end", ""])
 
 
@@ -177,14 +200,26 @@ def read(path: Path) -> Trace:
 def save(trace: Trace, folder: Path) -> Path:
     """Write a trace below a folder under its name; return the path. No other file is touched.
 
-    The name holds a digest of the content, so a trace is never overwritten by a different one.
+    The name holds a digest of the content. Raises `TraceError` where a file of that name holds
+    something else (a trace edited by hand), or where the folder cannot be written to.
     """
     path = folder / trace.name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = dumps(trace).encode()
     # Written in full beside it, then renamed: an interrupted write leaves no half a trace.
-    part = path.with_name(path.name + ".part")
-    part.write_text(dumps(trace), encoding="utf-8")
-    part.replace(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if path.read_bytes() == content:
+                return path
+            raise TraceError(f"{path} was edited since it was saved; move it out of the way")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be written: {error}") from None
     return path
 
 
@@ -207,7 +242,7 @@ class _Reader:
         self.check_version(self.next("the version"))
         headers, arguments = self.headers()
         line = self.next("the first world")
-        match = re.fullmatch(r"world ([0-9a-f]{8})", line)
+        match = re.fullmatch(r"world ([0-9a-f]{8}|\?)", line)
         if match is None:
             raise self.fail(f"`world` and its digest should stand here, not {line!r:.60}")
         start_line = self.at
@@ -241,20 +276,23 @@ class _Reader:
 
     def headers(self) -> tuple[dict[str, str], tuple[tuple[str, Any], ...]]:
         found: dict[str, str] = {}
-        arguments = []
+        arguments: dict[str, Any] = {}
         while line := self.next("the header, up to a blank line"):
             name, separator, value = line.partition(": ")
             if not separator or name not in _HEADERS or name in found:
                 expected = ", ".join(_HEADERS)
                 raise self.fail(f"a header is `name: value`, each once, of {expected}")
             if name == "argument":
-                arguments.append(self.argument(value))
+                key, literal = self.argument(value)
+                if key in arguments:
+                    raise self.fail(f"the argument {key} is there twice")
+                arguments[key] = literal
             else:
                 found[name] = value
         for name in ("property", "scenario"):
-            if not re.fullmatch(r"[\w.]+:[\w.<>]+", found.get(name, "")):
+            if not _NAME.fullmatch(found.get(name, "")):
                 raise self.fail(f"the header needs `{name}: module:name`")
-        return found, tuple(arguments)
+        return found, tuple(arguments.items())
 
     def argument(self, text: str) -> tuple[str, Any]:
         key, separator, value = text.partition(" = ")
@@ -262,8 +300,9 @@ class _Reader:
             if not separator or not key.isidentifier():
                 raise ValueError
             return key, ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise self.fail("an argument is `argument: name = literal`") from None
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            shown = f"{text!r:.60}"
+            raise self.fail(f"an argument is `argument: name = literal`, not {shown}") from None
 
     def step(self, line: str) -> Step:
         match = _CHOICE.fullmatch(line)

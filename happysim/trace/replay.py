@@ -8,6 +8,7 @@ import inspect
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from happysim.core.errors import HappysimError
 from happysim.core.world import World
@@ -15,7 +16,7 @@ from happysim.search.schedule import Run, first_world, follow
 from happysim.spec.property import NO_RAISE, Property, Sort, no_handler_raises
 from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken, Holds
-from happysim.trace.changes import changes
+from happysim.trace.changes import changes, raised
 from happysim.trace.format import Step, Trace, TraceError, differences, record
 
 
@@ -58,17 +59,7 @@ def resolve(trace: Trace, root: Path) -> Property:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise TraceError(f"{where}: {module_name} cannot be imported: {error}") from error
-    prop = getattr(module, name, None)
-    if name == NO_RAISE:
-        # Every scenario has it; but only what a property is stated over counts as a scenario.
-        stated = [each for each in vars(module).values() if isinstance(each, Property)]
-        over = [each.scenario for each in stated if each.scenario.name == trace.scenario]
-        prop = no_handler_raises(over[0]) if over else None
-    if not isinstance(prop, Property):
-        known = ", ".join(sorted(k for k, v in vars(module).items() if isinstance(v, Property)))
-        raise TraceError(
-            f"{where}: {module_name} has no property {name!r} any more; it has {known or 'none'}"
-        )
+    prop = _find(module, name, trace)
     if prop.scenario.name != trace.scenario:
         raise TraceError(
             f"{where}: {name} is a property of {prop.scenario.name} now, not of {trace.scenario}"
@@ -76,7 +67,9 @@ def resolve(trace: Trace, root: Path) -> Property:
     try:
         inspect.signature(prop.scenario.function).bind(**dict(trace.arguments))
     except TypeError as error:
-        raise TraceError(f"{where}: the scenario {trace.scenario} takes: {error}") from None
+        raise TraceError(
+            f"{where}: the arguments do not fit the scenario {trace.scenario}: {error}"
+        ) from None
     if tuple(prop.scenario.arguments) == trace.arguments:
         prop.name = name
         return prop
@@ -85,9 +78,28 @@ def resolve(trace: Trace, root: Path) -> Property:
     return other
 
 
+def _find(module: ModuleType, name: str, trace: Trace) -> Property:
+    stated = {key: each for key, each in vars(module).items() if isinstance(each, Property)}
+    if name == NO_RAISE:
+        # Every scenario has it; but only what a property is stated over counts as a scenario.
+        for each in stated.values():
+            if _is_over(each, trace.scenario):
+                return no_handler_raises(each.scenario)
+        raise TraceError(
+            f"{trace.source}: {module.__name__} states no property over {trace.scenario} any more"
+        )
+    if name not in stated:
+        known = ", ".join(sorted(stated)) or "none"
+        raise TraceError(
+            f"{trace.source}: {module.__name__} has no property {name!r} any more; it has {known}"
+        )
+    return stated[name]
+
+
 def _check_location(module_name: str, root: Path, where: str) -> None:
+    """Make sure that importing the module would run a file below `root`, and no other."""
     relative = Path(*module_name.split("."))
-    candidates = (root / relative.with_suffix(".py"), root / relative / "__init__.py")
+    candidates = [root / relative.with_suffix(".py"), root / relative / "__init__.py"]
     if not any(path.is_file() for path in candidates):
         raise TraceError(
             f"{where}: there is no module {module_name} below {root}; "
@@ -95,29 +107,50 @@ def _check_location(module_name: str, root: Path, where: str) -> None:
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except Exception as error:
+        raise TraceError(f"{where}: {module_name} cannot be imported: {error}") from error
+    origin = spec.origin if spec is not None else None
+    if origin is None or Path(origin).resolve() not in [path.resolve() for path in candidates]:
+        raise TraceError(
+            f"{where}: {module_name} is {origin or 'something else'} here, and not a file below "
+            f"{root}; rename one of the two"
+        )
 
 
 def replay(trace: Trace, root: Path) -> Replayed:
-    """Take a trace's choices again, as far as they are enabled. Errors as `resolve`."""
+    """Take a trace's choices again, as far as they are enabled. Errors as `resolve`.
+
+    Raises `TraceError` where the scenario makes no world of the name that the trace starts from.
+    """
     prop = resolve(trace, root)
     try:
         world = first_world(prop.scenario, trace.start)
     except HappysimError as error:
         raise TraceError(f"{trace.source}: {error}") from error
+    except Exception as error:
+        raise TraceError(
+            f"{trace.source}: the scenario {prop.scenario} raised {type(error).__name__}: {error}"
+        ) from error
     run = follow(world, trace.schedule, prop, skip_missing=True)
     taken = [str(choice) for choice in run.schedule]
+    ended = run.wrong is not None or len(run.worlds) == len(taken)
     missing, drift = [], _drift_of_first(trace, world)
-    at = 0
+    at, last = 0, trace.first
     for step in trace.steps:
-        if at == len(taken) and run.wrong is not None:
+        if at == len(taken) and ended:
+            drift = drift or _drift_of_end(trace, last, run)
             break
         if at == len(taken) or taken[at] != step.choice:
             missing.append(_missing(trace, step, run.worlds[min(at, len(run.worlds) - 1)]))
             drift = drift or missing[-1]
             continue
-        at += 1
-        if not drift and at < len(run.worlds):
-            drift = _drift_of_step(trace, step, run.worlds[at - 1], run.worlds[at])
+        at, last = at + 1, step
+        if at < len(run.worlds):
+            drift = drift or _drift_of_step(trace, step, run.worlds[at - 1], run.worlds[at])
+        elif step.digest != "?":
+            drift = drift or _drift_of_end(trace, step, run)
     return Replayed(trace, prop, run, drift, tuple(missing))
 
 
@@ -129,8 +162,14 @@ def _missing(trace: Trace, step: Step, world: World) -> str:
     )
 
 
+def _drift_of_end(trace: Trace, last: Step, run: Run) -> str:
+    """The run has come to its end, where the trace goes on."""
+    why = raised(run) or "the property says so there already"
+    return f"{trace.source}, line {last.line}: the run ends after `{last.choice}` now: {why}"
+
+
 def _drift_of_first(trace: Trace, world: World) -> str:
-    if world.digest()[:8] == trace.first.digest:
+    if trace.first.digest in ("?", world.digest()[:8]):
         return ""
     now = record(Run((), (world,)), prop="", scenario="").first
     at = f"{trace.source}, line {trace.first.line}: the first world drifted"
@@ -160,17 +199,22 @@ def _field(name: str, recorded: str | None, now: str | None) -> str:
 def home_of(prop: Property) -> str:
     """`module:name` under which a property can be found again.
 
-    A property made by `.over(...)` lives where it was assigned, not where its function was written.
+    A property made by `.over(...)` lives where it was assigned, not where its function was written;
+    `no_handler_raises` where some property is stated over the same scenario.
     """
-    if prop.sort is Sort.NO_RAISE:
-        return f"{prop.scenario.function.__module__}:{NO_RAISE}"
     likely = [prop.scenario.function.__module__, prop.module]
     for module_name in [*likely, *sorted(sys.modules)]:
-        module = sys.modules.get(module_name)
-        for name, value in list(vars(module).items()) if module else ():
+        known = getattr(sys.modules.get(module_name), "__dict__", {})
+        for name, value in list(known.items()):
             if value is prop:
                 return f"{module_name}:{name}"
+            if prop.sort is Sort.NO_RAISE and _is_over(value, prop.scenario.name):
+                return f"{module_name}:{NO_RAISE}"
     return f"{prop.module}:{prop.name}"
+
+
+def _is_over(value: object, scenario: str) -> bool:
+    return isinstance(value, Property) and value.scenario.name == scenario
 
 
 def trace_of(verdict: Broken | Holds) -> Trace:

@@ -1,0 +1,451 @@
+"""Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
+
+**Source**: Ongaro and Ousterhout, *In search of an understandable consensus algorithm (extended
+version)*, 2014, figure 2 and sections 5 and 8; Ongaro, *Consensus: bridging theory and practice*,
+2014, chapter 3 and sections 6.3 and 6.4 (clients).
+
+**Assumes**: messages may be lost, delayed, reordered and copied. Servers crash, and restart with
+what they have synced to disk. The set of servers does not change. A client numbers its commands,
+and has one open at a time.
+
+**Deviates**:
+- Messages instead of remote calls. A lost RequestVote is made up for by the next election, a lost
+  AppendEntries by the next heartbeat. A vote is refused in silence where the answer would tell the
+  candidate nothing, that is, where it carried no newer term.
+- A refused AppendEntries names the place that it was refused at, so that a late or copied refusal
+  does not move the leader's next_index again.
+- last_applied is not kept: an entry is applied in the step that commits it.
+- A command that is in the log already is not appended a second time, so no log holds one twice.
+  Section 6.3 filters such copies when they are applied.
+- Whichever leader commits a command answers it, though another may have taken it on. A client whose
+  command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
+- Reads are commands like any other (section 6.4 calls this the simple way).
+- No membership changes, snapshots, pre-vote or leadership transfer.
+
+An index counts from 1, as in the paper; 0 stands for the empty beginning of every log.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from happysim.core.host import Host
+from happysim.core.message import message
+from happysim.core.node import Node, durable, on
+from happysim.core.script import Operation
+
+
+class Machine(Protocol):
+    """The state machine that the log drives: a deterministic object, such as a register.
+
+    The sequential objects of `happysim.spec.objects` are machines.
+    """
+
+    initial: Any
+
+    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
+        """The next state and the result of `command` in `state`, and a function of these alone."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The machine that keeps every command in order; the result is how many there are then."""
+
+    initial = ()
+
+    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
+        """The journal with `command` at its end, and its length."""
+        return (*state, command), len(state) + 1
+
+
+# -- what clients and servers tell each other ----------------------------------------------------
+
+
+@message
+class ClientRequest:
+    """Apply `command` to the state machine; the answer is its result, or one of the next two."""
+
+    command: Any
+
+
+@message
+class NotLeader:
+    """The answer to a request that was refused. It had no effect; `leader` may know better.
+
+    On a network that copies messages this is said of one copy of the request only.
+    """
+
+    leader: str | None
+
+
+@message
+class Overwritten:
+    """The answer to a request whose entry a newer leader has removed from some server's log.
+
+    It may still take effect, through a copy of the entry on another server, or never will.
+    """
+
+
+@message
+class Entry:
+    """One place of the log. A leader's first entry has no command: it is a no-op.
+
+    `operation` says which command of which client this is, and so where the result goes.
+    """
+
+    term: int
+    command: Any = None
+    operation: Operation | None = None
+
+
+@message
+class RequestVote:
+    """The sender stands for leader of `term`; its log ends in this entry."""
+
+    term: int
+    last_index: int
+    last_term: int
+
+
+@message
+class RequestVoteReply:
+    """A vote for the receiver in `term`; or, not granted, news of a newer term."""
+
+    term: int
+    granted: bool
+
+
+@message
+class AppendEntries:
+    """The leader of `term` wants `entries` behind the entry (prev_index, prev_term)."""
+
+    term: int
+    prev_index: int
+    prev_term: int
+    entries: tuple[Entry, ...]
+    commit_index: int
+
+
+@message
+class AppendEntriesReply:
+    """On success the sender's log equals the leader's up to `index`, else not even at `index`."""
+
+    term: int
+    success: bool
+    index: int
+
+
+class Role(enum.StrEnum):
+    """What a server is at present."""
+
+    FOLLOWER = "follower"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+class RaftNode(Node):
+    """A server. All RaftNodes of a world form one cluster, unless `peers` names others.
+
+    With `no_op` a new leader appends an empty entry at once, so that what earlier leaders left gets
+    committed without waiting for a command. `heartbeat_seconds=None` turns heartbeats off: what is
+    lost then stays lost until the next command or election. A search on a network that neither
+    loses nor copies is finite without heartbeats, and endless with them.
+    """
+
+    machine: Machine = Journal()
+    peers: tuple[str, ...] | None = None
+    no_op: bool = True
+    election_seconds: tuple[float, float] = (0.15, 0.3)
+    heartbeat_seconds: float | None = 0.05
+
+    # Figure 2, persistent state.
+    current_term: int = durable(default=0)
+    voted_for: str | None = durable(default=None)
+    log: list[Entry] = durable(default=[])
+
+    # Figure 2, volatile state. `sessions` holds the last result of each client, by number.
+    role: Role = Role.FOLLOWER
+    leader: str | None = None
+    commit_index: int = 0
+    state: Any = None
+    sessions: dict[str, tuple[int, Any]] = {}
+
+    # Of candidates, and of leaders. Empty otherwise.
+    votes: set[str] = set()
+    next_index: dict[str, int] = {}
+    match_index: dict[str, int] = {}
+
+    @property
+    def last_index(self) -> int:
+        """The index of the last entry; 0 where there is none."""
+        return len(self.log)
+
+    def term_at(self, index: int) -> int:
+        """The term of the entry at `index`; 0 at the beginning of the log."""
+        return self.log[index - 1].term if index else 0
+
+    def others(self, host: Host) -> tuple[str, ...]:
+        """The rest of the cluster."""
+        return host.peers if self.peers is None else self.peers
+
+    def is_majority(self, host: Host, servers: int) -> bool:
+        """True for more than half of the cluster, this server included."""
+        return 2 * servers > len(self.others(host)) + 1
+
+    # -- what leaves a server, and what must be on disk before -----------------------------------
+
+    def persist(self, host: Host) -> None:
+        """Figure 2: persistent state is on stable storage before anything rests on it."""
+        host.sync()
+
+    def send(self, host: Host, to: str, sent: Any) -> None:
+        """Send a message to another server."""
+        self.persist(host)
+        host.send(to, sent)
+
+    def refuse(self, host: Host) -> None:
+        """Section 8: a server that is not the leader rejects a request and names the leader."""
+        host.respond(NotLeader(self.leader))
+
+    # -- section 5.1: terms ------------------------------------------------------------------------
+
+    def on_start(self, host: Host) -> None:
+        """Section 5.2: servers start up as followers. So they do after a crash."""
+        self.state = self.machine.initial
+        self.set_election_timer(host)
+
+    def observe_term(self, host: Host, term: int) -> None:
+        """Figure 2, all servers: a newer term makes this server a follower in it."""
+        if term > self.current_term:
+            self.current_term = term
+            self.voted_for = None
+            self.persist(host)
+            self.become_follower(host)
+
+    def become_follower(self, host: Host) -> None:
+        """Whatever this server was, it now waits for a leader, and not for ever."""
+        self.role, self.leader = Role.FOLLOWER, None
+        self.votes, self.next_index, self.match_index = set(), {}, {}
+        host.cancel_timer("heartbeat")
+        self.set_election_timer(host)
+
+    def set_election_timer(self, host: Host) -> None:
+        """Section 5.2: timeouts are random, so that split votes are rare."""
+        host.set_timer("election", seconds=self.election_seconds)
+
+    # -- section 5.2: leader election --------------------------------------------------------------
+
+    @on.timer("election")
+    def stand(self, host: Host) -> None:
+        """Figure 2, followers and candidates: on election timeout, start an election."""
+        self.role, self.leader = Role.CANDIDATE, None
+        self.current_term += 1
+        self.voted_for = self.name
+        self.votes = {self.name}
+        self.set_election_timer(host)
+        for peer in self.others(host):
+            last = self.last_index
+            self.send(host, peer, RequestVote(self.current_term, last, self.term_at(last)))
+        self.count_votes(host)
+
+    @on(RequestVote)
+    def vote(self, host: Host, sender: str, request: RequestVote) -> None:
+        """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
+        self.observe_term(host, request.term)
+        if request.term < self.current_term:
+            self.send(host, sender, RequestVoteReply(self.current_term, False))
+        elif self.voted_for in (None, sender) and self.is_up_to_date(request):
+            self.voted_for = sender
+            self.set_election_timer(host)
+            self.send(host, sender, RequestVoteReply(self.current_term, True))
+
+    def is_up_to_date(self, request: RequestVote) -> bool:
+        """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
+        mine = (self.term_at(self.last_index), self.last_index)
+        return (request.last_term, request.last_index) >= mine
+
+    @on(RequestVoteReply)
+    def take_vote(self, host: Host, sender: str, reply: RequestVoteReply) -> None:
+        """Figure 2, candidates: votes of a majority of servers make a leader."""
+        self.observe_term(host, reply.term)
+        if self.role is Role.CANDIDATE and reply.granted and reply.term == self.current_term:
+            self.votes.add(sender)
+            self.count_votes(host)
+
+    def count_votes(self, host: Host) -> None:
+        """Become leader once a majority has voted for this candidate."""
+        if self.is_majority(host, len(self.votes)):
+            self.lead(host)
+
+    def lead(self, host: Host) -> None:
+        """Figure 2, leaders: upon election, tell everyone; section 8: commit a no-op first."""
+        self.role, self.leader, self.votes = Role.LEADER, self.name, set()
+        self.next_index = dict.fromkeys(self.others(host), self.last_index + 1)
+        self.match_index = dict.fromkeys(self.others(host), 0)
+        host.cancel_timer("election")
+        if self.no_op:
+            self.append(host, Entry(self.current_term))
+        else:
+            self.replicate(host)
+        self.set_heartbeat_timer(host)
+
+    def set_heartbeat_timer(self, host: Host) -> None:
+        """Heartbeats come well before any follower's patience ends."""
+        if self.heartbeat_seconds is not None:
+            host.set_timer("heartbeat", seconds=self.heartbeat_seconds)
+
+    # -- section 5.3: log replication --------------------------------------------------------------
+
+    @on(ClientRequest)
+    def serve(self, host: Host, client: str, request: ClientRequest) -> None:
+        """Figure 2, leaders: append a client's command; section 6.3: each command once."""
+        operation = host.operation
+        if operation is not None and self.has_taken(operation):
+            self.answer_again(host, operation)
+        elif self.role is Role.LEADER:
+            self.append(host, Entry(self.current_term, request.command, operation))
+        else:
+            self.refuse(host)
+
+    def has_taken(self, operation: Operation) -> bool:
+        """True where the log holds this command of this client."""
+        return any(entry.operation == operation for entry in self.log)
+
+    def answer_again(self, host: Host, operation: Operation) -> None:
+        """Section 6.3: a copy of an applied command gets the first answer. Others will, later."""
+        number, result = self.sessions.get(operation.client, (0, None))
+        if number == operation.number:
+            host.respond(result)
+
+    def append(self, host: Host, entry: Entry) -> None:
+        """Add an entry to this leader's log, and see to it that the others add it too."""
+        self.log.append(entry)
+        self.replicate(host)
+        # No reply will ever move the commit index of a cluster of one.
+        self.advance_commit_index(host)
+
+    @on.timer("heartbeat")
+    def beat(self, host: Host) -> None:
+        """Figure 2, leaders: repeat during idle periods, and so make up for lost messages."""
+        self.replicate(host)
+        self.set_heartbeat_timer(host)
+
+    def replicate(self, host: Host) -> None:
+        """Send every follower what it lacks."""
+        for peer in self.others(host):
+            self.send_entries(host, peer)
+
+    def send_entries(self, host: Host, peer: str) -> None:
+        """Send one follower the entries from its next_index on; perhaps none."""
+        previous = self.next_index[peer] - 1
+        entries = tuple(self.log[previous:])
+        term = self.term_at(previous)
+        self.send(
+            host,
+            peer,
+            AppendEntries(self.current_term, previous, term, entries, self.commit_index),
+        )
+
+    @on(AppendEntries)
+    def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
+        """Figure 2, AppendEntries, rules 1 to 5."""
+        self.observe_term(host, request.term)
+        fits = False
+        if request.term == self.current_term:
+            self.follow(host, sender)
+            fits = self.holds(request.prev_index, request.prev_term)
+        if not fits:
+            refusal = AppendEntriesReply(self.current_term, False, request.prev_index)
+            self.send(host, sender, refusal)
+            return
+        self.merge(host, request)
+        self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
+        index = self.matched_index(request)
+        self.send(host, sender, AppendEntriesReply(self.current_term, True, index))
+
+    def follow(self, host: Host, leader: str) -> None:
+        """Section 5.2: the sender of AppendEntries leads this term; a candidate gives up."""
+        if self.role is not Role.FOLLOWER:
+            self.become_follower(host)
+        self.leader = leader
+        self.set_election_timer(host)
+
+    def holds(self, index: int, term: int) -> bool:
+        """Rule 2: the log has that entry, so by Log Matching all before it are the leader's."""
+        return index <= self.last_index and self.term_at(index) == term
+
+    def merge(self, host: Host, request: AppendEntries) -> None:
+        """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
+        for index, entry in enumerate(request.entries, request.prev_index + 1):
+            if index <= self.last_index and self.term_at(index) != entry.term:
+                self.truncate(host, index)
+            if index > self.last_index:
+                self.log.append(entry)
+
+    def truncate(self, host: Host, index: int) -> None:
+        """Rule 3: delete the entry at `index` and all that follow, and tell their clients."""
+        for entry in self.log[index - 1 :]:
+            if entry.operation is not None:
+                host.respond(Overwritten(), to=entry.operation)
+        del self.log[index - 1 :]
+
+    def matched_index(self, request: AppendEntries) -> int:
+        """How far the log is sure to be the leader's. What lies beyond may be another's."""
+        return request.prev_index + len(request.entries)
+
+    @on(AppendEntriesReply)
+    def take_reply(self, host: Host, sender: str, reply: AppendEntriesReply) -> None:
+        """Figure 2, leaders. A reply of an older term speaks of a log that may be gone since."""
+        self.observe_term(host, reply.term)
+        if self.role is Role.LEADER and reply.term == self.current_term:
+            self.note_progress(host, sender, reply)
+
+    def note_progress(self, host: Host, peer: str, reply: AppendEntriesReply) -> None:
+        """Figure 2, leaders: a success moves both indices up, a refusal next_index down by one."""
+        if reply.success:
+            self.match_index[peer] = max(self.match_index[peer], reply.index)
+            self.next_index[peer] = max(self.next_index[peer], reply.index + 1)
+            self.advance_commit_index(host)
+        elif self.next_index[peer] == reply.index + 1:
+            self.next_index[peer] -= 1
+            self.send_entries(host, peer)
+
+    # -- sections 5.3 and 5.4.2: committing and applying ------------------------------------------
+
+    def advance_commit_index(self, host: Host) -> None:
+        """Figure 2, leaders, last rule: commit what a majority of servers holds."""
+        for index in range(self.last_index, self.commit_index, -1):
+            holders = 1 + sum(match >= index for match in self.match_index.values())
+            if self.may_commit(index) and self.is_majority(host, holders):
+                self.commit(host, index)
+                return
+
+    def may_commit(self, index: int) -> bool:
+        """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
+        return self.term_at(index) == self.current_term
+
+    def commit(self, host: Host, index: int) -> None:
+        """Figure 2, all servers: what is committed is applied, in order."""
+        while self.commit_index < index:
+            self.commit_index += 1
+            self.apply(host, self.commit_index)
+
+    def apply(self, host: Host, index: int) -> None:
+        """Apply one entry to the state machine, and answer its client."""
+        entry = self.log[index - 1]
+        if entry.command is None:
+            return
+        self.state, result = self.machine.apply(self.state, entry.command)
+        if entry.operation is not None:
+            self.sessions[entry.operation.client] = (entry.operation.number, result)
+        if self.role is Role.LEADER:
+            self.answer(host, index, result)
+
+    def answer(self, host: Host, index: int, result: Any) -> None:
+        """Figure 2, leaders: respond to the client once its entry is applied."""
+        operation = self.log[index - 1].operation
+        if operation is not None:
+            self.persist(host)
+            host.respond(result, to=operation)
