@@ -72,6 +72,16 @@ class Choice:
         return " ".join(word for word in words if word)
 
 
+BUDGETS = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
+
+
+def _check_names(field: str, names: object) -> None:
+    if not isinstance(names, tuple | list):
+        raise ScenarioError(
+            f"Faults({field}={names!r}): give a tuple of names there, such as ({names!r},)"
+        )
+
+
 @dataclass(frozen=True)
 class Faults:
     """How often each fault may happen in one run: the budgets of a world.
@@ -103,7 +113,7 @@ class Faults:
             object.__setattr__(self, "restarts", self.crashes)
         if self.heals is None:
             object.__setattr__(self, "heals", self.partitions)
-        for name in ("drops", "duplicates", "crashes", "restarts", "partitions", "heals"):
+        for name in (*BUDGETS, "down_max"):
             budget = getattr(self, name)
             whole = isinstance(budget, int) and not isinstance(budget, bool)
             if not (budget == unlimited or (whole and budget >= 0)):
@@ -111,6 +121,11 @@ class Faults:
                     f"Faults({name}={budget!r}): a budget is a whole number of at least 0, "
                     "or happysim.unlimited"
                 )
+        _check_names("crashable", self.crashable)
+        if isinstance(self.splits, str):
+            _check_names("splits", self.splits)
+        for side in self.splits:
+            _check_names("splits", side)
 
     @property
     def budgets(self) -> tuple[float, ...]:

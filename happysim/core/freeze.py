@@ -102,8 +102,14 @@ def _elements(value: set[Any] | frozenset[Any], entered: set[int]) -> list[Froze
     return sorted(frozen, key=describe) if len(frozen) > 1 else frozen
 
 
+def _freeze_bytearray(value: bytearray, entered: set[int]) -> Frozen:
+    _enter(value, entered)
+    return (bytearray, bytes(value))
+
+
 def _freeze_enum(value: enum.Enum, entered: set[int]) -> Frozen:
-    return (type(value), value.name)
+    # A combination of flags need not have a name.
+    return (type(value), value.value if isinstance(value, enum.Flag) else value.name)
 
 
 def _freeze_hooked(value: Any, entered: set[int]) -> Frozen:
@@ -120,7 +126,10 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
             _enter(value, entered)
         if len(getattr(value, "__dict__", names)) != len(names):
             raise _NoContent
-        return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+        try:
+            return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+        except AttributeError:
+            raise _NoContent from None
 
     return freeze_dataclass
 
@@ -140,6 +149,16 @@ def _refuse(value: Any, entered: set[int]) -> Frozen:
     raise _NoContent
 
 
+# Kinds that are refused, each with what to keep instead.
+_ADVICE: dict[type, str] = {}
+
+
+def refuse_kind(kind: type, advice: str) -> None:
+    """Never freeze values of this class; the error says `advice`."""
+    _FREEZERS[kind] = _refuse
+    _ADVICE[kind] = advice
+
+
 _FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
     bool: lambda value, entered: (bool, value),
     float: lambda value, entered: (float, value.hex()),
@@ -154,7 +173,7 @@ _FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
     StableSet: _freeze_set,
     frozenset: _freeze_frozenset,
     StableFrozenSet: _freeze_frozenset,
-    bytearray: lambda value, entered: (bytearray, bytes(value)),
+    bytearray: _freeze_bytearray,
 }
 
 
@@ -179,20 +198,29 @@ def _make_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
 
 def _explain(value: Any, path: str) -> FreezeError:
     """The error for the first value at or below `path` that cannot be frozen."""
-    return _search(value, path, {}) or FreezeError(f"{path} cannot be frozen")
+    try:
+        found = _search(value, path, {})
+    except RecursionError:
+        found = None
+    return found or FreezeError(f"{path} is nested too deeply; keep flatter data there")
 
 
 def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | None:
     kind = type(value)
-    if kind in _ATOMS or kind in (bool, float, bytearray):
+    if kind in _ATOMS or kind in (bool, float):
         return None
     freezer = _freezer(kind)
     if freezer is _refuse:
         return FreezeError(
             f"{path} holds a {kind.__name__}, which has no content to compare; "
-            "keep plain data there: numbers, text, lists, dicts, sets or dataclasses of them"
+            + _ADVICE.get(
+                kind,
+                "keep plain data there: numbers, text, lists, dicts, sets or dataclasses of them",
+            )
         )
-    if isinstance(value, (list, dict, set, deque)) or freezer is _freeze_hooked:
+    fields = dataclasses.is_dataclass(kind) and freezer is not _freeze_hooked
+    mutable = fields and not kind.__dataclass_params__.frozen
+    if mutable or isinstance(value, _OWNED) or freezer is _freeze_hooked:
         if id(value) in entered:
             return FreezeError(
                 f"{path} is the same {kind.__name__} object as {entered[id(value)]}; "
@@ -204,15 +232,26 @@ def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | Non
             f"{path} has the default factory {value.default_factory!r}; "
             "use a class such as int or list there"
         )
-    if dataclasses.is_dataclass(kind) and freezer is not _freeze_hooked:
+    if fields:
         extra = sorted(set(getattr(value, "__dict__", ())) - set(field_names(kind)))
         if extra:
             return FreezeError(f"{path}.{extra[0]} is not a field of {kind.__name__}")
+        held = getattr(value, "__dict__", None)
+        unset = [
+            name
+            for name in field_names(kind)
+            if (name not in held if held is not None else not hasattr(value, name))
+        ]
+        if unset:
+            return FreezeError(f"{path}.{unset[0]} was deleted; set it to None instead")
     for child, at in _children(value, path, kind):
         found = _search(child, at, entered)
         if found is not None:
             return found
     return None
+
+
+_OWNED = (list, dict, set, deque, bytearray)
 
 
 def _children(value: Any, path: str, kind: type) -> list[tuple[Any, str]]:
@@ -225,6 +264,8 @@ def _children(value: Any, path: str, kind: type) -> list[tuple[Any, str]]:
     if isinstance(value, dict):
         keys = [(key, f"a key of {path}") for key in value]
         return keys + [(item, f"{path}[{key!r:.40}]") for key, item in value.items()]
+    if isinstance(value, bytearray):
+        return []
     if isinstance(value, (set, frozenset)):
         return [(item, f"an element of {path}") for item in value]
     return [(item, f"{path}[{index}]") for index, item in enumerate(value)]
@@ -244,8 +285,9 @@ def _thaw_items(frozen: tuple[Any, ...]) -> list[Any]:
 def _thaw_dict(frozen: tuple[Any, ...]) -> Any:
     items = _thaw_items(frozen)
     made: dict[Any, Any] = frozen[0]()
-    # `dict.update` and not the constructor: a Counter's would count the pairs.
-    dict.update(made, zip(items[::2], items[1::2], strict=True))
+    # One by one: the constructor of a Counter would count the pairs.
+    for key, item in zip(items[::2], items[1::2], strict=True):
+        made[key] = item
     return made
 
 
@@ -257,6 +299,8 @@ def _thaw_defaultdict(frozen: tuple[Any, ...]) -> Any:
 def _object_thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
     if hasattr(kind, "__thaw__"):
         return lambda frozen: kind.__thaw__(thaw(frozen[1]))
+    if issubclass(kind, enum.Flag):
+        return lambda frozen: kind(frozen[1])
     if issubclass(kind, enum.Enum):
         return lambda frozen: kind[frozen[1]]
     if issubclass(kind, tuple):
@@ -334,6 +378,8 @@ def _describe_named(kind: type, rest: list[Any]) -> str:
         return f"defaultdict({factory}, {{{_describe_pairs(rest[1:])}}})"
     if kind in _DICTS:
         return f"{name}({{{_describe_pairs(rest)}}})"
+    if issubclass(kind, enum.Flag):
+        return f"{name}({rest[0]})"
     if issubclass(kind, enum.Enum):
         return f"{name}.{rest[0]}"
     if dataclasses.is_dataclass(kind) and not hasattr(kind, "__thaw__"):

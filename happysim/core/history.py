@@ -121,6 +121,26 @@ class History:
         call = Call(client, calls[-1].operation, calls[-1].after, True, result)
         return self._with(client, (*calls[:-1], call))
 
+    def abandon(self, client: str) -> History:
+        """The history in which `client` has crashed: an open call of its stays open for ever.
+
+        The call moves to a lane of its own, named `client~1` and so on, so that the client may
+        invoke again: what it asked before may take effect at any later time, or never.
+        """
+        calls = self.of(client)
+        if not calls or calls[-1].done:
+            return self
+        number = 1
+        while self.of(f"{client}~{number}"):
+            number += 1
+        lane = f"{client}~{number}"
+        lost, kept = calls[-1], calls[:-1]
+        own = ((client, len(kept) - 1),) if kept else ()
+        moved = Call(lane, lost.operation, tuple(sorted((*lost.after, *own))))
+        lanes = [entry for entry in self.lanes if entry[0] != client]
+        lanes += [(client, kept)] if kept else []
+        return History(tuple(sorted([*lanes, (lane, (moved,))], key=_first)))
+
     def _with(self, client: str, calls: tuple[Call, ...]) -> History:
         at = bisect_left(self.lanes, client, key=_first)
         following = at + 1 if self.of(client) else at

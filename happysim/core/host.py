@@ -13,6 +13,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze
 from happysim.core.message import freeze_message
 from happysim.core.script import Operation, Response
+from happysim.core.stable_set import in_order
 
 _T = TypeVar("_T")
 
@@ -110,7 +111,7 @@ class Host:
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""
-        for name in self._site.peers if to is None else to:
+        for name in self._site.peers if to is None else _listed(to):
             self.send(name, message)
 
     def reply(self, message: Any) -> None:
@@ -143,26 +144,22 @@ class Host:
                 f"{where}: no client operation is being handled; keep host.operation while one is, "
                 "and pass it as to="
             )
-        if target.client not in self._site.receivers:
+        if self._site.receivers.get(target.client, self._site) is not None:
             raise ProtocolError(f"{where}: there is no client {target.client!r} in this world")
-        try:
-            hash(value)
-        except TypeError:
-            raise ProtocolError(
-                f"{where}: the answer is a mutable {type(value).__name__}; "
-                "use a tuple for a list, a frozenset for a set, a tuple of pairs for a dict"
-            ) from None
+        _check_immutable(value, f"{where}: the answer")
         frozen = freeze(Response(target.number, value), f"{where}: the answer")
         self._sends.append((target.client, frozen, None))
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""
         where = self._use("invoke")
+        _check_immutable(operation, f"{where}: the operation")
         self._events.append(("invoke", self._site.name, freeze(operation, where)))
 
     def complete(self, result: Any = None) -> None:
         """Record in the History that this node's open operation has returned `result`."""
         where = self._use("complete")
+        _check_immutable(result, f"{where}: the result")
         self._events.append(("complete", self._site.name, freeze(result, where)))
 
     # -- timers ----------------------------------------------------------------------------------
@@ -180,10 +177,12 @@ class Host:
                 f"{where}: no handler for the timer {name!r} (timers here: {has}); "
                 f"add one with @on.timer({name!r})"
             )
-        low, high = seconds if isinstance(seconds, tuple) else (seconds, seconds)
-        if not 0 <= low <= high < float("inf"):
+        delay = seconds if isinstance(seconds, tuple) else (seconds, seconds)
+        numbers = all(isinstance(each, int | float) for each in delay)
+        if not numbers or len(delay) != 2 or not 0 <= delay[0] <= delay[1] < float("inf"):
             raise ProtocolError(
-                f"{where}: seconds={seconds!r} is not a delay; give 0 <= low <= high"
+                f"{where}: seconds={seconds!r} is not a delay; give a number, or a pair of numbers "
+                "with 0 <= low <= high"
             )
         self._timers.add(name)
 
@@ -206,7 +205,7 @@ class Host:
     def choose(self, options: Iterable[_T]) -> _T:
         """One of the options: in a search each is a branch of its own."""
         where = self._use("choose")
-        listed = list(options)
+        listed = _listed(options)
         if not listed:
             raise ProtocolError(f"{where}: nothing to choose from; give at least one option")
         frozen: list[Frozen] = []
@@ -248,6 +247,23 @@ class Host:
         if self._closed:
             raise ProtocolError(f"{where}: a host is of no use after its handler has returned")
         return where
+
+
+def _check_immutable(value: object, what: str) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        raise ProtocolError(
+            f"{what} is a mutable {type(value).__name__}; "
+            "use a tuple for a list, a frozenset for a set, a tuple of pairs for a dict"
+        ) from None
+
+
+def _listed(options: Iterable[_T]) -> list[_T]:
+    """The options in their order; those of a set, which has none, in order of content."""
+    if isinstance(options, set | frozenset):
+        return in_order(options, lambda option: describe(freeze(option)))
+    return list(options)
 
 
 class Chance:

@@ -14,12 +14,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from happysim.core.errors import ProtocolError
-from happysim.core.freeze import freeze, thaw
+from happysim.core.freeze import freeze, refuse_kind, thaw
 
 if TYPE_CHECKING:
     from happysim.core.host import Host
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_TAKEN = {
+    "name": "every node has this field already; drop it",
+    "timers": "a world shows a node's set timers under this name; give the field some other name",
+    "unsynced": "a world shows unsynced writes under this name; give the field some other name",
+    "is_up": "a world says under this name whether a node is up; give the field some other name",
+}
 _MUTABLE = (list, dict, set, deque, bytearray)
 
 
@@ -117,8 +123,9 @@ class Node:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" in inspect.get_annotations(cls):
-            raise ProtocolError(f"{cls.__name__}.name: every node has this field already; drop it")
+        refuse_kind(cls, "a node's state is its own, so keep the other node's name")
+        for taken in sorted(_TAKEN.keys() & inspect.get_annotations(cls).keys()):
+            raise ProtocolError(f"{cls.__name__}.{taken}: {_TAKEN[taken]}")
         _own_defaults(cls)
         dataclass(eq=False)(cls)
         declared = dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -140,6 +147,12 @@ dataclass(eq=False)(Node)
 
 def _own_defaults(cls: type) -> None:
     """Turn a mutable default into one copy a node, as the author means it."""
+    inherited = {name for base in cls.__mro__[1:] for name in inspect.get_annotations(base)}
+    for name in sorted(inherited & cls.__dict__.keys() - inspect.get_annotations(cls).keys()):
+        raise ProtocolError(
+            f"{cls.__name__}.{name} is a field of its base class, and keeps the default it has "
+            f"there unless it has a type here too: `{name}: ... = ...`"
+        )
     for name in inspect.get_annotations(cls):
         default = cls.__dict__.get(name)
         if isinstance(default, _MUTABLE):

@@ -8,7 +8,7 @@ computes every outcome (one for each way to answer `host.choose`). Nothing here 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,16 @@ from happysim.core.determinism import shifted_surroundings
 from happysim.core.errors import DeterminismError, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
+from happysim.core.message import freeze_message
 from happysim.core.node import Node
-from happysim.core.script import Operation, Response, Script
+from happysim.core.script import Operation, Request, Response, Script
 
 NEW, UP, DOWN = "new", "up", "down"
 
+_ADVICE = (
+    "a handler may read its fields, its message and its host only: not the clock, "
+    "`random`, id() or hash() of text; use host.choose and timers"
+)
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 
@@ -106,13 +111,19 @@ class NodeProcess:
     def _holds(self, name: str, guard: Callable[[Any], bool] | None, state: NodeState) -> bool:
         if guard is None:
             return True
+        where = f"{self.kind.__name__}.{name} on {self.name}"
         try:
-            return bool(guard(self._thaw(state.fields)))
+            holds = bool(guard(self._thaw(state.fields)))
+            with shifted_surroundings():
+                again = bool(guard(self._thaw(state.fields)))
         except Exception as error:
             raise ProtocolError(
-                f"{self.kind.__name__}.{name} on {self.name}: its guard raised "
-                f"{type(error).__name__}: {error}; a guard only reads fields"
+                f"{where}: its guard raised {type(error).__name__}: {error}; "
+                "a guard only reads fields"
             ) from error
+        if again != holds:
+            raise DeterminismError(f"{where}: its guard is not deterministic; {_ADVICE}")
+        return holds
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may crash now: how many unsynced writes it loses."""
@@ -124,7 +135,9 @@ class NodeProcess:
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
         if event.kind == "crash":
-            return [Outcome(self._crashed(state, int(event.what)))]  # type: ignore[call-overload]
+            after = self._crashed(state, int(event.what))  # type: ignore[call-overload]
+            # What this node had asked for as a client may still happen, but it gets no answer.
+            return [Outcome(after, records=(("abandon", self.name, None),))]
         calls = self._handler_of(event)
         if calls is None:
             return [Outcome(state._replace(status=UP))]
@@ -143,9 +156,11 @@ class NodeProcess:
         """The handler's name, and how to call it."""
         handlers = self.kind.happysim_handlers
         if event.kind == "deliver":
-            message = thaw(event.what)
-            name = handlers.messages[type(message)]
-            return name, lambda node, host: getattr(node, name)(host, event.source, message)
+            name = handlers.messages[type(thaw(event.what))]
+            # Each run gets a copy of its own: a hooked value inside a message may be mutable.
+            return name, lambda node, host: getattr(node, name)(
+                host, event.source, thaw(event.what)
+            )
         if event.kind in ("start", "restart"):
             if self.kind.on_start is Node.on_start:
                 return None
@@ -198,6 +213,8 @@ class NodeProcess:
             result = None
         host._closed = True
         if result is not None:
+            if isinstance(result, Coroutine):
+                result.close()
             raise ProtocolError(
                 f"{where} returned a {type(result).__name__}; a handler returns nothing "
                 "(it must not be a generator or a coroutine either)"
@@ -224,13 +241,11 @@ class NodeProcess:
                 if synced
                 else (*state.unsynced, self._durable(state.fields))
             )
-            # A write that changed nothing on disk cannot be lost.
+            # What a crash may fall back to: each value once, and not the one that is there.
             now = self._durable(fields)
-            distinct: list[tuple[Frozen, ...]] = []
-            for version in (*older, now):
-                if not distinct or distinct[-1] != version:
-                    distinct.append(version)
-            unsynced = tuple(distinct[:-1])
+            latest = dict.fromkeys(reversed(older))
+            latest.pop(now, None)
+            unsynced = tuple(reversed(latest))
         return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced)
 
     def _crashed(self, state: NodeState, losing: int) -> NodeState:
@@ -265,20 +280,16 @@ class NodeProcess:
 
     def _difference(self, name: str, first: Outcome, second: Outcome) -> str:
         where = f"{self.kind.__name__}.{name} on {self.name} is not deterministic"
-        advice = (
-            "a handler may read its fields, its message and its host only: not the clock, "
-            "`random`, id() or hash() of text; use host.choose and timers"
-        )
         if first.raised or second.raised:
-            return f"{where}: {first.raised or second.raised} in one of two equal runs; {advice}"
+            return f"{where}: {first.raised or second.raised} in one of two equal runs; {_ADVICE}"
         for field, one, two in zip(
             self.kind.happysim_fields, first.state.fields, second.state.fields, strict=True
         ):
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
-                return f"{where}: field `{field}` became {shown} in two equal runs; {advice}"
+                return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
         part = "its timers" if first.state != second.state else "what it sent"
-        return f"{where}: {part} differed in two equal runs; {advice}"
+        return f"{where}: {part} differed in two equal runs; {_ADVICE}"
 
 
 def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
@@ -336,9 +347,23 @@ class ScriptProcess:
 
     def events(self, state: ScriptState) -> Iterable[Event]:
         """The next request, where none is open and the script has one."""
-        if state.waiting or self.script.next_call(state.answers) is None:
+        if state.waiting or self._next(state) is None:
             return []
         return [Event("invoke")]
+
+    def _next(self, state: ScriptState) -> Request | None:
+        where = f"script {self.name}, after {len(state.answers)} answers"
+        try:
+            asked = self.script.next_call(state.answers)
+            with shifted_surroundings():
+                again = self.script.next_call(state.answers)
+        except HappysimError:
+            raise
+        except Exception as error:
+            raise ProtocolError(f"{where}: raised {type(error).__name__}: {error}") from error
+        if asked != again:
+            raise DeterminismError(f"{where}: it asks two things in two equal runs; {_ADVICE}")
+        return asked
 
     def crashes(self, state: ScriptState) -> Iterable[Event]:
         return []
@@ -347,9 +372,9 @@ class ScriptProcess:
         where = f"script {self.name}"
         number = len(state.answers) + 1
         if event.kind == "invoke":
-            asked = self.script.next_call(state.answers)
+            asked = self._next(state)
             assert asked is not None
-            sent = freeze(asked.message, f"{where}: the message of its call {number}")
+            sent = freeze_message(asked.message, f"{where}, call {number}")
             self.site.check_receiver(asked.to, asked.message, f"{where}, call {number}")
             operation = Operation(self.name, number)
             return [

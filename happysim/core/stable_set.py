@@ -118,6 +118,12 @@ class StableFrozenSet(frozenset[Any]):
     def difference(self, *others: Iterable[Any]) -> StableFrozenSet:
         return StableFrozenSet(frozenset.difference(self, *others))
 
+    def symmetric_difference(self, other: Iterable[Any]) -> StableFrozenSet:
+        return StableFrozenSet(frozenset.symmetric_difference(self, other))
+
+    def copy(self) -> StableFrozenSet:
+        return self
+
     __ror__ = __or__
     __rand__ = __and__
     __rxor__ = __xor__

@@ -41,6 +41,9 @@ from happysim.core.process import (
 )
 from happysim.core.script import Operation
 
+# How a node's being up or down is called among its fields; no field can have this name.
+STATUS = "(status)"
+
 # What a move costs: the index of a budget in Faults.budgets, plus one.
 FREE, DROP, DUPLICATE, CRASH, RESTART, PARTITION, HEAL = range(7)
 _NOWHERE = -1
@@ -409,6 +412,9 @@ class Tables:
         if known is None:
             value: History = self.histories.values[history]
             for what, client, frozen in self.record_batches.values[batch]:
+                if what == "abandon":
+                    value = value.abandon(client)
+                    continue
                 step = value.invoke if what == "invoke" else value.complete
                 value = step(client, thaw(frozen))
             known = self._recorded[history, batch] = self.histories.number(value)
@@ -418,24 +424,29 @@ class Tables:
         return [slot for slot, each in enumerate(self.processes) if isinstance(each, NodeProcess)]
 
     def _splits(self) -> list[frozenset[int]]:
+        """One side of each partition to try, each partition once."""
         nodes = self._node_slots()
         if self.faults.splits:
-            return [self._named_side(names) for names in self.faults.splits]
-        # The first node is always on the far side, so each split is listed once.
-        rest = nodes[1:]
-        return [
-            frozenset(side) for size in range(1, len(nodes)) for side in combinations(rest, size)
-        ]
+            sides = [self._named_side(names, nodes) for names in self.faults.splits]
+        else:
+            # The first node is always on the far side, so each split is listed once.
+            rest = nodes[1:]
+            sizes = range(1, len(nodes))
+            sides = [frozenset(side) for size in sizes for side in combinations(rest, size)]
+        once: dict[frozenset[frozenset[int]], frozenset[int]] = {}
+        for side in sides:
+            once.setdefault(frozenset({side, frozenset(nodes) - side}), side)
+        return list(once.values())
 
-    def _named_side(self, names: tuple[str, ...]) -> frozenset[int]:
-        unknown = [name for name in names if name not in self.slot_of]
-        if unknown or not names:
-            raise ScenarioError(
-                f"Faults(splits=...): {unknown[0]!r} is no node of this world"
-                if unknown
-                else "Faults(splits=...): a side that names nobody splits nothing"
-            )
-        return frozenset(self.slot_of[name] for name in names)
+    def _named_side(self, names: tuple[str, ...], nodes: list[int]) -> frozenset[int]:
+        side = frozenset(self.slot_of.get(name, _NOWHERE) for name in names)
+        for name in names:
+            if self.slot_of.get(name) not in nodes:
+                raise ScenarioError(f"Faults(splits=...): {name!r} is no node of this world")
+        if not side or side == set(nodes):
+            where = "names nobody" if not side else "leaves nobody on the other side"
+            raise ScenarioError(f"Faults(splits=...): the side {names!r} {where}")
+        return side
 
     # -- states as text --------------------------------------------------------------------------
 
@@ -463,4 +474,4 @@ def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
     if value.unsynced:
         versions = [describe((tuple, *version)) for version in value.unsynced]
         texts.append(("unsynced", f"[{', '.join(versions)}]"))
-    return (("status", value.status), *texts)
+    return ((STATUS, value.status), *texts)

@@ -21,7 +21,9 @@ Two worlds with the same content are equal, whatever led to them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from types import FunctionType, MethodType
 from typing import Any, Protocol
 
 from happysim.core.choice import Choice, Faults
@@ -29,7 +31,7 @@ from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, describe, digest, thaw
 from happysim.core.history import History
 from happysim.core.host import Site
-from happysim.core.network import Network, unordered
+from happysim.core.network import Network, duplicating, ordered, unordered
 from happysim.core.node import Node
 from happysim.core.process import (
     NEW,
@@ -53,7 +55,7 @@ class Log(Protocol):
 class World:
     """One global state. Make the first with `World.of(...)`, others with `step` and `after`."""
 
-    __slots__ = ("_reads", "cells", "history_number", "ledger", "tables")
+    __slots__ = ("_log", "cells", "history_number", "ledger", "tables")
 
     def __init__(
         self,
@@ -68,7 +70,7 @@ class World:
         self.cells = cells
         self.ledger = ledger
         self.history_number = history_number
-        self._reads = reads
+        self._log = reads
 
     @classmethod
     def of(
@@ -82,9 +84,17 @@ class World:
         Each node's `on_start` has run, in the order given; where it chooses, starting it is left
         as a first choice. `network` is `unordered()` (default), `ordered()` or `duplicating()`.
         """
-        faults = faults or Faults()
+        faults = Faults() if faults is None else faults
+        network = unordered() if network is None else network
+        if not isinstance(faults, Faults):
+            raise ScenarioError(f"World.of(faults={faults!r}): write faults=Faults(crashes=1)")
+        if network not in (unordered(), ordered(), duplicating()):
+            raise ScenarioError(
+                f"World.of(network={network!r}): write network=unordered(), ordered() or "
+                "duplicating()"
+            )
         made = _processes(processes, faults)
-        tables = Tables(made, network or unordered(), faults)
+        tables = Tables(made, network, faults)
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
             for slot, each in enumerate(made)
@@ -95,6 +105,7 @@ class World:
 
     def choices(self) -> tuple[Choice, ...]:
         """Everything that may happen next: by node, then faults, each in order of content."""
+        self._read_all()
         return tuple(choice for choice, _, _ in self.enabled())
 
     def step(self, choice: Choice | str) -> World:
@@ -102,6 +113,8 @@ class World:
 
         Raises `ScheduleError` where it is not enabled, `HandlerRaised` where the handler raises.
         """
+        self._read(("history",))
+        self._read_all()
         text = str(choice)
         for enabled, slot, move in self.enabled():
             if str(enabled) == text:
@@ -121,6 +134,8 @@ class World:
 
     def steps(self) -> Iterator[tuple[Choice, World]]:
         """Each choice with the world after it; a handler that raises is left out."""
+        self._read(("history",))
+        self._read_all()
         for choice, slot, move in self.enabled():
             if not isinstance(move, Move) or move.raised is None:
                 yield choice, self.take(choice, slot, move)
@@ -216,6 +231,7 @@ class World:
         A message whose delivery would change nothing may still be in flight. What a partition
         holds back is in flight too; what was sent to a node that is down is lost with it.
         """
+        self._read_all()
         if any(self.tables.moves(slot, cell)[0] for slot, cell in enumerate(self.cells)):
             return False
         return not any(
@@ -227,6 +243,7 @@ class World:
 
     def lines(self) -> list[str]:
         """The world as text, a line for each fact, in a fixed order. The history is not in it."""
+        self._read_all()
         found = []
         for slot, name in enumerate(self.tables.names):
             for field, text in self.tables.state_text(slot, self._cell(slot).state):
@@ -258,6 +275,8 @@ class World:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, World):
             return NotImplemented
+        self._read(("history",))
+        self._read_all()
         if other.tables is self.tables:
             return self.numbers == other.numbers
         return self.lines() == other.lines() and self.history == other.history
@@ -267,7 +286,7 @@ class World:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The world as numbers of its tables: a cell a process, the ledger, the history."""
+        """For the engine: the world as numbers of its tables: cells, the ledger, the history."""
         return (*self.cells, self.ledger, self.history_number)
 
     # -- for the engine --------------------------------------------------------------------------
@@ -301,6 +320,10 @@ class World:
             return self.history_number
         if key[0] == "ledger":
             return self.ledger
+        if key[0] == "all":
+            return (*self.cells, self.ledger)
+        if key[0] == "state":
+            return self._cell(key[1]).state
         value: Hashable = self.read(tuple(key))
         return value
 
@@ -308,10 +331,21 @@ class World:
         """For the engine: the same world, which tells `log` what is read of it."""
         return World(self.tables, self.cells, self.ledger, self.history_number, log)
 
+    def _read_state(self, slot: int) -> int:
+        """The number of a local state; noted as read."""
+        if self._log is not None:
+            self._log.append((("state", slot), None))
+        return self._cell(slot).state
+
+    def _read_all(self) -> None:
+        """Note that the whole world but its history was read."""
+        if self._log is not None:
+            self._log.append((("all",), None))
+
     def _read(self, key: tuple[Any, ...]) -> Any:
         value = self.read(key)
-        if self._reads is not None:
-            self._reads.append((key, value))
+        if self._log is not None:
+            self._log.append((key, value))
         return value
 
 
@@ -367,23 +401,27 @@ class NodeView:
         if name in kind.happysim_fields:
             index = kind.happysim_fields.index(name)
             return thaw(self._world._read(("field", self._slot, index)))
-        found = getattr(kind, name, None)
-        if isinstance(found, property) and found.fget is not None:
-            return found.fget(self)
-        if callable(found) and not name.startswith("_"):
-            return found.__get__(self)
-        if found is None or name.startswith("_"):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            found = inspect.getattr_static(kind, name)
+        except AttributeError:
             fields = ", ".join(kind.happysim_fields)
             raise AttributeError(
                 f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
-            )
-        return found
+            ) from None
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
+        if isinstance(found, FunctionType):
+            # Methods run on the view, so that what they read is read of this world.
+            return MethodType(found, self)
+        return getattr(kind, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
 
     def __repr__(self) -> str:
-        state = self._world._cell(self._slot).state
+        state = self._world._read_state(self._slot)
         texts = self._world.tables.state_text(self._slot, state)
         return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
 

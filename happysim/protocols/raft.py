@@ -10,10 +10,11 @@ and has one open at a time.
 
 **Deviates**:
 - Messages instead of remote calls. A lost RequestVote is made up for by the next election, a lost
-  AppendEntries by the next heartbeat. A vote is refused in silence where the answer would tell the
-  candidate nothing, that is, where it carried no newer term.
-- A refused AppendEntries names the place that it was refused at, so that a late or copied refusal
-  does not move the leader's next_index again.
+  AppendEntries by the next heartbeat. A vote that is not granted is not answered.
+- A reply must say what it replies to. A refused AppendEntries names the place that it was refused
+  at, so that a late or copied refusal does not move next_index again. A request of an older term is
+  answered with `NewerTerm`: its sender may lead that term by then, and would take a refusal for one
+  of what it has sent since.
 - last_applied is not kept: an entry is applied in the step that commits it.
 - A command that is in the log already is not appended a second time, so no log holds one twice.
   Section 6.3 filters such copies when they are applied.
@@ -110,11 +111,17 @@ class RequestVote:
 
 
 @message
-class RequestVoteReply:
-    """A vote for the receiver in `term`; or, not granted, news of a newer term."""
+class Vote:
+    """The sender's vote in `term` is the receiver's."""
 
     term: int
-    granted: bool
+
+
+@message
+class NewerTerm:
+    """The answer to a request of an older term."""
+
+    term: int
 
 
 @message
@@ -224,6 +231,11 @@ class RaftNode(Node):
             self.persist(host)
             self.become_follower(host)
 
+    @on(NewerTerm)
+    def take_term(self, host: Host, sender: str, news: NewerTerm) -> None:
+        """Figure 2, all servers: an old request is refused, and its sender steps down."""
+        self.observe_term(host, news.term)
+
     def become_follower(self, host: Host) -> None:
         """Whatever this server was, it now waits for a leader, and not for ever."""
         self.role, self.leader = Role.FOLLOWER, None
@@ -255,22 +267,21 @@ class RaftNode(Node):
         """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
         self.observe_term(host, request.term)
         if request.term < self.current_term:
-            self.send(host, sender, RequestVoteReply(self.current_term, False))
+            self.send(host, sender, NewerTerm(self.current_term))
         elif self.voted_for in (None, sender) and self.is_up_to_date(request):
             self.voted_for = sender
             self.set_election_timer(host)
-            self.send(host, sender, RequestVoteReply(self.current_term, True))
+            self.send(host, sender, Vote(self.current_term))
 
     def is_up_to_date(self, request: RequestVote) -> bool:
         """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
         mine = (self.term_at(self.last_index), self.last_index)
         return (request.last_term, request.last_index) >= mine
 
-    @on(RequestVoteReply)
-    def take_vote(self, host: Host, sender: str, reply: RequestVoteReply) -> None:
+    @on(Vote)
+    def take_vote(self, host: Host, sender: str, vote: Vote) -> None:
         """Figure 2, candidates: votes of a majority of servers make a leader."""
-        self.observe_term(host, reply.term)
-        if self.role is Role.CANDIDATE and reply.granted and reply.term == self.current_term:
+        if self.role is Role.CANDIDATE and vote.term == self.current_term:
             self.votes.add(sender)
             self.count_votes(host)
 
@@ -352,18 +363,17 @@ class RaftNode(Node):
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
         """Figure 2, AppendEntries, rules 1 to 5."""
         self.observe_term(host, request.term)
-        fits = False
-        if request.term == self.current_term:
-            self.follow(host, sender)
-            fits = self.holds(request.prev_index, request.prev_term)
-        if not fits:
-            refusal = AppendEntriesReply(self.current_term, False, request.prev_index)
-            self.send(host, sender, refusal)
+        if request.term < self.current_term:
+            self.send(host, sender, NewerTerm(self.current_term))
             return
-        self.merge(host, request)
-        self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
-        index = self.matched_index(request)
-        self.send(host, sender, AppendEntriesReply(self.current_term, True, index))
+        self.follow(host, sender)
+        fits = self.holds(request.prev_index, request.prev_term)
+        index = request.prev_index
+        if fits:
+            self.merge(host, request)
+            self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
+            index = self.matched_index(request)
+        self.send(host, sender, AppendEntriesReply(self.current_term, fits, index))
 
     def follow(self, host: Host, leader: str) -> None:
         """Section 5.2: the sender of AppendEntries leads this term; a candidate gives up."""

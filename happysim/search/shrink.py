@@ -131,23 +131,30 @@ class _Shrinker:
 
     def reorder(self) -> bool:
         """Move choices next to others of the same node, so that the run is easier to read."""
-        for here, there in self.moves():
+        improved = False
+        while sum(self.move(here) for here in range(len(self.best.schedule))):
+            improved = True
+        return improved
+
+    def move(self, here: int) -> bool:
+        """Move one choice to where that leaves fewer switches between nodes."""
+        for there in self.places(here):
             schedule = list(self.best.schedule)
             schedule.insert(there, schedule.pop(here))
-            if self.attempt(min(here, there), schedule):
+            # Only a run as planned can be expected, so replay none that would be no better.
+            if measure(tuple(schedule)) < measure(self.best.schedule) and self.attempt(
+                min(here, there), schedule
+            ):
                 return True
         return False
 
-    def moves(self) -> Iterator[tuple[int, int]]:
-        """Each choice that could go right behind, or right before, one of the same node."""
+    def places(self, here: int) -> Iterator[int]:
+        """Right behind an earlier choice of the same node, or right before a later one."""
         nodes = [choice.node for choice in self.best.schedule]
-        for here, node in enumerate(nodes):
-            for there in range(here - 1):
-                if nodes[there] == node:
-                    yield here, there + 1
-            for there in range(here + 2, len(nodes)):
-                if nodes[there] == node:
-                    yield here, there - 1
+        if here < len(nodes):
+            yield from (there + 1 for there in range(here - 1) if nodes[there] == nodes[here])
+            later = range(here + 2, len(nodes))
+            yield from (there - 1 for there in later if nodes[there] == nodes[here])
 
     # -- one candidate ---------------------------------------------------------------------------
 

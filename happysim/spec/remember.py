@@ -15,7 +15,7 @@ from happysim.core.world import World
 from happysim.spec.property import Property, PropertyError
 
 # What is not a local state or the history. A judgement that read none of it is LOCAL.
-_WIDE = frozenset({"inbox", "ledger"})
+_WIDE = frozenset({"inbox", "ledger", "all"})
 
 
 class Judgement(NamedTuple):

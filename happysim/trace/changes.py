@@ -28,7 +28,7 @@ _OPENERS = frozenset("[({,")
 class Change(NamedTuple):
     """One field of one node (or client script), before and after.
 
-    `field` is a declared field, `status` (new, up or down), `timers` (those that are set),
+    `field` is a declared field, `(status)` (new, up or down), `timers` (those that are set),
     `unsynced` (older durable values that a crash may fall back to), or, of a script, `answers`.
     """
 

@@ -37,6 +37,7 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
 from happysim.core.freeze import describe, digest, freeze
+from happysim.core.tables import STATUS
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.trace.changes import changes
@@ -49,7 +50,7 @@ _KINDS = frozenset(kind.value for kind in Kind)
 _HEADERS = ("property", "scenario", "argument", "start", "reason", "found")
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*:[\w.<>]+")
 # What is true of every node, or client script, that has just started, and goes without saying.
-_FRESH_NODE = frozenset({("status", "up"), ("timers", "[]")})
+_FRESH_NODE = frozenset({(STATUS, "up"), ("timers", "[]")})
 _FRESH_SCRIPT = frozenset({("answers", "[]"), ("waiting", "False")})
 
 
@@ -127,7 +128,7 @@ def _fields(world: World) -> tuple[tuple[str, str], ...]:
     found = []
     for slot, name in enumerate(tables.names):
         texts = tables.state_text(slot, tables.state(slot, world.cells[slot]))
-        fresh = _FRESH_NODE if texts[0][0] == "status" else _FRESH_SCRIPT
+        fresh = _FRESH_NODE if texts[0][0] == STATUS else _FRESH_SCRIPT
         found += [(f"{name}.{field}", text) for field, text in texts if (field, text) not in fresh]
     return tuple(found)
 

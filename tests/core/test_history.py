@@ -27,7 +27,7 @@ def record(events: list[Event]) -> History:
 
 
 def precedence(events: list[Event]) -> set[tuple[Event, Event]]:
-    """Which call returned before which was invoked, by the definition: over the places of events."""
+    """Which call returned before which was invoked, from the places of the events."""
     places: dict[Event, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(event, []).append(place)
@@ -45,7 +45,9 @@ def runs(draw: st.DrawFn) -> list[Event]:
 
 
 def test_a_call_comes_after_the_last_completed_call_of_every_other_client() -> None:
-    history = record([("a", "w"), ("b", "r"), ("a", "w"), ("a", "x"), ("a", "x"), ("c", "q"), ("b", "r")])
+    history = record(
+        [("a", "w"), ("b", "r"), ("a", "w"), ("a", "x"), ("a", "x"), ("c", "q"), ("b", "r")]
+    )
 
     assert history.lanes == (
         ("a", (Call("a", "w", (), True, "W"), Call("a", "x", (), True, "X"))),
@@ -91,12 +93,16 @@ def test_spans_are_an_order_of_events_that_makes_the_history_again(events: list[
 @pytest.mark.parametrize(
     "lanes",
     [
-        pytest.param((("a", (Call("a", "w"), Call("a", "x"))),), id="a second call while one is open"),
+        pytest.param(
+            (("a", (Call("a", "w"), Call("a", "x"))),), id="a second call while one is open"
+        ),
         pytest.param(
             (("a", (Call("a", "w"),)), ("b", (Call("b", "r", (("a", 0),)),))),
             id="after a call that is open",
         ),
-        pytest.param((("b", (Call("b", "r", (("a", 0),)),)),), id="after a client that is not there"),
+        pytest.param(
+            (("b", (Call("b", "r", (("a", 0),)),)),), id="after a client that is not there"
+        ),
         pytest.param(
             (
                 ("a", (Call("a", "w", (("b", 0),), True, "W"),)),
@@ -113,14 +119,22 @@ def test_spans_are_an_order_of_events_that_makes_the_history_again(events: list[
         ),
     ],
 )
-def test_a_history_that_no_run_makes_has_no_spans(lanes: tuple[tuple[str, tuple[Call, ...]]]) -> None:
+def test_a_history_that_no_run_makes_has_no_spans(
+    lanes: tuple[tuple[str, tuple[Call, ...]]],
+) -> None:
     with pytest.raises(HistoryError, match=r"no order of events .* invoke\(\) and complete\(\)"):
         History(lanes).spans()
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(1, True), (1, 1.0), (0.0, -0.0), ((1, (2,)), (1, (2.0,))), (frozenset({1}), frozenset({True}))],
+    [
+        (1, True),
+        (1, 1.0),
+        (0.0, -0.0),
+        ((1, (2,)), (1, (2.0,))),
+        (frozenset({1}), frozenset({True})),
+    ],
 )
 def test_values_of_different_types_make_different_histories(one: object, other: object) -> None:
     asked = History().invoke("a", "read")
@@ -136,14 +150,22 @@ OPEN = History().invoke("a", "write")
 @pytest.mark.parametrize(
     ("act", "error", "message"),
     [
-        (lambda: OPEN.invoke("a", "read"), HistoryError, "'a' invoked 'read' while its 'write' is open"),
+        (
+            lambda: OPEN.invoke("a", "read"),
+            HistoryError,
+            "'a' invoked 'read' while its 'write' is open",
+        ),
         (lambda: OPEN.complete("b", None), HistoryError, "'b' got None but has no open call"),
         (
             lambda: OPEN.complete("a", None).complete("a", None),
             HistoryError,
             "'a' got None but has no open call",
         ),
-        (lambda: OPEN.invoke("b", ["write"]), HistoryError, "operation of client 'b' cannot be hashed"),
+        (
+            lambda: OPEN.invoke("b", ["write"]),
+            HistoryError,
+            "operation of client 'b' cannot be hashed",
+        ),
         (lambda: OPEN.complete("a", {}), HistoryError, "result of client 'a' cannot be hashed"),
         (lambda: OPEN.invoke("b", (1, len)), FreezeError, r"operation of client 'b'\[1\] holds"),
     ],
@@ -168,8 +190,5 @@ def test_a_history_prints_a_call_a_line_with_what_is_new_before_it() -> None:
     history = record([("a", "w"), ("a", "w"), ("b", "r"), ("b", "r"), ("b", "s"), ("a", "x")])
 
     assert str(history) == (
-        "a[0] 'w' -> 'W'\n"
-        "a[1] 'x' (open)  after b[0]\n"
-        "b[0] 'r' -> 'R'  after a[0]\n"
-        "b[1] 's' (open)"
+        "a[0] 'w' -> 'W'\na[1] 'x' (open)  after b[0]\nb[0] 'r' -> 'R'  after a[0]\nb[1] 's' (open)"
     )

@@ -12,12 +12,14 @@ optimized conflict-free replicated set*, INRIA RR-8083, 2012.
 | `ORSet` | a set | an add wins over a remove that did not see it |
 
 All four share the methods of `happysim.protocols.crdt.replica.Replica`. They are plain Python
-values: usable alone, and as fields of a protocol node.
+values: usable alone, and as fields of a protocol node. `CRDTStore` is such a node: it keeps many of
+them by name, and gossips.
 """
 
 from happysim.protocols.crdt.gcounter import GCounter
 from happysim.protocols.crdt.lww_register import LWWRegister
 from happysim.protocols.crdt.or_set import ORSet
 from happysim.protocols.crdt.pncounter import PNCounter
+from happysim.protocols.crdt.store import CRDTStore
 
-__all__ = ["GCounter", "LWWRegister", "ORSet", "PNCounter"]
+__all__ = ["CRDTStore", "GCounter", "LWWRegister", "ORSet", "PNCounter"]

@@ -31,6 +31,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on
+from happysim.core.script import Operation
 from happysim.protocols.crdt.lww_register import LWWRegister
 from happysim.protocols.crdt.or_set import ORSet
 from happysim.protocols.crdt.pncounter import PNCounter
@@ -198,10 +199,10 @@ class CRDTStore(Node):
     def _update(self, host: Host, kind: str, key: str, change: Callable[[Any], object]) -> None:
         asked = host.operation
         if asked is not None:
-            if asked.number <= self.served.get(asked.client, 0):
+            if self._is_served(asked):
                 return
             self.served[asked.client] = asked.number
-        entry = self.entries.get((kind, key)) or self.KINDS[kind](self.replica_id)
+        entry = self._entry(kind, key)
         before = entry.state()
         change(entry)
         if entry.state() != before:
@@ -210,6 +211,10 @@ class CRDTStore(Node):
         host.sync()
         if asked is not None:
             host.respond(None)
+
+    def _is_served(self, asked: Operation) -> bool:
+        """Whether this is a late copy of a request that was answered before."""
+        return asked.number <= self.served.get(asked.client, 0)
 
     # -- anti-entropy ----------------------------------------------------------------------------
 
@@ -248,6 +253,12 @@ class CRDTStore(Node):
             if entry.leq(state):
                 self._lacks_nothing(host, sender, key)
         host.sync()
+
+    def _entry(self, kind: str, key: str) -> Replica:
+        """The replica of a key, a new one where there is none yet."""
+        entry = self.entries.get((kind, key))
+        # Not by `or`: a set without elements is false, and knows what was removed from it.
+        return self.KINDS[kind](self.replica_id) if entry is None else entry
 
     def _first_heard(self, key: Key, state: State, sender: str) -> Replica:
         """A replica of a key that was unknown here: it will write under this node's own id."""
