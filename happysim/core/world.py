@@ -169,7 +169,7 @@ class World:
             cells[target] = tables.put(target, cells[target], batch)
         ledger = tables.pay(self.ledger, move.cost) if move.cost else self.ledger
         history = self.history_number
-        if move.record:
+        if move.record and history >= 0:
             history = tables.record(history, move.record)
         return World(tables, tuple(cells), ledger, history)
 
@@ -303,6 +303,8 @@ class World:
         """
         what = key[0]
         if what == "history":
+            if self.history_number < 0:
+                raise HistoryNotKept
             return self.tables.histories.values[self.history_number]
         if what == "ledger":
             return self.tables.ledgers.values[self.ledger]
@@ -317,6 +319,8 @@ class World:
     def mark(self, key: Sequence[Any]) -> Hashable:
         """For the engine: what `read(key)` returns, or a number that stands for it."""
         if key[0] == "history":
+            if self.history_number < 0:
+                raise HistoryNotKept
             return self.history_number
         if key[0] == "ledger":
             return self.ledger
@@ -347,6 +351,13 @@ class World:
         if self._log is not None:
             self._log.append((key, value))
         return value
+
+
+class HistoryNotKept(BaseException):
+    """For the engine: a property reads the history in a search that does not keep it.
+
+    Not an Exception, so that no property swallows it: the search starts again and keeps it.
+    """
 
 
 class Message:
@@ -491,8 +502,9 @@ def rehome(world: World, tables: Tables) -> World:
     own = world.tables
     if _shape(own) != _shape(tables):
         raise ScenarioError(
-            "worlds of one scenario have the same nodes, classes, network and faults; "
-            "only what the nodes hold may differ"
+            "worlds of one scenario have the same nodes, classes, network and faults; only what "
+            "the nodes hold may differ (where nodes crash, not what a crash falls back to: the "
+            "values that fields which are not durable were made with)"
         )
     numbers = {}
     for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
@@ -516,6 +528,7 @@ def _shape(tables: Tables) -> list[Any]:
             shape.append((each.name, each.script.function, each.script.arguments))
         else:
             # A crash goes back to what a node was made with, so that is part of the shape then.
-            kept = each.made_with if tables.faults.crashes else ()
+            fields = zip(each.made_with, each.kind.happysim_durable, strict=True)
+            kept = [made for made, keeps in fields if not keeps and tables.faults.crashes]
             shape.append((each.name, each.kind, kept))
     return shape

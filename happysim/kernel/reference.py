@@ -121,6 +121,7 @@ class _Search:
         self.nearest: dict[int, tuple[int, int]] | None = (
             {} if plan.depth_first and plan.depth is not None else None
         )
+        self.expanded: set[int] = set()
         self.fine: set[int] = set()
         self.fine_steps: set[tuple[int, int]] = set()
         # Outside the bounds: local states that are so wherever they occur, and single worlds.
@@ -141,6 +142,9 @@ class _Search:
 
     def meet(self, key: int, local: int, parent: int, depth: int) -> bool:
         """Take in a world not seen before; False where it lies outside the bounds."""
+        if len(self.keys) == self.plan.worlds:
+            self.found.stopped = self.found.stopped or "worlds"
+            return False
         if local not in self.fine:
             if local in self.beyond or key in self.outside:
                 return False
@@ -163,8 +167,6 @@ class _Search:
         self.found.depth = max(self.found.depth, depth)
         if self.nearest is not None:
             self.nearest[key] = (index, depth)
-        if len(self.keys) == self.plan.worlds and self.found.stopped is None:
-            self.found.stopped = "worlds"
         return True
 
     def meet_again(self, key: int, local: int, parent: int, depth: int) -> None:
@@ -217,6 +219,10 @@ class _Search:
                     self.tick()
         except KeyboardInterrupt:
             self.found.stopped = "interrupt"
+        if self.nearest is not None:
+            # Some worlds at the limit were met again nearer to the start.
+            at_limit = [key for key, (_, depth) in self.nearest.items() if depth == self.plan.depth]
+            self.found.depth_limited = any(map(self.leads_on, at_limit))
         self.count()
         return self.found
 
@@ -225,13 +231,17 @@ class _Search:
     ) -> None:
         """Take every step that leads on from one world."""
         if depth == self.plan.depth:
-            self.found.depth_limited = self.found.depth_limited or self.leads_on(key)
+            self.stand_still(key, index)
             return
         depth += 1
         cells = [key >> shift & _MASK for shift in self.shifts]
         rows, puts, seen = self.rows, self.puts, self.seen
         judges_steps, cut_depth_first = self.judge.judges_steps, self.nearest is not None
         steps, moving, special = 0, False, []
+        if cut_depth_first:
+            # Expanded before, from farther away: its steps have been counted.
+            steps_before = self.found.steps if index in self.expanded else -1
+            self.expanded.add(index)
         for slot, cell in enumerate(cells):
             plain, other, faults = rows[slot][cell]
             if plain:
@@ -241,12 +251,14 @@ class _Search:
                 for target, batch in sends:
                     after += puts[target][cells[target]][batch]
                 steps += 1
-                if judges_steps:
-                    self.judge_step(index, key, after, local, local + local_change)
                 if after not in seen:
-                    steps -= not self.meet(after, local + local_change, index, depth)
+                    if not self.meet(after, local + local_change, index, depth):
+                        steps -= 1
+                        continue
                 elif cut_depth_first:
                     self.meet_again(after, local + local_change, index, depth)
+                if judges_steps:
+                    self.judge_step(index, key, after, local, local + local_change)
             if other:
                 moving = True
                 special += [(slot, *move) for move in other]
@@ -261,6 +273,8 @@ class _Search:
             self.arrive(key, local, index, depth, key + change, local)
         if not moving and self.judge.judges_quiescence:
             self.conclude(self.judge.quiescent(index, self.numbers(key)))
+        if cut_depth_first and steps_before >= 0:
+            self.found.steps = steps_before
 
     def special_steps(
         self, key: int, local: int, index: int, depth: int, cells: list[int], special: list[Any]
@@ -293,13 +307,22 @@ class _Search:
         self, key: int, local: int, index: int, depth: int, after: int, local_after: int
     ) -> None:
         """One step has led to `after`, seen before or not."""
+        if after not in self.seen:
+            if not self.meet(after, local_after, index, depth):
+                return
+        elif self.nearest is not None:
+            self.meet_again(after, local_after, index, depth)
         self.found.steps += 1
         if self.judge.judges_steps:
             self.judge_step(index, key, after, local, local_after)
-        if after not in self.seen:
-            self.found.steps -= not self.meet(after, local_after, index, depth)
-        elif self.nearest is not None:
-            self.meet_again(after, local_after, index, depth)
+
+    def stand_still(self, key: int, index: int) -> None:
+        """A world at the depth limit: it is judged, and not expanded."""
+        rows = [self.rows[slot][key >> shift & _MASK] for slot, shift in enumerate(self.shifts)]
+        if self.judge.judges_quiescence and not any(plain or other for plain, other, _ in rows):
+            self.conclude(self.judge.quiescent(index, self.numbers(key)))
+        if self.nearest is None and not self.found.depth_limited:
+            self.found.depth_limited = self.leads_on(key)
 
     def leads_on(self, key: int) -> bool:
         """True where the world has a step, so that a depth limit left something out."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
-from happysim.core.world import World
+from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.reference import explore as kernel_explore
 from happysim.search.judge import Finding, PropertyJudge
@@ -17,7 +17,7 @@ from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
 from happysim.search.report import Report
 from happysim.search.schedule import choices_along, first_world, follow
 from happysim.search.uniform import walk
-from happysim.spec.property import Property, Sort, no_handler_raises
+from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
 from happysim.spec.scenario import Bounds, Scenario, scenario_of
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -36,6 +36,7 @@ def check(prop: Property, **options: Any) -> Verdict:
 
     A handler that raises breaks every property: the verdict then says so.
     """
+    _check_property(prop)
     report = explore(prop.scenario, prop, **options)
     verdict = report[prop]
     if not verdict.broken:
@@ -73,6 +74,8 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     whether the clients' history is part of a world: by default only where some property reads it.
     Ctrl-C ends an exhaustive search with what is known so far.
     """
+    for prop in properties:
+        _check_property(prop)
     subject = scenario_of(scenario)
     declared = subject.bounds
     bounds = Bounds(
@@ -83,24 +86,39 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         within if within is not None else declared.within,
         by if by is not None else declared.by or Bfs(),
     )
-    if history is None:
-        history = any(prop.sort is Sort.LINEARIZABLE for prop in properties)
-    search = _Search(subject, properties, bounds, history, progress)
-    report = search.run()
-    if search.history_was_read and not history:
-        return explore(
-            subject,
-            *properties,
-            by=by,
-            max_depth=max_depth,
-            max_worlds=max_worlds,
-            seconds=seconds,
-            memory_mib=memory_mib,
-            within=within,
-            history=True,
-            progress=progress,
+    _check_bounds(bounds)
+    keep = (
+        any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
+    )
+    try:
+        return _Search(subject, properties, bounds, keep, progress).run()
+    except HistoryNotKept:
+        if history is not None:
+            raise ScenarioError(
+                "history=False, but a property or `within` reads the history; leave it out"
+            ) from None
+        return _Search(subject, properties, bounds, True, progress).run()
+
+
+def _check_property(prop: object) -> None:
+    if not isinstance(prop, Property):
+        raise PropertyError(
+            f"a {type(prop).__name__} is no property; decorate the function with "
+            "@always(scenario), @reachable(scenario) or another sort of property"
         )
-    return report
+
+
+def _check_bounds(bounds: Bounds) -> None:
+    for name in ("max_depth", "max_worlds", "seconds", "memory_mib"):
+        value = getattr(bounds, name)
+        if value is None:
+            continue
+        if name.startswith("max") and not isinstance(value, int):
+            raise ScenarioError(f"{name}={value!r}: give a whole number of at least 1")
+        if isinstance(value, bool) or not value > 0:
+            raise ScenarioError(
+                f"{name}={value!r} allows nothing; give more than 0, or leave it out"
+            )
 
 
 class _Search:
@@ -117,7 +135,7 @@ class _Search:
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
-        self.judge = PropertyJudge(self.tables, self.properties, bounds.within)
+        self.judge = PropertyJudge(self.tables, self.properties, bounds.within, history)
 
     def run(self) -> Report:
         began, misses = time.perf_counter(), self.tables.misses
@@ -146,10 +164,6 @@ class _Search:
             self.warnings(exploration),
         )
 
-    @property
-    def history_was_read(self) -> bool:
-        return self.judge.history_was_read
-
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
         exploration = kernel_explore(
@@ -170,7 +184,8 @@ class _Search:
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
             finding = self.judge.findings.get(prop)
-            if finding is None:
+            # An interrupt may come between judging a world and taking it in.
+            if finding is None or finding.at >= exploration.worlds:
                 verdicts[prop] = self.undisturbed(prop, exploration)
             else:
                 verdicts[prop] = self.found(prop, finding, exploration, not depth_first)
@@ -218,8 +233,10 @@ class _Search:
         raised = self.judge.raised_property
         if prop is not raised and raised in self.judge.findings:
             return Unknown(prop, reason="a handler raised, so part of the worlds is missing")
+        if not exploration.worlds:
+            return Unknown(prop, reason="no world lies within the bound `within`")
         if prop.sort is Sort.REACHABLE:
-            if exploration.depth_limited:
+            if exploration.depth_limited or exploration.outside:
                 return Unknown(prop, reason=f"not reached within {self.limits_text(exploration)}")
             return Broken(prop, reason=f"no world of {exploration.worlds:,} satisfies it")
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
@@ -236,9 +253,7 @@ class _Search:
         return " and ".join(texts)
 
     def random(self, policy: Uniform) -> tuple[Exploration, dict[Property, Verdict]]:
-        exploration, schedules = walk(
-            self.starts, self.judge, policy, self.bounds, self.history, self.progress
-        )
+        exploration, schedules = walk(self.starts, self.judge, policy, self.bounds, self.progress)
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
             finding = self.judge.findings.get(prop)

@@ -13,7 +13,7 @@ from typing import Any
 from happysim.core.tables import Move, Tables
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
-from happysim.spec.property import Property, Sort
+from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
 _OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
@@ -38,8 +38,9 @@ class PropertyJudge:
         tables: Tables,
         properties: Sequence[Property],
         within: Callable[[World], bool] | None,
+        keeps_history: bool = True,
     ) -> None:
-        self.tables = tables
+        self.tables, self.keeps_history = tables, keeps_history
         self.findings: dict[Property, Finding] = {}
         self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
         self._of_worlds = self._open(properties, *_OF_WORLDS)
@@ -63,14 +64,10 @@ class PropertyJudge:
         """How often a property had to be called."""
         return sum(each.evaluations for each in self._remembered)
 
-    @property
-    def history_was_read(self) -> bool:
-        """True where some property, or the bound, looked at the history."""
-        return any(each.read_history for each in self._remembered)
-
     def world_of(self, numbers: Numbers) -> World:
         """The world that a kernel's numbers stand for."""
-        return World(self.tables, numbers[:-2], numbers[-2], numbers[-1])
+        history = numbers[-1] if self.keeps_history else -1
+        return World(self.tables, numbers[:-2], numbers[-2], history)
 
     def world(self, index: int, numbers: Numbers) -> int:
         """See `Judge.world`."""
@@ -135,4 +132,15 @@ class PropertyJudge:
 
 
 def _bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:
-    return lambda world: None if within(world) else "outside"
+    def judge(world: World) -> str | None:
+        try:
+            inside = within(world)
+        except Exception as error:
+            raise PropertyError(f"within raised {type(error).__name__}: {error}") from error
+        if not isinstance(inside, bool):
+            raise PropertyError(
+                f"within returned {inside!r:.60}; return True for a world inside, False for others"
+            )
+        return None if inside else "outside"
+
+    return judge

@@ -55,8 +55,8 @@ def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
     `ScenarioError` for a count below 1.
     """
     for name, count in (("runs", runs), ("steps", steps)):
-        if count < 1:
-            raise ScenarioError(f"uniform({name}={count}): give at least 1")
+        if not isinstance(count, int) or count < 1:
+            raise ScenarioError(f"uniform({name}={count}): give a whole number of at least 1")
     return Uniform(seed, runs, steps)
 
 

@@ -23,8 +23,8 @@ _RUNS_A_TICK = 16
 class _Walk:
     """The state of a random search. A world is judged anew only if its local states are."""
 
-    def __init__(self, judge: PropertyJudge, histories: bool) -> None:
-        self.judge, self.histories = judge, histories
+    def __init__(self, judge: PropertyJudge, max_worlds: int | None) -> None:
+        self.judge, self.max_worlds = judge, max_worlds
         self.fine: set[tuple[int, ...]] = set()
         self.schedules: Schedules = {}
         self.found = Exploration()
@@ -41,6 +41,9 @@ class _Walk:
 
     def arrive(self, world: World) -> bool:
         """Judge a world; False where it lies outside the bounds."""
+        if self.found.worlds == self.max_worlds:
+            self.found.stopped = self.found.stopped or "worlds"
+            return False
         self.found.worlds += 1
         tables = world.tables
         local = (*map(tables.state, range(len(world.cells)), world.cells), world.history_number)
@@ -59,12 +62,13 @@ class _Walk:
         self.schedule = []
         if not self.arrive(world):
             return
-        for _ in range(steps):
+        for taken in range(steps + 1):
+            self.found.depth = max(self.found.depth, taken + 1)
             enabled = list(world.enabled())
             moving = any(slot >= 0 and not choice.is_fault for choice, slot, _ in enabled)
             if not moving and self.judge.judges_quiescence:
                 self.note(self.judge.quiescent(0, world.numbers))
-            if not enabled or self.found.stopped:
+            if not enabled or self.found.stopped or taken == steps:
                 return
             choice, slot, move = random.choice(enabled)
             self.schedule.append(choice)
@@ -78,7 +82,6 @@ class _Walk:
             world = after
             if not self.arrive(world):
                 return
-            self.found.depth = max(self.found.depth, len(self.schedule) + 1)
 
 
 def walk(
@@ -86,7 +89,6 @@ def walk(
     judge: PropertyJudge,
     policy: Uniform,
     bounds: Bounds,
-    histories: bool,
     progress: Callable[[Exploration], None] | None,
 ) -> tuple[Exploration, Schedules]:
     """Make the runs of a policy until every property is decided or a bound is met.
@@ -94,14 +96,15 @@ def walk(
     Each run has a stream of its own, so run 17 does not depend on how long run 16 was. The
     exploration's `waiting` is the number of runs made.
     """
-    state = _Walk(judge, histories)
+    state = _Walk(judge, bounds.max_worlds)
+    steps = min(policy.steps, (bounds.max_depth or policy.steps + 1) - 1)
     began = time.perf_counter()
     names = list(starts)
     try:
         for number in range(policy.runs):
             random = Random(policy.seed, f"run {number}")
             state.start = names[random.below(len(names))]
-            state.run(starts[state.start], random, policy.steps)
+            state.run(starts[state.start], random, steps)
             state.found.waiting = number + 1
             if state.found.stopped:
                 break
@@ -113,4 +116,6 @@ def walk(
                     progress(state.found)
     except KeyboardInterrupt:
         state.found.stopped = "interrupt"
+    # Runs are a sample: they are never all the worlds there are.
+    state.found.stopped = state.found.stopped or "runs"
     return state.found, state.schedules

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from happysim.core.errors import HappysimError
@@ -86,10 +86,10 @@ class Property:
         if isinstance(said, str) and said and self.sort is not Sort.REACHABLE:
             return said
         forgot = " (is a `return` missing?)" if said is None else ""
-        raise PropertyError(
-            f"property {self.name} returned {said!r:.60}{forgot}; "
-            "return True, False or a text that says what is wrong"
-        )
+        wanted = "True, False or a text that says what is wrong"
+        if self.sort is Sort.REACHABLE:
+            wanted = "True or False"
+        raise PropertyError(f"property {self.name} returned {said!r:.60}{forgot}; return {wanted}")
 
 
 def _decorator(
@@ -157,8 +157,7 @@ def must_break(prop: Property) -> Property:
 
     A test of it passes where the verdict is `Broken`, and fails on anything else.
     """
-    prop.must_break = True
-    return prop
+    return replace(prop, must_break=True)
 
 
 def no_handler_raises(scenario: Scenario) -> Property:

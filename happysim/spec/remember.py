@@ -50,7 +50,6 @@ class Remembered:
         self.name, self.judge = name, judge
         self.root: _Branching | Judgement | None = None
         self.evaluations = 0
-        self.read_history = False
 
     @classmethod
     def of(cls, judged: Property) -> Remembered:
@@ -69,7 +68,6 @@ class Remembered:
         watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
         wrong = self.judge(*watched)
         keys = list(dict.fromkeys(reads))
-        self.read_history = self.read_history or any(key[1] == "history" for key in keys)
         made = Judgement(wrong, not any(key[1] in _WIDE for key in keys))
         self._insert(worlds, keys, made)
         return made

@@ -96,6 +96,10 @@ class Scenario:
         if not worlds:
             raise ScenarioError(f"{self} returned no world at all; return at least one")
         first = next(iter(worlds.values()))
+        names = [str(name) for name in worlds]
+        for name in names:
+            if names.count(name) > 1:
+                raise ScenarioError(f"{self} names {name!r} twice; a world's name is a text")
         return {
             str(name): world if world.tables is first.tables else rehome(world, first.tables)
             for name, world in worlds.items()
@@ -105,9 +109,15 @@ class Scenario:
 def scenario_of(what: object, arguments: Mapping[str, Any] | None = None) -> Scenario:
     """A scenario from a function, a World, or a Scenario."""
     if isinstance(what, Scenario):
-        return what
+        if not arguments:
+            return what
+        merged = {**dict(what.arguments), **arguments}
+        return Scenario(what.function, tuple(sorted(merged.items())))
     if isinstance(what, World):
         world = what
+        if arguments:
+            names = ", ".join(arguments)
+            raise ScenarioError(f"a World takes no arguments ({names}); pass a function instead")
 
         def given() -> World:
             return world

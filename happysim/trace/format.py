@@ -198,6 +198,15 @@ def read(path: Path) -> Trace:
     return loads(text, str(path))
 
 
+def is_trace(path: Path) -> bool:
+    """True for a file that begins as a trace of ours does, of whatever version."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC.encode()
+    except OSError:
+        return False
+
+
 def save(trace: Trace, folder: Path) -> Path:
     """Write a trace below a folder under its name; return the path. No other file is touched.
 

@@ -167,9 +167,8 @@ def test_two_messages_that_read_the_same_are_refused_by_name() -> None:
         def send_other(self, host: Host) -> None:
             host.send("n", other())
 
-    world = World.of(Both("n")).step("act n send_one")
     with pytest.raises(ProtocolError, match=r"Same\(\).*different names"):
-        world.choices()
+        World.of(Both("n")).step("act n send_one").choices()
 
 
 # -- 3 and 4: delay, and what a network makes of it ------------------------------------------------

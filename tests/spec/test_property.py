@@ -1,0 +1,117 @@
+"""A property says True, False or what is wrong; anything else it might do is a named error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from happysim import (
+    Property,
+    PropertyError,
+    World,
+    always,
+    check,
+    must_break,
+    quiescent,
+    reachable,
+    step_always,
+)
+from tests.support.nodes import chain
+
+SORTS = [always, step_always, reachable, quiescent]
+
+
+def saying(sort: Any, answer: Any) -> Property:
+    def said(*worlds: World) -> Any:
+        return answer
+
+    return sort(chain)(said)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [(None, ["None", "return"]), ("", ["''"]), (0, ["0"]), (1, ["1"]), ([], ["[]"])],
+    ids=repr,
+)
+def test_an_answer_that_is_no_judgement_is_refused(
+    sort: Any, answer: Any, parts: list[str]
+) -> None:
+    with pytest.raises(PropertyError) as refused:
+        check(saying(sort, answer))
+    wanted = ["property said returned", "True", "False", *parts]
+    assert [part for part in wanted if part not in str(refused.value)] == []
+
+
+def test_a_reason_is_no_answer_to_whether_something_is_reachable() -> None:
+    with pytest.raises(PropertyError, match=r"returned 'why'.*return True or False"):
+        check(saying(reachable, "why"))
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_property_that_raises_is_named_with_the_exception(sort: Any) -> None:
+    def raising(*worlds: World) -> bool:
+        return bool(worlds[0]["nobody"])
+
+    with pytest.raises(PropertyError, match=r"property raising raised ScenarioError.*'nobody'"):
+        check(sort(chain)(raising))
+
+
+def test_a_text_is_the_reason_of_the_verdict() -> None:
+    assert check(saying(always, "because")).reason == "because"  # type: ignore[attr-defined]
+
+
+def test_a_property_keeps_the_name_and_the_words_of_its_function() -> None:
+    @always(chain)
+    def stays(world: World) -> bool:
+        """It stays."""
+        return True
+
+    assert (stays.name, stays.__doc__, stays.module) == ("stays", "It stays.", __name__)
+    assert stays(chain()) is True
+    assert repr(stays) == "<always stays over chain()>"
+
+
+@always(chain)
+def below_four(world: World) -> bool:
+    return bool(world["n"].count < 4)
+
+
+def test_a_property_may_be_asked_over_another_scenario() -> None:
+    longer = below_four.over(chain, limit=9, name="longer")
+
+    assert check(below_four).holds
+    assert check(longer).broken
+    assert longer.name == "longer"
+    assert str(longer.scenario) == "chain(limit=9)"
+
+
+def test_a_property_over_a_scenario_takes_its_arguments_too() -> None:
+    # Arguments that would be dropped in silence are used or refused.
+    assert check(below_four.over(below_four.scenario, limit=9)).broken
+
+
+def test_expecting_one_property_to_break_leaves_the_original_alone() -> None:
+    broken = must_break(below_four.over(chain, limit=9))
+    assert broken.must_break
+    assert check(broken).broken
+
+    must_break(below_four)
+    assert not below_four.must_break
+
+
+def without_parentheses() -> Any:
+    @always
+    def stays(world: World) -> bool:
+        return True
+
+    return check(stays)
+
+
+@pytest.mark.parametrize("use", [without_parentheses, lambda: always(3), lambda: always(None)])
+def test_a_decorator_without_a_scenario_is_refused(use: Callable[[], Any]) -> None:
+    with pytest.raises(Exception, match=r"a scenario|@always\(scenario\)") as refused:
+        use()
+    assert refused.type.__module__.startswith("happysim")
