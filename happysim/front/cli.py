@@ -6,6 +6,7 @@ Exit codes: 0 all holds, 1 something is broken, 2 bad usage or bad input, 3 some
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,20 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
-from happysim.front.collect import gather, target
+from happysim.front.collect import FOLDER, gather, target
 from happysim.front.judging import Judged, Outcome, judge, keep, picture, small
 from happysim.front.progress import Progress
+from happysim.front.telling import shown, tell
 from happysim.kernel import reference
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Policy, bfs, dfs, uniform
 from happysim.search.report import Report
-from happysim.spec.property import Property
+from happysim.search.shrink import shrink
+from happysim.spec.property import Property, Sort
 from happysim.spec.verdict import Broken, Holds
 from happysim.trace.changes import table
-from happysim.trace.format import read, save
+from happysim.trace.diagram import diagram
+from happysim.trace.format import Trace, read, save
 from happysim.trace.replay import Replayed, replay, trace_of
 
 BAD_INPUT = 2
@@ -38,19 +44,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH_OF_FILES)
+        console = _Console(highlight=False, width=_WIDTH_OF_FILES)
     try:
         code: int = options.run(options, console)
-    except HappysimError as error:
-        print(f"happysim: {error}", file=sys.stderr)
-        for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
-        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("happysim: interrupted", file=sys.stderr)
+        return Outcome.UNDECIDED.value
     except BrokenPipeError:
+        console.on_broken_pipe()
+        return BAD_INPUT
+    except Exception as error:
+        # Never 1, which would say that something is broken.
+        print(f"happysim: {tell(error)}", file=sys.stderr)
         return BAD_INPUT
     return code
+
+
+class UsageError(HappysimError):
+    """Options that do not go together."""
+
+
+class _Console(Console):
+    """A console whose reader may leave early (`| head`): the rest is not printed."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more; the exit code stays that of the command."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,11 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     check = commands.add_parser("check", help="judge properties")
-    check.add_argument("targets", nargs="+", metavar="FILE[::PROPERTY]")
+    check.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE[::PROPERTY]")
     check.add_argument("--by", choices=("bfs", "dfs", "uniform"), help="how to search")
-    check.add_argument("--seed", type=int, default=1, help="of --by uniform (default 1)")
-    check.add_argument("--runs", type=_count, default=1000, help="of --by uniform (default 1000)")
-    check.add_argument("--steps", type=_count, default=100, help="of a run (default 100)")
+    check.add_argument("--seed", type=int, help="of --by uniform (default 1)")
+    check.add_argument("--runs", type=_count, help="of --by uniform (default 1000)")
+    check.add_argument("--steps", type=_count, help="of a run of --by uniform (default 100)")
     check.add_argument("--max-depth", type=_count, metavar="N", help="the first world is 1")
     check.add_argument("--max-worlds", type=_count, metavar="N")
     check.add_argument("--seconds", type=_positive, metavar="S", help="for each scenario")
@@ -90,22 +112,24 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
 
     listing = commands.add_parser("list", help="list properties by scenario")
-    listing.add_argument("targets", nargs="*", default=["properties"], metavar="FILE")
+    listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
     listing.set_defaults(run=_list)
     return parser
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return number
 
 
@@ -113,40 +137,56 @@ def _positive(text: str) -> float:
 
 
 def _check(options: argparse.Namespace, console: Console) -> int:
-    root = Path.cwd()
-    found = gather([target(text) for text in options.targets], root)
+    budgets = _budgets(options)
+    found = gather([target(text) for text in options.targets], Path.cwd())
     homes = {id(prop): path for path, prop in found}
     verdicts = _Table(console)
-    broken: list[Judged] = []
+    broken: dict[int, Broken] = {}
     codes = set()
+    errors = []
     interrupted = False
     for scenario, properties in group_by_scenario([prop for _, prop in found]):
-        with Progress(console, f"{scenario}") as progress:
-            report = explore(scenario, *properties, progress=progress, **_budgets(options))
+        try:
+            with Progress(console, f"{scenario}") as progress:
+                report = explore(scenario, *properties, progress=progress, **budgets)
+        except Exception as error:
+            # The others are judged all the same.
+            errors.append(f"{homes[id(properties[0])]}, {scenario}: {tell(error)}")
+            continue
         for prop in properties:
             judged = judge(prop, report, strict=options.strict)
             codes.add(judged.outcome.value)
             verdicts.add(homes[id(prop)], judged, report)
             if isinstance(judged.verdict, Broken) and (options.show or not prop.must_break):
-                broken.append(judged)
+                # A handler that raised breaks several properties at once, and is shown once.
+                broken[id(judged.verdict)] = judged.verdict
         interrupted = report.stopped == "interrupt"
         if interrupted:
             break
-    verdicts.show(interrupted)
-    folder = options.save
-    for judged in broken:
-        assert isinstance(judged.verdict, Broken)
-        _tell(console, small(judged.verdict), folder)
+    verdicts.show(len(errors), interrupted)
+    for verdict in broken.values():
+        _tell(console, small(verdict), options.save)
+    for text in errors:
+        print(f"\nhappysim: {text}", file=sys.stderr)
+    if errors:
+        codes.add(BAD_INPUT)
     if interrupted:
         codes.add(Outcome.UNDECIDED.value)
-    return 1 if 1 in codes else max(codes, default=0)
+    return next((code for code in (1, BAD_INPUT, 3) if code in codes), 0)
 
 
 def _budgets(options: argparse.Namespace) -> dict[str, Any]:
+    of_uniform = {
+        name: getattr(options, name)
+        for name in ("seed", "runs", "steps")
+        if getattr(options, name) is not None
+    }
+    if of_uniform and options.by != "uniform":
+        raise UsageError(f"--{next(iter(of_uniform))} is of random runs; add --by uniform")
     policies: dict[str, Policy] = {
         "bfs": bfs(),
         "dfs": dfs(),
-        "uniform": uniform(options.seed, options.runs, options.steps),
+        "uniform": uniform(**{"seed": 1, **of_uniform}),
     }
     return {
         "by": policies.get(options.by),
@@ -158,13 +198,17 @@ def _budgets(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tell(console: Console, verdict: Broken | Holds, folder: Path | None) -> None:
-    width = console.width if console.is_terminal else None
-    color = console.is_terminal and not console.no_color
-    console.out("")
-    console.out(picture(verdict, width=width, color=color), highlight=False)
+    console.out(f"\n{picture(verdict, **_look(console))}", highlight=False)
     if folder is not None:
         _, told = keep(verdict, folder)
         console.out(told, highlight=False)
+
+
+def _look(console: Console) -> dict[str, Any]:
+    return {
+        "width": console.width if console.is_terminal else None,
+        "color": console.is_terminal and not console.no_color,
+    }
 
 
 class _Table:
@@ -182,64 +226,73 @@ class _Table:
 
     def add(self, path: Path, judged: Judged, report: Report) -> None:
         if path != self.path:
-            self.table.add_row(f"[bold]{path}[/bold]")
+            self.table.add_row(f"[bold]{escape(str(path))}[/bold]")
             self.path = path
         self.counts[judged.outcome] += 1
         colors = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.UNDECIDED: "yellow"}
         color = colors[judged.outcome]
+        # Of a long reason the first line; the picture of the run has it in full.
+        text = judged.text.partition("\n")[0]
         self.table.add_row(
             f"  {judged.prop.name}",
-            f"[{color}]{_escape(judged.text)}[/{color}]",
+            f"[{color}]{escape(text)}[/{color}]",
             f"{report.worlds:,}",
             f"{report.steps:,}",
             str(report.depth),
             f"{report.seconds:.1f}",
         )
 
-    def show(self, interrupted: bool) -> None:
-        self.console.print(self.table)
+    def show(self, errors: int, interrupted: bool) -> None:
+        if self.path is not None:
+            self.console.print(self.table)
         passed, failed, undecided = (self.counts[each] for each in Outcome)
         summary = f"{passed} hold or are caught, {failed} broken, {undecided} unknown"
-        stop = "; interrupted, the rest was not judged" if interrupted else ""
+        stop = f"; {errors} not searched, see below" if errors else ""
+        stop += "; interrupted, the rest was not judged" if interrupted else ""
         self.console.print(f"\n{summary}{stop} ({reference.name} kernel)")
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 # -- traces --------------------------------------------------------------------------------------
 
 
 def _replay(options: argparse.Namespace, console: Console) -> int:
-    code = 0
+    codes = set()
     for path in options.traces:
         replayed = replay(read(path), Path.cwd())
         console.out(f"{path}: {said_of(replayed)}", highlight=False)
         if replayed.drift:
             console.out(replayed.drift, highlight=False)
         if replayed.broken:
-            code = 1
             _tell(console, _verdict(replayed), None)
-    return code
+        if replayed.prop.sort is Sort.REACHABLE:
+            # A witness that leads nowhere proves nothing: another run may still reach it.
+            codes.add(0 if replayed.broken else Outcome.UNDECIDED.value)
+        else:
+            codes.add(int(replayed.broken))
+    return 1 if 1 in codes else max(codes)
 
 
 def said_of(replayed: Replayed) -> str:
     """The outcome of a replay in a line."""
     name, choices = replayed.prop.name, len(replayed.run.schedule)
+    did = "reached" if replayed.prop.sort is Sort.REACHABLE else "broken"
     if replayed.broken:
         same = "as recorded" if replayed.exact else "though the run has drifted"
-        return f"{name} is broken in {choices} choices, {same}"
-    return f"{name} is not broken any more on this schedule"
+        return f"{name} is {did} in {choices} choices, {same}"
+    why = ", though every world is as recorded" if replayed.exact else ""
+    return f"{name} is not {did} any more on this schedule{why}"
 
 
-def _verdict(replayed: Replayed) -> Broken:
-    found = replayed.trace.found
+def _verdict(replayed: Replayed) -> Broken | Holds:
+    prop, found = replayed.prop, replayed.trace.found
+    schedule, start = replayed.run.schedule, replayed.trace.start
+    if prop.sort is Sort.REACHABLE:
+        return Holds(prop, schedule=schedule, start=start)
     return Broken(
-        replayed.prop,
+        prop,
         reason=replayed.run.wrong or "",
-        schedule=replayed.run.schedule,
-        start=replayed.trace.start,
+        schedule=schedule,
+        start=start,
         shortest=replayed.exact and found == "shortest",
         minimal=replayed.exact and found != "",
     )
@@ -247,20 +300,35 @@ def _verdict(replayed: Replayed) -> Broken:
 
 def _shrink(options: argparse.Namespace, console: Console) -> int:
     (path,) = options.traces
-    replayed = replay(read(path), Path.cwd())
-    if not replayed.broken:
+    trace = read(path)
+    replayed = replay(trace, Path.cwd())
+    verdict = _verdict(replayed)
+    if not replayed.broken or not isinstance(verdict, Broken):
         console.out(f"{path}: {said_of(replayed)}; there is nothing to shrink", highlight=False)
         return BAD_INPUT
-    verdict = replace(_verdict(replayed), shortest=False)
-    with Progress(console, f"shrinking {replayed.prop.name}"):
-        best = small(verdict)
+    best = _smallest(replace(verdict, shortest=False, minimal=False), console)
     _tell(console, best, None)
-    made = trace_of(best)
-    # Beside the old one: <folder>/<protocol>/<name>.trace.
-    saved = save(made, options.save or path.resolve().parent.parent)
-    before, after = len(verdict.schedule or ()), len(best.schedule or ())
-    console.out(f"\n{before} choices before, {after} now; saved: {saved}", highlight=False)
+    saved = save(trace_of(best), options.save or _folder_of(path, trace))
+    before, after = len(trace.steps), len(best.schedule or ())
+    console.out(f"\n{before} choices before, {after} now; saved: {shown(saved)}", highlight=False)
     return 0
+
+
+def _smallest(verdict: Broken, console: Console) -> Broken:
+    """The verdict, shrunk; after Ctrl-C as small as it got."""
+    best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
+    try:
+        with Progress(console, f"shrinking {verdict.of.name}"):
+            return shrink(verdict, progress=best.append)
+    except KeyboardInterrupt:
+        console.out("interrupted; this is the smallest so far", highlight=False)
+        return replace(verdict, schedule=best[-1])
+
+
+def _folder_of(path: Path, trace: Trace) -> Path:
+    """The folder of traces that a trace lies in: <folder>/<protocol>/<name>.trace."""
+    folder = path.resolve().parent
+    return folder.parent if folder.name == Path(trace.name).parent.name else folder
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
@@ -270,8 +338,11 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         console.out(replayed.drift, highlight=False)
     if options.table:
         console.out(table(replayed.run), highlight=False)
-    else:
+    elif replayed.broken:
         _tell(console, _verdict(replayed), None)
+    else:
+        drawn = diagram(replayed.run, title=said_of(replayed), **_look(console))
+        console.out(f"\n{drawn}", highlight=False)
     return 0
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from happysim.front.telling import shown
 from happysim.search.report import Report
 from happysim.search.schedule import first_world, follow
 from happysim.search.shrink import shrink
@@ -46,7 +48,8 @@ def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
         if isinstance(verdict, Broken):
             return Judged(prop, verdict, Outcome.PASSED, f"caught: {verdict}")
         outcome = Outcome.UNDECIDED if isinstance(verdict, Unknown) else Outcome.FAILED
-        return Judged(prop, verdict, outcome, f"should be broken, but: {verdict}")
+        why = raised if isinstance(raised, Broken) else verdict
+        return Judged(prop, verdict, outcome, f"should be broken, but: {why}")
     if isinstance(raised, Broken) and not isinstance(verdict, Broken):
         return Judged(prop, raised, Outcome.FAILED, str(raised))
     if isinstance(verdict, Broken):
@@ -68,10 +71,18 @@ def small(verdict: Broken) -> Broken:
 def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:
     """A verdict's run as a diagram, with its reason."""
     if verdict.schedule is None:
-        return str(verdict)
+        return f"{verdict.of.name}: {verdict}"
     world = first_world(verdict.of.scenario, verdict.start)
     run = follow(world, verdict.schedule, verdict.of)
-    return diagram(run, title=f"{verdict.of.name}: {verdict}", width=width, color=color)
+    # The reason stands below the run, in full.
+    heading = replace(verdict, reason="") if isinstance(verdict, Broken) else verdict
+    return diagram(
+        run,
+        title=f"{verdict.of.name}: {heading}",
+        width=width,
+        color=color,
+        ending="broken" if isinstance(verdict, Broken) else "reached",
+    )
 
 
 def keep(verdict: Broken | Holds, folder: Path) -> tuple[Path | None, str]:
@@ -82,5 +93,9 @@ def keep(verdict: Broken | Holds, folder: Path) -> tuple[Path | None, str]:
         path = save(trace_of(verdict), folder)
     except TraceError as error:
         return None, f"not saved: {error}"
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return path, f"saved: {shown}\nreplay: happysim replay {shown}"
+    return path, f"saved: {shown(path)}\n{replay_command(path)}"
+
+
+def replay_command(path: Path) -> str:
+    """The line that tells how to replay a trace."""
+    return f"replay: happysim replay {shlex.quote(shown(path))}"

@@ -2,9 +2,9 @@
 
 - Every property in a file under a folder named `properties` is a test item; its id is the theorem:
   `properties/lock.py::tokens_reach_the_store_in_order`. All properties of one scenario that are
-  selected share one search.
-- Every `*.trace` file is a test item that replays it. A property that `must_break` has to be broken
-  exactly as recorded; any other has to hold now.
+  selected share one search. A folder of that name in which no file mentions happysim is left alone.
+- Every `*.trace` file of ours is a test item that replays it. A property that `must_break` has to
+  be broken exactly as recorded, a `reachable` one has to be reached; any other has to hold now.
 """
 
 from __future__ import annotations
@@ -16,16 +16,24 @@ from typing import Any
 import pytest
 
 from happysim.core.errors import HappysimError
-from happysim.front.collect import import_file, properties_in
-from happysim.front.judging import Judged, Outcome, judge, keep, picture, small
+from happysim.front.collect import (
+    FOLDER,
+    has_name_for_properties,
+    import_file,
+    mentions_us,
+    properties_in,
+    python_files,
+)
+from happysim.front.judging import Judged, Outcome, judge, keep, picture, replay_command, small
+from happysim.front.telling import tell
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.report import Report
-from happysim.spec.property import Property
+from happysim.spec.property import Property, Sort
+from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
-from happysim.trace.format import read
+from happysim.trace.format import is_trace, read
 from happysim.trace.replay import Replayed, replay
 
-_FOLDER = "properties"
 # Where counterexamples of failing tests are kept, below the root of the tests.
 _KEPT = ".happysim"
 
@@ -46,22 +54,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_folders = pytest.StashKey[dict[Path, bool]]()
+
+
 def _is_properties(path: Path, config: pytest.Config) -> bool:
-    if path.suffix != ".py" or path.name.startswith(("_", "test_", "conftest")):
+    """True for a file of properties, by its name, its folders, and what stands in the latter."""
+    below = path.parts
+    if path.is_relative_to(config.rootpath):
+        below = path.relative_to(config.rootpath).parts
+    if not has_name_for_properties(path) or FOLDER not in below[:-1]:
         return False
-    try:
-        parts = path.relative_to(config.rootpath).parts[:-1]
-    except ValueError:
-        parts = path.parts[:-1]
-    return _FOLDER in parts
+    folder = path.parents[len(below) - 2 - below.index(FOLDER)]
+    known = config.stash.setdefault(_folders, {})
+    if folder not in known:
+        # Somebody else's package may be called so, and is not ours to import.
+        known[folder] = any(map(mentions_us, python_files(folder)))
+    return known[folder]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect files of properties, and traces."""
-    if file_path.suffix == ".trace":
+    given = parent.session.isinitpath(file_path)
+    if file_path.suffix == ".trace" and (given or is_trace(file_path)):
         return TraceFile.from_parent(parent, path=file_path)
-    # A file named on the command line comes through pytest_pycollect_makemodule instead.
-    if _is_properties(file_path, parent.config) and not parent.session.isinitpath(file_path):
+    # What pytest takes for a file of tests comes through pytest_pycollect_makemodule instead.
+    tests = [file_path.match(pattern) for pattern in parent.config.getini("python_files")]
+    if not given and not any(tests) and _is_properties(file_path, parent.config):
         return PropertyFile.from_parent(parent, path=file_path)
     return None
 
@@ -82,10 +100,10 @@ class PropertyFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """An item for each property of the file."""
         try:
-            module = import_file(self.path, self.config.rootpath)
+            properties = list(properties_in(import_file(self.path, self.config.rootpath)))
         except HappysimError as error:
-            raise self.CollectError(str(error)) from error
-        for prop in properties_in(module):
+            raise self.CollectError(tell(error)) from error
+        for prop in properties:
             yield PropertyItem.from_parent(self, name=prop.name, prop=prop)
 
 
@@ -97,10 +115,11 @@ class _Item(pytest.Item):
     """What both kinds of items share: how a failure is shown."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show our own errors as they are, and others with a traceback."""
-        if isinstance(excinfo.value, (PropertyFailure, HappysimError)):
-            notes = "".join(f"\n{note}" for note in getattr(excinfo.value, "__notes__", ()))
-            return f"{excinfo.value}{notes}"
+        """Show a failure as it is, and an error with the lines of the person's code behind it."""
+        if isinstance(excinfo.value, PropertyFailure):
+            return str(excinfo.value)
+        if isinstance(excinfo.value, Exception):
+            return tell(excinfo.value)
         return super().repr_failure(excinfo, style)
 
 
@@ -152,10 +171,10 @@ class TraceItem(_Item):
     """The replay of a trace."""
 
     def runtest(self) -> None:
-        """Replay; a `must_break` property has to be broken as recorded, another has to hold."""
+        """Replay, and compare with what the property is meant to do."""
         replayed = replay(read(self.path), self.config.rootpath)
-        if replayed.prop.must_break:
-            self._must_be_broken(replayed)
+        if replayed.prop.must_break or replayed.prop.sort is Sort.REACHABLE:
+            self._must_happen(replayed)
         elif replayed.broken:
             verdict = Broken(
                 replayed.prop,
@@ -163,17 +182,21 @@ class TraceItem(_Item):
                 schedule=replayed.run.schedule,
                 start=replayed.trace.start,
             )
-            raise PropertyFailure(f"{picture(verdict)}\n{replayed.drift}")
+            raise self._failure(picture(verdict), replayed)
         elif replayed.drift:
             self.add_report_section("call", "drift", replayed.drift)
 
-    def _must_be_broken(self, replayed: Replayed) -> None:
+    def _must_happen(self, replayed: Replayed) -> None:
+        name, witness = replayed.prop.name, replayed.prop.sort is Sort.REACHABLE
         if not replayed.broken:
-            raise PropertyFailure(
-                f"{replayed.prop.name} must break on this schedule, and does not\n{replayed.drift}"
-            )
-        if not replayed.exact:
-            raise PropertyFailure(f"broken, but not as recorded\n{replayed.drift}")
+            verb = "be reached" if witness else "break"
+            raise self._failure(f"{name} must {verb} on this schedule, and does not", replayed)
+        if not replayed.exact and not witness:
+            raise self._failure(f"{name} is broken, but not as recorded", replayed)
+
+    def _failure(self, what: str, replayed: Replayed) -> PropertyFailure:
+        said = [what, replayed.drift, replay_command(self.path)]
+        return PropertyFailure("\n".join(each for each in said if each))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """The file."""
@@ -185,17 +208,30 @@ class Searches:
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
-        self.reports: dict[int, Report] = {}
+        self.reports: dict[int, Report | Exception] = {}
 
     def report(self, item: PropertyItem) -> Report:
-        """The report that judges an item's property."""
+        """The report that judges an item's property. Raises what the search raised."""
         if id(item.prop) not in self.reports:
             selected = [each.prop for each in self.items()]
             for scenario, properties in group_by_scenario(selected):
                 if any(prop is item.prop for prop in properties):
-                    found = explore(scenario, *properties)
+                    found = self._search(scenario, properties)
                     self.reports.update((id(prop), found) for prop in properties)
-        return self.reports[id(item.prop)]
+        report = self.reports[id(item.prop)]
+        if isinstance(report, Exception):
+            raise report
+        return report
+
+    def _search(self, scenario: Scenario, properties: list[Property]) -> Report | Exception:
+        try:
+            report = explore(scenario, *properties)
+        except Exception as error:
+            return error
+        if report.stopped == "interrupt":
+            # A search ends with what it knows; the person meant the whole session.
+            raise KeyboardInterrupt
+        return report
 
     def items(self) -> Iterator[PropertyItem]:
         """The property items that were selected."""

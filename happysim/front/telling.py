@@ -28,14 +28,19 @@ def tell(error: BaseException) -> str:
     frames = frames or _own_frames(error)
     if not frames and not ours:
         return "".join(traceback.format_exception(error)).rstrip()
-    places = [f"  at {shown(Path(each.filename))}:{each.lineno}, in {each.name}" for each in frames]
-    return "\n".join([message, *notes, *(places[-1:] if ours else places)])
+    places = [_place(frame) for frame in (frames[-1:] if ours else frames)]
+    return "\n".join([message, *notes, *places])
 
 
 def shown(path: Path) -> str:
     """A path as short as it can be from here."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    source = f"\n      {frame.line}" if frame.line else ""
+    return f"  at {shown(Path(frame.filename))}:{frame.lineno}, in {frame.name}{source}"
 
 
 def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -1,4 +1,4 @@
-"""Named locks, each held by one client at a time under a lease, and a store that fences off the rest.
+"""Named locks, each with one holder at a time, and a store that fences off holders of before.
 
 **Source**: Burrows, *The Chubby lock service for loosely-coupled distributed systems*, OSDI 2006,
 section 2.4 (the sequencer: a number that grows with every change of holder, which whoever is asked

@@ -6,8 +6,9 @@ until the peer has acknowledged it); Demers et al., *Epidemic algorithms for rep
 maintenance*, PODC 1987.
 
 **Assumes**: messages may be lost, delayed, reordered and copied. Nodes may crash, and restart with
-what they have synced to disk; one whose disk is lost comes back under a new `node_id`. The members
-are known and do not change. A client script has one request open at a time.
+what they have synced to disk; a disk is not lost. No two nodes have one `node_id`, and the members
+do not change. A client script has one request open at a time. An update that another node asks for
+has no number to know it by, so each copy of it that arrives counts.
 
 **Deviates**:
 - A delta is the whole state of each key that the peer may lack, where the paper joins the changes
@@ -23,7 +24,7 @@ merging would take the new for the old.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
@@ -201,7 +202,7 @@ class CRDTStore(Node):
         if asked is not None:
             if self._is_served(asked):
                 return
-            self.served[asked.client] = asked.number
+            self.served = dict(sorted({**self.served, asked.client: asked.number}.items()))
         entry = self._entry(kind, key)
         before = entry.state()
         change(entry)
@@ -271,9 +272,9 @@ class CRDTStore(Node):
     def _states(self, keys: Iterable[Key]) -> Entries:
         return tuple((key, self.entries[key].state()) for key in keys)
 
-    def _may_lack(self, host: Host, peers: Iterable[str], keys: Iterable[Key]) -> None:
+    def _may_lack(self, host: Host, peers: Iterable[str], keys: Collection[Key]) -> None:
         was_quiet = not self.lacking
-        self.lacking.update((peer, key) for peer in peers for key in list(keys))
+        self.lacking.update((peer, key) for peer in peers for key in keys)
         # Not while it runs: set anew by every update, it would never fire.
         if was_quiet and self.lacking:
             host.set_timer("gossip", self.gossip_seconds)

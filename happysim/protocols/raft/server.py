@@ -1,12 +1,12 @@
-"""Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
+"""A server of Raft: elects a leader, replicates its log, and applies what is committed, in order.
 
 **Source**: Ongaro and Ousterhout, *In search of an understandable consensus algorithm (extended
 version)*, 2014, figure 2 and sections 5 and 8; Ongaro, *Consensus: bridging theory and practice*,
-2014, chapter 3 and sections 6.3 and 6.4 (clients).
+2014, sections 6.3 and 6.4 (clients). Sections named below are the paper's, unless said otherwise.
 
 **Assumes**: messages may be lost, delayed, reordered and copied. Servers crash, and restart with
-what they have synced to disk. The set of servers does not change. A client numbers its commands,
-and has one open at a time.
+what they have synced to disk. The set of servers does not change. A client numbers its commands and
+has one open at a time, which the host's operations see to.
 
 **Deviates**:
 - Messages instead of remote calls. A lost RequestVote is made up for by the next election, a lost
@@ -16,14 +16,12 @@ and has one open at a time.
   answered with `NewerTerm`: its sender may lead that term by then, and would take a refusal for one
   of what it has sent since.
 - last_applied is not kept: an entry is applied in the step that commits it.
-- A command that is in the log already is not appended a second time, so no log holds one twice.
-  Section 6.3 filters such copies when they are applied.
-- Whichever leader commits a command answers it, though another may have taken it on. A client whose
+- A command that is in the log already is not appended again, so no log holds one twice. Section 6.3
+  of the dissertation filters such copies when they are applied.
+- Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
-- Reads are commands like any other (section 6.4 calls this the simple way).
+- Reads go through the log, as other commands do.
 - No membership changes, snapshots, pre-vote or leadership transfer.
-
-An index counts from 1, as in the paper; 0 stands for the empty beginning of every log.
 """
 
 from __future__ import annotations
@@ -32,10 +30,21 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
-from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.protocols.raft.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    ClientRequest,
+    Entry,
+    NewerTerm,
+    NotLeader,
+    Overwritten,
+    RequestVote,
+    Vote,
+)
 
 
 class Machine(Protocol):
@@ -61,89 +70,6 @@ class Journal:
         return (*state, command), len(state) + 1
 
 
-# -- what clients and servers tell each other ----------------------------------------------------
-
-
-@message
-class ClientRequest:
-    """Apply `command` to the state machine; the answer is its result, or one of the next two."""
-
-    command: Any
-
-
-@message
-class NotLeader:
-    """The answer to a request that was refused. It had no effect; `leader` may know better.
-
-    On a network that copies messages this is said of one copy of the request only.
-    """
-
-    leader: str | None
-
-
-@message
-class Overwritten:
-    """The answer to a request whose entry a newer leader has removed from some server's log.
-
-    It may still take effect, through a copy of the entry on another server, or never will.
-    """
-
-
-@message
-class Entry:
-    """One place of the log. A leader's first entry has no command: it is a no-op.
-
-    `operation` says which command of which client this is, and so where the result goes.
-    """
-
-    term: int
-    command: Any = None
-    operation: Operation | None = None
-
-
-@message
-class RequestVote:
-    """The sender stands for leader of `term`; its log ends in this entry."""
-
-    term: int
-    last_index: int
-    last_term: int
-
-
-@message
-class Vote:
-    """The sender's vote in `term` is the receiver's."""
-
-    term: int
-
-
-@message
-class NewerTerm:
-    """The answer to a request of an older term."""
-
-    term: int
-
-
-@message
-class AppendEntries:
-    """The leader of `term` wants `entries` behind the entry (prev_index, prev_term)."""
-
-    term: int
-    prev_index: int
-    prev_term: int
-    entries: tuple[Entry, ...]
-    commit_index: int
-
-
-@message
-class AppendEntriesReply:
-    """On success the sender's log equals the leader's up to `index`, else not even at `index`."""
-
-    term: int
-    success: bool
-    index: int
-
-
 class Role(enum.StrEnum):
     """What a server is at present."""
 
@@ -153,12 +79,14 @@ class Role(enum.StrEnum):
 
 
 class RaftNode(Node):
-    """A server. All RaftNodes of a world form one cluster, unless `peers` names others.
+    """A server. All RaftNodes of a world form one cluster, unless `peers` names the others.
 
-    With `no_op` a new leader appends an empty entry at once, so that what earlier leaders left gets
-    committed without waiting for a command. `heartbeat_seconds=None` turns heartbeats off: what is
-    lost then stays lost until the next command or election. A search on a network that neither
-    loses nor copies is finite without heartbeats, and endless with them.
+    Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
+    earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
+    heartbeats off: what is lost then stays lost until the next command or election. An exhaustive
+    search wants it so, except on a duplicating network: heartbeats in flight have no bound.
+
+    Raises `ProtocolError` where `peers` names this server or one twice, or heartbeats are too slow.
     """
 
     machine: Machine = Journal()
@@ -167,22 +95,35 @@ class RaftNode(Node):
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
 
-    # Figure 2, persistent state.
+    # Persistent state (figure 2).
     current_term: int = durable(default=0)
     voted_for: str | None = durable(default=None)
     log: list[Entry] = durable(default=[])
 
-    # Figure 2, volatile state. `sessions` holds the last result of each client, by number.
+    # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
     role: Role = Role.FOLLOWER
     leader: str | None = None
     commit_index: int = 0
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
 
-    # Of candidates, and of leaders. Empty otherwise.
+    # Of a candidate; of a leader (figure 2). Empty otherwise.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        peers = self.peers or ()
+        if self.name in peers or len(set(peers)) < len(peers):
+            raise ProtocolError(
+                f"{self.name}: peers={peers!r} has to name each of the other servers, once"
+            )
+        beat, patience = self.heartbeat_seconds, self.election_seconds[0]
+        if beat is not None and beat >= patience:
+            raise ProtocolError(
+                f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
+                f"make it less than the {patience} of election_seconds"
+            )
 
     @property
     def last_index(self) -> int:
@@ -190,7 +131,7 @@ class RaftNode(Node):
         return len(self.log)
 
     def term_at(self, index: int) -> int:
-        """The term of the entry at `index`; 0 at the beginning of the log."""
+        """The term of the entry at `index`; 0 before the first."""
         return self.log[index - 1].term if index else 0
 
     def others(self, host: Host) -> tuple[str, ...]:
@@ -198,25 +139,19 @@ class RaftNode(Node):
         return host.peers if self.peers is None else self.peers
 
     def is_majority(self, host: Host, servers: int) -> bool:
-        """True for more than half of the cluster, this server included."""
+        """True for more than half of the cluster."""
         return 2 * servers > len(self.others(host)) + 1
-
-    # -- what leaves a server, and what must be on disk before -----------------------------------
 
     def persist(self, host: Host) -> None:
         """Figure 2: persistent state is on stable storage before anything rests on it."""
         host.sync()
 
     def send(self, host: Host, to: str, sent: Any) -> None:
-        """Send a message to another server."""
+        """Send to another server."""
         self.persist(host)
         host.send(to, sent)
 
-    def refuse(self, host: Host) -> None:
-        """Section 8: a server that is not the leader rejects a request and names the leader."""
-        host.respond(NotLeader(self.leader))
-
-    # -- section 5.1: terms ------------------------------------------------------------------------
+    # -- section 5.1: terms ----------------------------------------------------------------------
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
@@ -233,7 +168,7 @@ class RaftNode(Node):
 
     @on(NewerTerm)
     def take_term(self, host: Host, sender: str, news: NewerTerm) -> None:
-        """Figure 2, all servers: an old request is refused, and its sender steps down."""
+        """Section 5.1: a leader or candidate whose term is out of date steps down."""
         self.observe_term(host, news.term)
 
     def become_follower(self, host: Host) -> None:
@@ -247,18 +182,18 @@ class RaftNode(Node):
         """Section 5.2: timeouts are random, so that split votes are rare."""
         host.set_timer("election", seconds=self.election_seconds)
 
-    # -- section 5.2: leader election --------------------------------------------------------------
+    # -- section 5.2: leader election ------------------------------------------------------------
 
     @on.timer("election")
     def stand(self, host: Host) -> None:
         """Figure 2, followers and candidates: on election timeout, start an election."""
-        self.role, self.leader = Role.CANDIDATE, None
         self.current_term += 1
         self.voted_for = self.name
+        self.role, self.leader = Role.CANDIDATE, None
         self.votes = {self.name}
         self.set_election_timer(host)
+        last = self.last_index
         for peer in self.others(host):
-            last = self.last_index
             self.send(host, peer, RequestVote(self.current_term, last, self.term_at(last)))
         self.count_votes(host)
 
@@ -291,7 +226,7 @@ class RaftNode(Node):
             self.lead(host)
 
     def lead(self, host: Host) -> None:
-        """Figure 2, leaders: upon election, tell everyone; section 8: commit a no-op first."""
+        """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
         self.role, self.leader, self.votes = Role.LEADER, self.name, set()
         self.next_index = dict.fromkeys(self.others(host), self.last_index + 1)
         self.match_index = dict.fromkeys(self.others(host), 0)
@@ -303,43 +238,48 @@ class RaftNode(Node):
         self.set_heartbeat_timer(host)
 
     def set_heartbeat_timer(self, host: Host) -> None:
-        """Heartbeats come well before any follower's patience ends."""
+        """Section 5.2: heartbeats keep followers from standing."""
         if self.heartbeat_seconds is not None:
             host.set_timer("heartbeat", seconds=self.heartbeat_seconds)
 
-    # -- section 5.3: log replication --------------------------------------------------------------
+    # -- section 5.3: log replication ------------------------------------------------------------
 
     @on(ClientRequest)
     def serve(self, host: Host, client: str, request: ClientRequest) -> None:
-        """Figure 2, leaders: append a client's command; section 6.3: each command once."""
+        """Figure 2, leaders: append a client's command. Section 8: each command once."""
         operation = host.operation
-        if operation is not None and self.has_taken(operation):
+        if operation is None:
+            raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
+        if any(entry.operation == operation for entry in self.log):
             self.answer_again(host, operation)
         elif self.role is Role.LEADER:
             self.append(host, Entry(self.current_term, request.command, operation))
         else:
             self.refuse(host)
 
-    def has_taken(self, operation: Operation) -> bool:
-        """True where the log holds this command of this client."""
-        return any(entry.operation == operation for entry in self.log)
-
     def answer_again(self, host: Host, operation: Operation) -> None:
-        """Section 6.3: a copy of an applied command gets the first answer. Others will, later."""
+        """Section 8: a command that was applied is answered from its session.
+
+        One that was not yet will be answered when it is; one before the last needs no answer.
+        """
         number, result = self.sessions.get(operation.client, (0, None))
         if number == operation.number:
             host.respond(result)
+
+    def refuse(self, host: Host) -> None:
+        """Section 8: a server that does not lead rejects a request, and names who does."""
+        host.respond(NotLeader(self.leader))
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
         self.log.append(entry)
         self.replicate(host)
-        # No reply will ever move the commit index of a cluster of one.
+        # In a cluster of one there is no reply to wait for.
         self.advance_commit_index(host)
 
     @on.timer("heartbeat")
     def beat(self, host: Host) -> None:
-        """Figure 2, leaders: repeat during idle periods, and so make up for lost messages."""
+        """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
         self.set_heartbeat_timer(host)
 
@@ -349,15 +289,11 @@ class RaftNode(Node):
             self.send_entries(host, peer)
 
     def send_entries(self, host: Host, peer: str) -> None:
-        """Send one follower the entries from its next_index on; perhaps none."""
+        """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
         previous = self.next_index[peer] - 1
-        entries = tuple(self.log[previous:])
-        term = self.term_at(previous)
-        self.send(
-            host,
-            peer,
-            AppendEntries(self.current_term, previous, term, entries, self.commit_index),
-        )
+        term, entries = self.term_at(previous), tuple(self.log[previous:])
+        request = AppendEntries(self.current_term, previous, term, entries, self.commit_index)
+        self.send(host, peer, request)
 
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
@@ -367,8 +303,7 @@ class RaftNode(Node):
             self.send(host, sender, NewerTerm(self.current_term))
             return
         self.follow(host, sender)
-        fits = self.holds(request.prev_index, request.prev_term)
-        index = request.prev_index
+        fits, index = self.holds(request.prev_index, request.prev_term), request.prev_index
         if fits:
             self.merge(host, request)
             self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
@@ -376,14 +311,14 @@ class RaftNode(Node):
         self.send(host, sender, AppendEntriesReply(self.current_term, fits, index))
 
     def follow(self, host: Host, leader: str) -> None:
-        """Section 5.2: the sender of AppendEntries leads this term; a candidate gives up."""
+        """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
         if self.role is not Role.FOLLOWER:
             self.become_follower(host)
         self.leader = leader
         self.set_election_timer(host)
 
     def holds(self, index: int, term: int) -> bool:
-        """Rule 2: the log has that entry, so by Log Matching all before it are the leader's."""
+        """Rule 2. By Log Matching, all before that entry is the leader's then, too."""
         return index <= self.last_index and self.term_at(index) == term
 
     def merge(self, host: Host, request: AppendEntries) -> None:
@@ -402,7 +337,7 @@ class RaftNode(Node):
         del self.log[index - 1 :]
 
     def matched_index(self, request: AppendEntries) -> int:
-        """How far the log is sure to be the leader's. What lies beyond may be another's."""
+        """How far the log is known to be the leader's. What lies beyond may be another's."""
         return request.prev_index + len(request.entries)
 
     @on(AppendEntriesReply)
@@ -413,7 +348,7 @@ class RaftNode(Node):
             self.note_progress(host, sender, reply)
 
     def note_progress(self, host: Host, peer: str, reply: AppendEntriesReply) -> None:
-        """Figure 2, leaders: a success moves both indices up, a refusal next_index down by one."""
+        """Figure 2, leaders: success moves both indices up, a refusal next_index down by one."""
         if reply.success:
             self.match_index[peer] = max(self.match_index[peer], reply.index)
             self.next_index[peer] = max(self.next_index[peer], reply.index + 1)
@@ -422,7 +357,7 @@ class RaftNode(Node):
             self.next_index[peer] -= 1
             self.send_entries(host, peer)
 
-    # -- sections 5.3 and 5.4.2: committing and applying ------------------------------------------
+    # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
     def advance_commit_index(self, host: Host) -> None:
         """Figure 2, leaders, last rule: commit what a majority of servers holds."""
@@ -445,17 +380,14 @@ class RaftNode(Node):
     def apply(self, host: Host, index: int) -> None:
         """Apply one entry to the state machine, and answer its client."""
         entry = self.log[index - 1]
-        if entry.command is None:
+        if entry.operation is None:
             return
         self.state, result = self.machine.apply(self.state, entry.command)
-        if entry.operation is not None:
-            self.sessions[entry.operation.client] = (entry.operation.number, result)
-        if self.role is Role.LEADER:
-            self.answer(host, index, result)
+        self.sessions[entry.operation.client] = (entry.operation.number, result)
+        self.answer(host, index, entry.operation, result)
 
-    def answer(self, host: Host, index: int, result: Any) -> None:
-        """Figure 2, leaders: respond to the client once its entry is applied."""
-        operation = self.log[index - 1].operation
-        if operation is not None:
+    def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
+        """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
+        if self.role is Role.LEADER:
             self.persist(host)
             host.respond(result, to=operation)

@@ -1,0 +1,209 @@
+"""The engine and a search that remembers nothing agree on protocols drawn at random.
+
+Each protocol is a table: what a node does, by its local state and by what happens to it. The naive
+search runs the same node classes and shares no code with the engine; see benchmarks/naive.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from benchmarks import naive
+from happysim import (
+    Faults,
+    Node,
+    Property,
+    Report,
+    Script,
+    World,
+    always,
+    bfs,
+    dfs,
+    duplicating,
+    explore,
+    ordered,
+    quiescent,
+    reachable,
+    step_always,
+    unlimited,
+    unordered,
+)
+from tests.oracles.models.tabled import Blue, Red, Rule, Tabled, asks
+
+# A larger space is compared up to the last depth that fits.
+WORLDS_MAX = 250
+
+
+class Case(NamedTuple):
+    """A world to be, and what is judged of it."""
+
+    processes: tuple[Node | Script, ...]
+    faults: Faults
+    network: Any
+    judged: tuple[int, ...]  # local states, and a number of copies
+    history: bool  # whether the clients' history is part of a world
+
+    def scenario(self) -> World:
+        return World.of(*self.processes, faults=self.faults, network=self.network)
+
+
+MESSAGES = [Red(0), Red(1), Red(True), Blue(0), Blue(1)]
+TRIGGERS = ["start", "act", "act too", "tick", "tock", *map(repr, MESSAGES)]
+NAMES = ("n1", "n2", "n3")
+
+# What a case is mostly about. A rare fault is found by looking for it.
+THEMES = ("mixed", "links", "disk", "clients")
+
+
+def steps_of(theme: str, states: int, crashes: bool) -> st.SearchStrategy[Any]:
+    """One step of an effect, drawn with the weights of the theme."""
+    state, sent = st.integers(0, states - 1), st.sampled_from(MESSAGES)
+    timer, value = st.sampled_from(["tick", "tock"]), st.sampled_from([0, 1, True, 2, 3])
+    go = st.tuples(st.just("go"), state)
+    sends = [
+        st.tuples(st.just("send"), st.integers(0, 2), sent),
+        st.tuples(st.just("tell all"), sent),
+    ]
+    others = [
+        st.tuples(st.just("choose"), state, state, state),
+        st.tuples(st.just("set"), timer),
+        st.tuples(st.just("cancel"), timer),
+        st.tuples(st.just("note"), value),
+    ]
+    writes = [st.tuples(st.sampled_from(["keep", "append"]), value), st.just(("sync",))]
+    answers = [st.tuples(st.just("answer"), value), st.just(("remember asker",))]
+    # A node that forgets that it has asked must not ask: so either crashes or node clients.
+    records = [] if crashes else [st.tuples(st.sampled_from(["invoke", "complete"]), value)]
+    return st.one_of(
+        {
+            "mixed": [go, go, *sends, *others, *writes, *records],
+            "links": [go, *sends, *sends, *others[:1]],
+            "disk": [go, *writes, *writes, *writes[:1], sends[0], others[1]],
+            "clients": [go, *answers, *answers[:1], sends[0], *others[:1], *records],
+        }[theme]
+    )
+
+
+@st.composite
+def some_faults(draw: Any, theme: str) -> Faults:
+    few = st.sampled_from([0, 0, 0, 1])
+    likely = st.sampled_from([0, 1])
+    links = theme == "links"
+    return Faults(
+        drops=draw(st.sampled_from([0, 0, 1, unlimited])),
+        duplicates=draw(likely if links else few),
+        crashes=draw(st.integers(1, 2) if theme == "disk" else st.sampled_from([0, 0, 0, 1, 2])),
+        restarts=draw(st.sampled_from([None, 0, 1])),
+        partitions=draw(few if theme in ("mixed", "disk") else likely),
+        heals=draw(st.sampled_from([None, 0, 1])),
+        down_max=draw(st.sampled_from([unlimited, 1])),
+        crashable=draw(st.sampled_from([(), ("n1",)])),
+        splits=draw(st.sampled_from([(), (("n1",),), (("n2",), ("n1", "n2"))])),
+        unsynced_loss=theme == "disk" or draw(st.booleans()),
+    )
+
+
+@st.composite
+def cases(draw: Any) -> Case:
+    theme = draw(st.sampled_from(THEMES))
+    nodes, states = draw(st.integers(2, 3)), draw(st.integers(2, 4))
+    faults = draw(some_faults(theme))
+    step = steps_of(theme, states, faults.crashes > 0)
+    effect = st.lists(step, min_size=1, max_size=3).map(tuple)
+    # A first start that raises would leave no world at all; a later handler may raise.
+    failing = st.just((("go", 1), ("raise",)))
+    later = st.integers(0, 15).flatmap(lambda die: effect if die else failing)
+    rule = st.builds(Rule, st.sampled_from(TRIGGERS), st.integers(0, states - 1), later)
+    processes: list[Node | Script] = []
+    for name in NAMES[:nodes]:
+        start = Rule("start", 0, draw(effect))
+        processes.append(Tabled(name, (start, *draw(st.lists(rule, min_size=2, max_size=7)))))
+    request = st.tuples(st.sampled_from(NAMES[:nodes]), st.sampled_from(MESSAGES))
+    clients = draw(st.integers(1, 2)) if theme == "clients" else 0
+    for number in range(clients):
+        plan = draw(st.lists(request, min_size=1, max_size=2))
+        processes.append(Script(f"c{number + 1}", asks, tuple(plan)))
+    judged = (*(draw(st.integers(0, states - 1)) for _ in range(3)), draw(st.integers(1, 2)))
+    network = draw(st.sampled_from([unordered(), ordered(), duplicating()]))
+    return Case(tuple(processes), faults, network, judged, draw(st.booleans()))
+
+
+def properties(case: Case) -> tuple[Property, ...]:
+    """One property of each sort, over the local states and messages that the case names."""
+    one, other, third, copies = case.judged
+
+    @always(case.scenario)
+    def local_states(world: Any) -> bool:
+        return (world["n1"].state, world["n2"].state) != (one, other)
+
+    @always(case.scenario)
+    def messages_in_flight(world: Any) -> bool:
+        found = [each for each in world.in_flight if each.target == "n2"]
+        return sum(isinstance(each.message, Red) for each in found) < copies
+
+    @step_always(case.scenario)
+    def steps(before: Any, after: Any) -> bool:
+        went = (before["n2"].state, after["n2"].state)
+        return went != (one, other) and before["n1"].kept <= after["n1"].kept
+
+    @quiescent(case.scenario)
+    def ends(world: Any) -> bool:
+        return world["n1"].state != third
+
+    @reachable(case.scenario)
+    def a_node_is_down_while_a_timer_is_set(world: Any) -> bool:
+        return not world["n1"].is_up and world["n2"].timers == ("tick",)
+
+    return local_states, messages_in_flight, steps, ends, a_node_is_down_while_a_timer_is_set
+
+
+def choices_found(report: Report) -> dict[str, int]:
+    """The number of choices to what was broken or reached, by property."""
+    return {
+        prop.name: len(verdict.schedule)
+        for prop, verdict in report.verdicts.items()
+        if getattr(verdict, "schedule", None) is not None
+    }
+
+
+# Without the phase that explains a failure: it runs for a minute.
+@settings(
+    max_examples=300,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(cases())
+def test_engine_and_naive_search_agree_on_random_protocols(case: Case) -> None:
+    first = case.scenario()
+    history = case.history
+    counted = explore(first, by=bfs(), max_worlds=WORLDS_MAX, history=history)
+    depth = None if counted.complete else counted.depth - 1
+    event(f"{case.network.kind} {'cut' if depth else 'all'} {len(str(counted.worlds))}")
+    if depth == 0:
+        return
+    judged = properties(case)
+    start = naive.start(*case.processes, faults=case.faults, network=case.network)
+    wanted = naive.explore(start, *judged, history=history, max_depth=depth)
+
+    counted = explore(first, by=bfs(), max_depth=depth, history=history)
+    assert (counted.worlds, counted.steps, counted.depth) == (
+        wanted.worlds,
+        wanted.steps,
+        wanted.depth,
+    )
+    raised = wanted.broken.pop("no_handler_raises", None)
+    assert choices_found(counted).get("no_handler_raises") == raised
+
+    deep = explore(first, by=dfs(), max_depth=depth, history=history)
+    assert deep.worlds == wanted.worlds
+    if depth is None:
+        assert deep.steps == wanted.steps
+
+    found = choices_found(explore(case.scenario, *judged, max_depth=depth, history=history))
+    found.pop("no_handler_raises", None)
+    assert found == wanted.broken
+    deep = explore(case.scenario, *judged, by=dfs(), max_depth=depth, history=history)
+    assert set(choices_found(deep)) - {"no_handler_raises"} == set(wanted.broken)
