@@ -175,6 +175,19 @@ def test_what_a_client_cannot_do_is_an_error(act, error, message) -> None:
         act()
 
 
+def test_the_open_call_of_a_client_that_crashed_stays_open_in_a_lane_of_its_own() -> None:
+    crashed = record([("a", "w"), ("a", "w"), ("a", "x")]).abandon("a")
+    again = crashed.invoke("a", "y").abandon("a").invoke("a", "z")
+
+    assert crashed.lanes == (
+        ("a", (Call("a", "w", (), True, "W"),)),
+        ("a~1", (Call("a~1", "x", (("a", 0),)),)),
+    )
+    assert again.open == ("a", "a~1", "a~2")
+    assert [span.call.operation for span in again.spans()] == ["w", "z", "x", "y"]
+    assert again.abandon("nobody") is again
+
+
 def test_calls_are_found_by_client_and_by_whether_they_returned() -> None:
     history = record([("b", "r"), ("a", "w"), ("b", "r"), ("b", "s")])
     read, again = history.of("b")

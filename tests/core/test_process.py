@@ -353,6 +353,14 @@ class Disk(Node):
         self.value += 1
 
     @action
+    def write_sync_twice(self, host: Host) -> None:
+        self.value += 10
+        host.sync()
+        self.value += 10
+        host.sync()
+        self.value += 1
+
+    @action
     def nothing(self, host: Host) -> None: ...
 
 
@@ -366,6 +374,7 @@ class Disk(Node):
         (["write_sync"], [(1, 0)]),
         (["write", "write_sync", "write"], [(3, 0), (2, 0)]),
         (["write_sync_write"], [(11, 0), (10, 0)]),
+        (["write_sync_twice"], [(21, 0), (20, 0)]),
         (["write", "write_sync_write", "write"], [(13, 0), (12, 0), (11, 0)]),
         (["write", "nothing", "nothing"], [(1, 0), (0, 0)]),
     ],

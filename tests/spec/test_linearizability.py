@@ -470,8 +470,8 @@ def test_overlapping_calls_that_are_alike_are_not_tried_in_every_order() -> None
     returns = [(client, None) for client, _ in writers]
     history = record(*writers, *returns, (A, Read()), (A, 0), (A, Read()), (A, 1))
 
-    # 11 counts of zeros x 11 of ones x the last written, with two ways out of each. Without the rule
-    # all subsets count: a million.
+    # 11 counts of zeros x 11 of ones x the last written, two ways out of each. Without the rule,
+    # every subset of the 20: a million.
     assert linearize(history, Bare(CasRegister()), budget=11 * 11 * 2 * 2).outcome is NO
 
 
