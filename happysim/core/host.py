@@ -115,11 +115,14 @@ class Host:
             self.send(name, message)
 
     def reply(self, message: Any) -> None:
-        """Send a message to the sender of the one being handled."""
+        """Send a message to the sender of the one being handled; a client script is answered."""
         where = self._use("reply")
         if self._sender is None:
             raise ProtocolError(f"{where}: no message is being handled; use host.send(name, ...)")
-        self.send(self._sender, message)
+        if self._site.receivers[self._sender] is None:
+            self.respond(message)
+        else:
+            self.send(self._sender, message)
 
     # -- clients ---------------------------------------------------------------------------------
 
