@@ -11,7 +11,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, get_origin
 
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import freeze, refuse_kind, thaw
@@ -147,16 +147,28 @@ dataclass(eq=False)(Node)
 
 def _own_defaults(cls: type) -> None:
     """Turn a mutable default into one copy a node, as the author means it."""
-    inherited = {name for base in cls.__mro__[1:] for name in inspect.get_annotations(base)}
-    for name in sorted(inherited & cls.__dict__.keys() - inspect.get_annotations(cls).keys()):
+    inherited = {name for base in cls.__mro__[1:] for name in _declared(base)}
+    for name in sorted(inherited & cls.__dict__.keys() - _declared(cls)):
         raise ProtocolError(
             f"{cls.__name__}.{name} is a field of its base class, and keeps the default it has "
             f"there unless it has a type here too: `{name}: ... = ...`"
         )
-    for name in inspect.get_annotations(cls):
+    for name in _declared(cls):
         default = cls.__dict__.get(name)
         if isinstance(default, _MUTABLE):
             setattr(cls, name, field(default_factory=_copier(default)))
+
+
+def _declared(cls: type) -> set[str]:
+    """The names that a class itself declares with a type, but for ClassVars."""
+    annotations = inspect.get_annotations(cls)
+    return {name for name, kind in annotations.items() if not _is_class_var(kind)}
+
+
+def _is_class_var(kind: Any) -> bool:
+    if isinstance(kind, str):
+        return kind.removeprefix("typing.").startswith("ClassVar")
+    return kind is ClassVar or get_origin(kind) is ClassVar
 
 
 def _handlers_of(cls: type) -> Handlers:

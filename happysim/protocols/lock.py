@@ -7,8 +7,8 @@ number is called a fencing token; Gray and Cheriton, *Leases*, SOSP 1989.
 
 **Assumes**: messages may be lost, delayed, reordered and copied. Nodes may crash and restart with
 what they have synced to disk. A client never uses the number of a hold twice, not even after a
-restart. It takes a lock to be its own for `lease_seconds` from when it *sent* the request that was
-answered with a grant or a renewal, so clocks need to run at the same rate, and nothing else.
+restart. No clock is trusted: how long a client takes a lock to be its own is its guess, for it
+cannot tell which copy of its request was answered. Its token is what the store goes by.
 
 **Deviates**:
 - One server. Chubby's is replicated by consensus; here the lock is not to be had while it is down.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -223,3 +223,15 @@ def test_peers_are_the_nodes_of_one_protocol_and_its_variants() -> None:
 def test_nodes_are_compared_by_identity() -> None:
     assert Base("a") != Base("a")
     assert dataclasses.fields(Base)[0].name == "name"
+
+
+def test_a_class_variable_is_no_field() -> None:
+    class Ranked(Node):
+        ranks: ClassVar[dict[str, int]] = {"a": 1}
+        seen: int = 0
+
+    class Other(Ranked):
+        ranks = {"a": 2}
+
+    assert Other.happysim_fields == ("seen",)
+    assert (Ranked.ranks, Other.ranks) == ({"a": 1}, {"a": 2})

@@ -12,6 +12,7 @@ from happysim.protocols.lock import (
     Acquire,
     FencedStore,
     FencedWrite,
+    Lease,
     LockGrant,
     LockLost,
     LockServer,
@@ -149,13 +150,24 @@ def test_a_renewal_and_a_further_hold_keep_a_lease(request_: Any, answer: Any) -
     assert world["lock"].leases["L"].holder == "c1"
 
 
-def test_a_release_of_an_older_grant_leaves_the_newer_one_alone() -> None:
-    """Of the same client even: its first lease has run out, and its release comes late."""
-    world = world_of(c1=(Acquire("L", 1), Acquire("L", 2), Release("L", 1, 1)))
+@pytest.mark.parametrize(
+    ("late", "answer"),
+    [(Release("L", 1, 1), Released("L", 1, 1)), (Renew("L", 1), LockLost("L", 1))],
+)
+def test_a_request_under_an_older_grant_leaves_the_newer_one_alone(late: Any, answer: Any) -> None:
+    """Of the same client even: its first lease has run out, and its request comes late."""
+    world = world_of(c1=(Acquire("L", 1), Acquire("L", 2), late))
     world = ask(take(ask(world, "c1"), *TWO_ROUNDS), "c1")
-    world = ask(world, "c1")
-    assert answers(world, "c1")[1:] == [LockGrant("L", 2, 2), Released("L", 1, 1)]
-    assert world["lock"].leases["L"].token == 2
+    world = ask(take(world, "fire lock lease"), "c1")
+    assert answers(world, "c1")[1:] == [LockGrant("L", 2, 2), answer]
+    assert world["lock"].leases["L"] == Lease(2, "c1", {2}, aged=True)
+
+
+def test_a_copy_of_a_request_is_queued_once() -> None:
+    world = world_of(Faults(duplicates=1), c1=(Acquire("L", 1),), c2=(Acquire("L", 1),))
+    world = take(ask(world, "c1"), "invoke c2", "duplicate c2", "deliver c2 -> lock")
+    assert len(world["lock"].waiters) == 1
+    assert not any(str(each).startswith("deliver c2 -> lock") for each in world.choices())
 
 
 def test_locks_are_held_apart_and_one_timer_serves_them_all() -> None:
