@@ -142,9 +142,7 @@ class _Search:
 
     def meet(self, key: int, local: int, parent: int, depth: int) -> bool:
         """Take in a world not seen before; False where it lies outside the bounds."""
-        if len(self.keys) == self.plan.worlds:
-            self.found.stopped = self.found.stopped or "worlds"
-            return False
+        said = LOCAL
         if local not in self.fine:
             if local in self.beyond or key in self.outside:
                 return False
@@ -156,9 +154,12 @@ class _Search:
                 else:
                     self.outside.add(key)
                 return False
-            self.conclude(said)
-            if said & LOCAL and not said & DONE:
-                self.fine.add(local)
+        if len(self.keys) == self.plan.worlds:
+            self.found.stopped = self.found.stopped or "worlds"
+            return False
+        self.conclude(said)
+        if said & LOCAL and not said & DONE:
+            self.fine.add(local)
         index = len(self.keys)
         self.seen.add(key)
         self.keys.append(key)

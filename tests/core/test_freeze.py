@@ -44,6 +44,13 @@ class Slotted:
     content: Any = None
 
 
+@dataclass
+class Mixed(Slotted):
+    """Its own field lies in a __dict__, the one of its base in a slot."""
+
+    more: int = 0
+
+
 class Hooked:
     def __init__(self, items: tuple[int, ...] = ()) -> None:
         self.items = list(items)
@@ -96,6 +103,7 @@ VALUES = [
     Box([1]),
     Label("x"),
     Slotted({1}),
+    Mixed({1}, 2),
     Hooked((1, 2)),
 ]
 
