@@ -150,14 +150,11 @@ def runs(
 
 
 def disk_after(state: State, before: Local, node: Node, synced: list[Disk]) -> list[Disk]:
-    """Every version that a crash may find on disk, the newest last."""
+    """Every version that a crash may find on disk, each once, the newest last."""
     if not state.setup.faults.unsynced_loss:
         return []
-    versions: list[Disk] = []
-    for version in (*(synced[-1:] or before.disk), durable(node)):
-        if not versions or versions[-1].content != version.content:
-            versions.append(version)
-    return versions
+    older, now = synced[-1:] or before.disk, durable(node)
+    return [*(version for version in older if version.content != now.content), now]
 
 
 # -- what may happen next --------------------------------------------------------------------------

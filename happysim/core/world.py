@@ -451,8 +451,8 @@ def _processes(given: tuple[Node | Script, ...], faults: Faults) -> list[Process
             raise ScenarioError(f"World.of takes nodes and client scripts, not {shown}")
         if not isinstance(each.name, str) or not each.name or not each.name.isprintable():
             raise ScenarioError(f"a node's name is printable text, not {each.name!r}")
-        if set(each.name) & set(" |\t") or each.name in receivers:
-            why = "is there twice" if each.name in receivers else "holds a blank or a bar"
+        if set(each.name) & set(" |\t~") or each.name in receivers:
+            why = "is there twice" if each.name in receivers else "holds a blank, a bar or a tilde"
             raise ScenarioError(f"the name {each.name!r} {why}; names tell nodes apart in traces")
         handlers = each.happysim_handlers if isinstance(each, Node) else None
         receivers[each.name] = handlers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
+from happysim.kernel.memory import machine_mib
 from happysim.kernel.reference import explore as kernel_explore
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
@@ -105,10 +105,6 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         return _Search(subject, properties, bounds, True, progress).run()
 
 
-def _machine_memory_mib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-
-
 def _check_property(prop: object) -> None:
     if not isinstance(prop, Property):
         raise PropertyError(
@@ -175,7 +171,7 @@ class _Search:
 
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
-        memory_mib = bounds.memory_mib or _SHARE_OF_MEMORY * _machine_memory_mib()
+        memory_mib = bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib()
         exploration = kernel_explore(
             self.tables,
             [world.numbers for world in self.starts.values()],

@@ -38,9 +38,9 @@ class ForgetsItsVote(RaftNode):
         self.voted_for = None
 
 
-@bounded(by=bfs(), within=terms(1))
+@bounded(by=bfs(), within=terms(2))
 def servers_that_forget_their_vote() -> World:
-    return cluster(3, kind=ForgetsItsVote)
+    return cluster(3, kind=ForgetsItsVote, faults=Faults(drops=2, crashes=1))
 
 
 same_term_double_vote = must_break(election_safety.over(servers_that_forget_their_vote))

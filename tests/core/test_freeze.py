@@ -133,6 +133,16 @@ def test_no_two_of_many_different_values_share_a_key_or_a_text() -> None:
     assert len({describe(key) for key in keys}) == len(values)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(0.0, -0.0), (1, True), (1, 1.0), ([], ()), ("a", b"a"), (Box(), Label())]
+)
+def test_what_python_may_call_equal_or_not_has_two_keys_if_it_is_two_values(
+    one: Any, other: Any
+) -> None:
+    assert freeze([one]) != freeze([other])
+    assert describe(freeze(one)) != describe(freeze(other))
+
+
 def test_the_insertion_order_of_a_dict_is_content_and_that_of_a_set_is_not() -> None:
     assert freeze({"a": 1, "b": 2}) != freeze({"b": 2, "a": 1})
     assert freeze({"a", "b"}) == freeze({"b", "a"})

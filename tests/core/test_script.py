@@ -97,6 +97,19 @@ def test_what_a_script_asks_depends_on_the_answers() -> None:
     assert texts(world) == ["invoke c -> s Ping(value=42) as call 2"]
 
 
+def test_a_script_is_rebuilt_from_all_of_its_answers() -> None:
+    def summing(to: str) -> Any:
+        total = 0
+        for _ in range(3):
+            total = 10 * total + (yield call(to, Ping(total)))
+
+    world = World.of(Server("s"), Script("c", summing, "s"))
+    while world.choices():
+        (choice,) = world.choices()
+        world = world.step(choice)
+    assert [done.operation for done in world.history.completed] == [Ping(0), Ping(1), Ping(12)]
+
+
 def test_an_answer_that_comes_again_or_too_late_is_ignored() -> None:
     world = World.of(Server("s"), Script("c", asks, "s", 2), faults=Faults(duplicates=1)).after(
         "invoke c -> s Ping(value=0) as call 1",

@@ -128,8 +128,10 @@ def test_a_handler_that_raises_fails_what_is_not_broken_itself(prop: Property) -
 
 
 def test_a_handler_that_raises_does_not_hide_what_is_broken_before() -> None:
-    found = judged(below_two.over(counting, kind=Raiser))
-    assert (found.outcome, found.verdict.of.name) == (Outcome.FAILED, "below_two")
+    broken, other = (prop.over(counting, kind=Raiser) for prop in (below_two, below_four))
+    report = explore(broken.scenario, broken, other)
+    assert judge(broken, report).text == "Broken (in 2 choices, shortest): n is 2"
+    assert judge(other, report).verdict.of.name == "no_handler_raises"
 
 
 def test_a_mistake_behind_a_handler_that_raises_is_not_caught_and_says_why() -> None:

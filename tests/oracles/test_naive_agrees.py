@@ -109,6 +109,24 @@ def some_faults(draw: Any, theme: str) -> Faults:
     )
 
 
+def favourites(theme: str, effect: Any) -> st.SearchStrategy[tuple[Rule, ...]]:
+    """Rules that make what the theme is about likely."""
+    sent = st.sampled_from(MESSAGES)
+    if theme == "disk":
+        # Writes again and again, so that a crash may lose more than one.
+        return st.tuples(st.builds(Rule, st.just("act"), st.just(0), effect))
+    if theme == "links":
+        # Two messages on one link, whose order may matter.
+        two = st.tuples(*[st.tuples(st.just("send"), st.just(0), sent) for _ in range(2)])
+        return st.one_of(st.just(()), st.tuples(st.builds(Rule, st.just("start"), st.just(0), two)))
+    if theme == "clients":
+        # A message that a node only records something at: its state stays as it was.
+        asks_only = st.tuples(st.tuples(st.just("ask"), st.integers(0, 1)))
+        heard = st.builds(Rule, sent.map(repr), st.just(0), asks_only)
+        return st.one_of(st.just(()), st.tuples(heard))
+    return st.just(())
+
+
 @st.composite
 def cases(draw: Any) -> Case:
     theme = draw(st.sampled_from(THEMES))
@@ -122,18 +140,17 @@ def cases(draw: Any) -> Case:
     rule = st.builds(Rule, st.sampled_from(TRIGGERS), st.integers(0, states - 1), later)
     processes: list[Node | Script] = []
     for name in NAMES[:nodes]:
-        rules = [Rule("start", 0, draw(effect))]
-        if theme == "disk":
-            # Writes again and again, so that a crash may lose more than one.
-            rules.append(Rule("act", 0, draw(effect)))
-        processes.append(Tabled(name, (*rules, *draw(st.lists(rule, min_size=2, max_size=7)))))
+        start = Rule("start", 0, draw(effect))
+        rules = draw(st.lists(rule, min_size=2, max_size=7))
+        processes.append(Tabled(name, (*draw(favourites(theme, effect)), start, *rules)))
     request = st.tuples(st.sampled_from(NAMES[:nodes]), st.sampled_from(MESSAGES))
     clients = draw(st.integers(1, 2)) if theme == "clients" else 0
     for number in range(clients):
         plan = draw(st.lists(request, min_size=1, max_size=2))
         processes.append(Script(f"c{number + 1}", asks, tuple(plan)))
     judged = (*(draw(st.integers(0, states - 1)) for _ in range(3)), draw(st.integers(1, 2)))
-    network = draw(st.sampled_from([unordered(), ordered(), duplicating()]))
+    networks = [unordered(), ordered(), duplicating()] + [ordered()] * (theme == "links")
+    network = draw(st.sampled_from(networks))
     return Case(tuple(processes), faults, network, judged, draw(st.booleans()))
 
 

@@ -253,6 +253,7 @@ def test_within_may_look_at_messages_in_flight(policy: Any) -> None:
     report = explore(
         world,
         by=policy,
+        max_worlds=99,
         within=lambda world: len(world.in_flight) <= 2 and len(world["n"].log) <= 1,
     )
 

@@ -238,31 +238,18 @@ def test_choices_of_one_node_are_moved_together() -> None:
     assert sum(here.node != there.node for here, there in pairwise(together)) == 1
 
 
-@always(busy)
-def pinged_once(world: World) -> bool:
-    return world["c"].pings < 2
-
-
-COPIED = (
-    "start a choosing 'fast'",
-    "start c choosing 'fast'",
-    "fire a tick",
-    "duplicate a -> c Ping(number=1)",
-    "deliver a -> c Ping(number=1)",
-    "fire a tick",
-    "deliver a -> c Ping(number=1)",
-)
-
-
 def test_faults_are_left_out_first() -> None:
-    small = schedule_of(shrink(broken_by(pinged_once, *COPIED), prove_worlds=0))
-    assert measure(small)[:2] == (1, 6)  # no second message ever arrives at c
-    both = follow(
-        first_world(pinged_once.scenario, ""),
-        (*COPIED[:-1], "deliver a -> c Ping(number=2)", COPIED[-1]),
-    ).schedule
-    small = schedule_of(shrink(Broken(pinged_once, schedule=both), prove_worlds=0))
-    assert measure(small)[:2] == (0, 6)  # as short with the copy, but it takes none
+    @always(busy)
+    def two_pings_and_work(world: World) -> bool:
+        return world["c"].pings < 2 or world["b"].done < 3
+
+    # c hears a's first word twice, by a copy, and then its second word as well.
+    start = [f"start {name} choosing 'fast'" for name in "abc"]
+    copied = ["fire a tick", "duplicate a -> c Ping(number=1)"]
+    heard = [*["deliver a -> c Ping(number=1)"] * 2, "fire a tick", "deliver a -> c Ping(number=2)"]
+    broken = broken_by(two_pings_and_work, *start, *copied, *heard, *["act b work"] * 3)
+    # Ten choices either way; leaving out the second word would keep the copy.
+    assert measure(schedule_of(shrink(broken, prove_worlds=0)))[:2] == (0, 10)
 
 
 def test_the_empty_schedule_is_what_is_broken_from_the_start() -> None:
@@ -278,25 +265,28 @@ def test_the_empty_schedule_is_what_is_broken_from_the_start() -> None:
 class Fails(Busy):
     """Fails in two handlers."""
 
-    @action(when=lambda self: self.done < 3)
+    @action
     def work(self, host: Host) -> None:
-        raise ValueError(self.done)
+        if not self.ticks:
+            raise ValueError("too early")
+        self.done = 1
 
     @on.timer("tick")
     def tick(self, host: Host) -> None:
         host.set_timer("tick")
         self.ticks += 1
-        if self.ticks == 3:
+        if self.ticks == 3 and self.done:
             raise RuntimeError("three")
 
 
 def test_what_raises_goes_on_raising_in_the_same_handler() -> None:
     scenario = always(lambda: World.of(Fails("a"), Fails("b")))(bool).scenario
-    start_b, start_a = "start b choosing 'fast'", "start a choosing 'slow'"
-    broken = broken_by(no_handler_raises(scenario), start_b, start_a, *["fire b tick"] * 3)
+    schedule = ["start b choosing 'fast'", "fire b tick", "act b work", *["fire b tick"] * 2]
+    broken = broken_by(no_handler_raises(scenario), "start a choosing 'slow'", *schedule)
     assert broken.reason.startswith("Fails.tick on b raised RuntimeError: three")
+    # Without the first tick it would be `work` that raises, and sooner.
     small = shrink(broken)
-    assert list(map(str, schedule_of(small))) == [start_b, *["fire b tick"] * 3]
+    assert sorted(map(str, schedule_of(small))) == sorted(schedule)
     assert small.reason == broken.reason
 
 
@@ -322,11 +312,11 @@ def test_a_shorter_schedule_that_the_search_finds_is_told_too() -> None:
 
 
 SEEDS = """
-from tests.search.test_shrink import SORTS, Kind, long_ones, never, shrink
+from tests.search.test_shrink import Kind, long_ones, never, shrink
 
-for prop in [never(Kind.DELIVER), never(Kind.HEAL), *SORTS]:
+for prop in [never(Kind.DELIVER), never(Kind.HEAL), never(Kind.CRASH)]:
     (broken,) = long_ones(prop)
-    small = shrink(broken, prove_worlds=500)
+    small = shrink(broken, prove_worlds=200)
     print(len(broken.schedule), small.shortest, *small.schedule, sep="; ")
 """
 
@@ -343,7 +333,7 @@ def test_the_result_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     ]
     assert outs[0] == outs[1]
-    assert len(outs[0].splitlines()) == 6
+    assert len(outs[0].splitlines()) == 3
 
 
 # -- what it says of the result ------------------------------------------------------------------

@@ -357,10 +357,12 @@ def test_a_run_starts_from_the_world_that_it_names(project: Project, name: str, 
 
 def test_arguments_of_the_trace_take_the_place_of_the_property_s_own(project: Project) -> None:
     project.change("def in_order", "def _in_order")
-    project.write(f"{project.text}in_order = _in_order.over(one_client, first=1)\n")
+    made = "in_order = must_break(_in_order.over(one_client, first=1))\n"
+    project.write(f"{project.text}from happysim import must_break\n{made}")
     trace = project.trace()
     with fresh_imports(project.root):
         assert str(resolve(trace, project.root).scenario) == "one_client()"
+        assert resolve(trace, project.root).must_break
         again = loads(dumps(trace).replace("\n\nworld", "\nargument: first = 1\n\nworld"))
         assert str(resolve(again, project.root).scenario) == "one_client(first=1)"
 
