@@ -132,6 +132,17 @@ def test_a_file_that_cannot_be_read_is_an_error_with_its_place(
     assert "collect.py" not in result.stdout.str()
 
 
+def test_a_test_is_found_where_its_property_is_written(project: Project, run: Runner) -> None:
+    path = project.count("properties/p.py", f"{HOLDS}over = small.over(counting)\n")
+    project.write(
+        "conftest.py",
+        "def pytest_collection_modifyitems(items):\n    print([item.location for item in items])\n",
+    )
+    line = path.read_text().splitlines().index("@always(counting)")
+    place = str(path.relative_to(project.root))
+    assert str([(place, line, name) for name in ("small", "over")]) in run("-s").stdout.str()
+
+
 # -- how properties are judged -------------------------------------------------------------------
 
 
@@ -188,7 +199,9 @@ def test_a_fault_that_never_happened_fails_where_strict(project: Project, run: R
     project.count(
         "properties/p.py", f"from happysim import Faults\np = always(lambda: {world})(bool)\n"
     )
-    run().assert_outcomes(passed=1)
+    result = run("-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*vacuous*", "the faults declare drops, but none ever happened"])
     result = run("--happysim-strict")
     result.assert_outcomes(failed=1)
     assert "but the faults declare drops, but none ever happened" in result.stdout.str()
@@ -318,7 +331,10 @@ def test_a_trace_is_a_test_that_its_property_holds_now(
         ["tiny: Broken (in 2 choices)", "*broken: it is 2", f"replay: happysim replay {trace}"]
     )
     project.edit("properties/p.py", ("world['a'].n < 2", "world['a'].n < 4"))
-    run("traces").assert_outcomes(passed=1)
+    project.edit("properties/p.py", ("    n: int = 0", "    n: int = -1"))
+    result = run("traces", "-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*drift*", "*the first world drifted: a.n is -1 now, and was 0*"])
 
 
 @pytest.mark.parametrize(
