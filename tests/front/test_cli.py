@@ -346,7 +346,7 @@ def test_ctrl_c_ends_a_check_with_what_is_known(
     said = project.run("check", "p.py")
     assert said.code == 1  # something is broken, whatever else is unknown
     assert re.search(r"later +Unknown \(interrupted after [\d,]+ worlds\)", said.out)
-    assert re.search(r"soon +Broken \(in 1 choices, shortest\)", said.out)
+    assert re.search(r"soon +Broken \(in 1 choice, shortest\)", said.out)
     assert "never_judged" not in said.out
     assert "interrupted, the rest was not judged" in said.out
     assert project.run("check", "p.py::later").code == 3

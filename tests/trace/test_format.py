@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, Host, Node, Script, World, action, call, message, on
+from happysim import Choice, Faults, Host, Kind, Node, Script, World, action, call, message, on
 from happysim.search.schedule import Run, follow
 from happysim.trace.format import (
     Step,
@@ -146,11 +146,7 @@ def test_the_first_world_names_every_field_that_a_fresh_node_need_not_have() -> 
 
 
 class Odd(Node):
-    @on.timer("two\nlines")
-    def tick(self, host: Host) -> None: ...
-
-    def on_start(self, host: Host) -> None:
-        host.set_timer("two\nlines")
+    """Some class."""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +166,7 @@ def test_an_argument_keeps_its_type(value: Any) -> None:
 
 def test_a_text_of_two_lines_is_refused() -> None:
     world = World.of(Odd("n"))
-    run = follow(world, world.choices())
+    run = Run((Choice(Kind.FIRE, "n", what="two\nlines"),), (world, world))
     with pytest.raises(TraceError, match=r"one printable line for each fact, not 'fire n two\\n"):
         dumps(record(run, prop="p:q", scenario="p:s"))
 
