@@ -142,10 +142,14 @@ def paxos_section(options: argparse.Namespace) -> None:
 def uniform_section(options: argparse.Namespace) -> None:
     """Random runs."""
     head("uniform: random runs of at most 100 choices")
-    runs = 200 if options.quick else 3_000
-    for name, scenario in (("Raft, one crash", elections_with_a_crash), ("Paxos", three_clients)):
+    policy = uniform(seed=1, runs=200 if options.quick else 3_000, steps=100)
+    cases: list[tuple[str, Callable[[], World], dict[str, Any]]] = [
+        ("Raft, one crash, 2 terms", elections_with_a_crash, {"within": raft.terms(2)}),
+        ("Paxos, 3 servers, 3 clients", three_clients, {}),
+    ]
+    for name, scenario, bounds in cases:
         timings = [
-            timed(lambda s=scenario: explore(s, by=uniform(seed=1, runs=runs, steps=100)))
+            timed(lambda s=scenario, b=bounds: explore(s, by=policy, **b))
             for _ in range(1 if options.quick else 3)
         ]
         report = timings[-1][1]
@@ -165,9 +169,10 @@ def peers_python(wanted: str | None) -> str | None:
     given = wanted or os.environ.get("PEERS_PYTHON")
     if given:
         return given if new_enough(given) else None
+    beside = sorted(Path(sys.base_prefix).parent.glob("*/bin/python3"), reverse=True)
     names = ("python3.14", "python3.13", "python3.12", "python3")
-    found = [sys.executable, *(path for path in map(shutil.which, names) if path)]
-    return next((python for python in found if new_enough(python)), None)
+    named = [path for path in map(shutil.which, names) if path]
+    return next(filter(new_enough, [sys.executable, *named, *map(str, beside)]), None)
 
 
 def install_peers(python: str) -> str:
