@@ -11,7 +11,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
-from happysim.kernel.reference import explore as kernel_explore
+from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
 from happysim.search.report import Report
@@ -166,7 +166,7 @@ class _Search:
 
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
-        exploration = kernel_explore(
+        exploration = kernel().explore(
             self.tables,
             [world.numbers for world in self.starts.values()],
             self.judge,
