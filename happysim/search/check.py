@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +24,8 @@ from happysim.spec.scenario import Bounds, Scenario, scenario_of
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
+
+_OBJECTS_A_COLLECTION = 200_000
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
@@ -121,6 +125,18 @@ def _check_bounds(bounds: Bounds) -> None:
             )
 
 
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Tables only grow, and looking for garbage in them takes a third of a short search."""
+    before = gc.get_threshold()
+    if before[0]:
+        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _Search:
     def __init__(
         self,
@@ -166,21 +182,18 @@ class _Search:
 
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
-        exploration = kernel().explore(
-            self.tables,
-            [world.numbers for world in self.starts.values()],
-            self.judge,
-            Plan(
-                depth_first,
-                bool(self.tables.faults.partitions),
-                self.history,
-                bounds.max_depth,
-                bounds.max_worlds,
-                bounds.seconds,
-                bounds.memory_mib,
-            ),
-            self.progress,
+        plan = Plan(
+            depth_first,
+            bool(self.tables.faults.partitions),
+            self.history,
+            bounds.max_depth,
+            bounds.max_worlds,
+            bounds.seconds,
+            bounds.memory_mib,
         )
+        starts = [world.numbers for world in self.starts.values()]
+        with _rare_garbage_collection():
+            exploration = kernel().explore(self.tables, starts, self.judge, plan, self.progress)
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
             finding = self.judge.findings.get(prop)

@@ -176,7 +176,9 @@ impl Search {
         if !inside {
             return Ok(false);
         }
-        self.parents.try_reserve(1).map_err(|_| OutOfMemory)?;
+        if self.parents.len() == self.parents.capacity() {
+            self.parents.try_reserve(1).map_err(|_| OutOfMemory)?;
+        }
         if let Some(nearest) = &mut self.nearest {
             nearest.try_reserve(1).map_err(|_| OutOfMemory)?;
             self.expanded.try_reserve(1).map_err(|_| OutOfMemory)?;

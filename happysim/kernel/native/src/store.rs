@@ -5,6 +5,7 @@
 
 use crate::flat::fold;
 use crate::layout::{Key, Layout};
+use crate::memory::in_large_pages;
 
 /// The parent of a first world.
 pub const NO_PARENT: u32 = u32::MAX;
@@ -43,6 +44,7 @@ fn prefetch<T>(at: *const T) {
 fn zeroed(length: usize) -> Result<Vec<u64>, OutOfMemory> {
     let mut made = Vec::new();
     made.try_reserve_exact(length).map_err(|_| OutOfMemory)?;
+    in_large_pages(&made);
     made.resize(length, 0);
     Ok(made)
 }
@@ -52,6 +54,7 @@ fn zeroed(length: usize) -> Result<Vec<u64>, OutOfMemory> {
 pub fn push<T>(values: &mut Vec<T>, value: T) -> Result<(), OutOfMemory> {
     if values.len() == values.capacity() {
         values.try_reserve(1).map_err(|_| OutOfMemory)?;
+        in_large_pages(values);
     }
     values.push(value);
     Ok(())
