@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Numbers = tuple[int, ...]
 
 # Raised with each change of this file. A native kernel that was built for another is refused.
-VERSION = 2
+VERSION = 3
 
 
 class Move(Protocol):
@@ -104,7 +104,8 @@ class Plan:
 
     Worlds leave a queue first in, first out, or last in, first out where `depth_first`.
     `partitions` says whether a delivery may ever be blocked, `histories` whether the history is
-    part of a world.
+    part of a world. `threads` is how many may work at a time, None: as many as there are
+    processors. It changes nothing that a search finds, and a kernel may use fewer.
     """
 
     depth_first: bool = False
@@ -114,6 +115,7 @@ class Plan:
     worlds: int | None = None
     seconds: float | None = None
     memory_mib: float | None = None
+    threads: int | None = None
 
 
 @dataclass

@@ -150,7 +150,7 @@ class Recorder(PropertyJudge):
         return super().raised(index, slot, move)
 
 
-def worlds_found(explorer: Any, case: Case, options: Options) -> Any:
+def worlds_found(explorer: Any, case: Case, options: Options, threads: int = 1) -> Any:
     """Each world by its number, with the way to it, and what the judge was told."""
     first = next(iter(starts_of(case, 1).values()))
     judged = [each for each in properties(case) if each.name in ("ends", "steps")]
@@ -162,6 +162,7 @@ def worlds_found(explorer: Any, case: Case, options: Options) -> Any:
         case.history,
         options.max_depth,
         options.max_worlds,
+        threads=threads,
     )
     found = explorer.explore(first.tables, [first.numbers], judge, plan)
     contents: dict[Numbers, str] = {}
@@ -178,7 +179,7 @@ def worlds_found(explorer: Any, case: Case, options: Options) -> Any:
 
 
 @pytest.mark.parametrize("examples", FEW_AND_MANY)
-def test_every_world_has_the_same_number_and_the_same_way_to_it(examples: int) -> None:
+def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(examples: int) -> None:
     native = kernel_named("native")
 
     @drawn(examples)
@@ -188,7 +189,8 @@ def test_every_world_has_the_same_number_and_the_same_way_to_it(examples: int) -
             wanted = worlds_found(reference, case, options)
         except ScenarioError:
             return
-        assert worlds_found(native, case, options) == wanted
+        for threads in (1, 3):
+            assert worlds_found(native, case, options, threads) == wanted
 
     found()
 

@@ -11,6 +11,8 @@ pub struct Next<const W: usize> {
     pub hash: u64,
     /// `STEP`, or which of `Tables::raising` raised.
     pub event: u32,
+    /// The judge is known to have nothing to say about it.
+    pub fine: bool,
 }
 
 pub const STEP: u32 = u32::MAX;
@@ -20,6 +22,8 @@ pub const STEP: u32 = u32::MAX;
 pub struct Item {
     pub index: u32,
     pub end: u32,
+    /// Steps that are counted and left out of the batch: nothing else is to be done about them.
+    pub settled: u32,
     /// Something other than a fault can happen, blocked by a partition or not.
     pub moving: bool,
 }
@@ -74,7 +78,7 @@ impl<const W: usize> Batch<W> {
             layout.change(&mut after, tables.slots, ledger, ledger_after);
             self.add(store, after, STEP);
         }
-        self.items.push(Item { index, end: self.nexts.len() as u32, moving });
+        self.items.push(Item { index, end: self.nexts.len() as u32, settled: 0, moving });
         Ok(())
     }
 
@@ -139,6 +143,6 @@ impl<const W: usize> Batch<W> {
     fn add(&mut self, store: &Store<W>, key: Key<W>, event: u32) {
         let hash = hash(&key);
         store.prefetch_entry(hash);
-        self.nexts.push(Next { key, hash, event });
+        self.nexts.push(Next { key, hash, event, fine: false });
     }
 }

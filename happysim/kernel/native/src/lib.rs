@@ -4,6 +4,7 @@
 //! not asked before. See `tables.rs` (what may happen next), `layout.rs` (a world in a few words),
 //! `store.rs` (the worlds met), `judge.rs` (what was judged) and `search.rs` (the loop).
 
+mod ahead;
 mod flat;
 mod gather;
 mod judge;
@@ -24,7 +25,7 @@ use store::{Store, NO_PARENT};
 use tables::Tables;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 2;
+const CONTRACT: u32 = 3;
 
 /// Worlds of any width.
 enum Worlds {
@@ -155,6 +156,8 @@ fn drive(search: &mut Search, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) 
 }
 
 fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
+    let threads = plan.getattr("threads")?.extract::<Option<usize>>()?;
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     Ok(Plan {
         depth_first: plan.getattr("depth_first")?.is_truthy()?,
         // Beyond what a depth or a number of worlds can be here, there is no limit.
@@ -162,6 +165,8 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         worlds: plan.getattr("worlds")?.extract::<Option<u64>>().unwrap_or(None),
         seconds: plan.getattr("seconds")?.extract()?,
         memory_mib: plan.getattr("memory_mib")?.extract()?,
+        threads: threads.unwrap_or(processors).max(1),
+        threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
     })
 }
 

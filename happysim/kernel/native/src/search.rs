@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::ahead::{look_ahead, worlds_a_round, Share, View};
 use crate::gather::{Batch, Item, Next, STEP};
 use crate::judge::{MarkMiss, Memo, Parts, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
@@ -52,6 +53,9 @@ pub struct Plan {
     pub worlds: Option<u64>,
     pub seconds: Option<f64>,
     pub memory_mib: Option<f64>,
+    pub threads: usize,
+    /// Fewer worlds of one depth are not shared among threads.
+    pub threads_from: usize,
 }
 
 pub struct Search {
@@ -145,7 +149,7 @@ impl Search {
             let key = self.layout.pack(start);
             let hash = crate::store::hash(&key);
             if store.find(&key, hash).is_none() {
-                self.meet(store, &key, hash, NO_PARENT, 1)?;
+                self.meet(store, &Next { key, hash, event: STEP, fine: false }, NO_PARENT, 1)?;
             }
         }
         self.level_end = store.keys.len();
@@ -157,8 +161,7 @@ impl Search {
     fn meet<const W: usize>(
         &mut self,
         store: &mut Store<W>,
-        key: &Key<W>,
-        hash: u64,
+        next: &Next<W>,
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
@@ -166,15 +169,17 @@ impl Search {
             self.stopped.get_or_insert("worlds");
             return Ok(false);
         }
-        let layout = &self.layout;
-        let known = self.worlds_judged.recall(&self.parts, |place| layout.get(key, place));
-        let inside = match known {
-            Ok(Verdict::Fine) => true,
-            Ok(Verdict::Beyond) => false,
-            _ => self.ask_about_world(store.keys.len(), key)?,
-        };
-        if !inside {
-            return Ok(false);
+        if !next.fine {
+            let (layout, key) = (&self.layout, &next.key);
+            let known = self.worlds_judged.recall(&self.parts, |place| layout.get(key, place));
+            let inside = match known {
+                Ok(Verdict::Fine) => true,
+                Ok(Verdict::Beyond) => false,
+                _ => self.ask_about_world(store.keys.len(), key)?,
+            };
+            if !inside {
+                return Ok(false);
+            }
         }
         if self.parents.len() == self.parents.capacity() {
             self.parents.try_reserve(1).map_err(|_| OutOfMemory)?;
@@ -183,7 +188,7 @@ impl Search {
             nearest.try_reserve(1).map_err(|_| OutOfMemory)?;
             self.expanded.try_reserve(1).map_err(|_| OutOfMemory)?;
         }
-        let index = store.insert(key, hash)?;
+        let index = store.insert(&next.key, next.hash)?;
         self.parents.push(parent);
         if let Some(nearest) = &mut self.nearest {
             nearest.push(depth);
@@ -341,6 +346,7 @@ impl Search {
     /// Expands worlds until none is left, a limit is met, or a number outgrows its field.
     pub fn run<const W: usize>(&mut self, store: &mut Store<W>) -> Result<Exit, Stop> {
         let mut batch = Batch::new();
+        let mut shares: Vec<Share<W>> = Vec::new();
         while self.stopped.is_none() && self.waiting(store) > 0 {
             let (first, depth) = self.next(store);
             if Some(depth) == self.plan.depth {
@@ -350,48 +356,107 @@ impl Search {
                 self.after_world(store)?;
                 continue;
             }
-            batch.clear();
-            let mut asked = Ok(());
-            while let Err(miss) = batch.gather(&self.tables, &self.layout, store, first) {
-                asked = Python::attach(|py| self.tables.fill(py, miss));
-                if asked.is_err() {
-                    break;
-                }
-                if !self.layout.fits(&self.tables.largest) {
+            let round = match self.plan.threads {
+                1 => 0,
+                _ if self.plan.depth_first => 0,
+                _ => worlds_a_round(self.level_end - self.cursor, self.plan.threads_from),
+            };
+            if round == 0 {
+                let end = self.level_end;
+                if let Exit::Outgrown = self.some_worlds(store, &mut batch, end)? {
                     return Ok(Exit::Outgrown);
                 }
-                batch.clear();
+                continue;
             }
-            if asked.is_err() {
-                // What comes before the question in the order of the contract has happened.
-                let end = batch.nexts.len() as u32;
-                let item = Item { index: first, end, moving: true };
-                self.take();
-                self.expand(store, item, depth, &batch.nexts)?;
-                asked?;
-            }
-            self.gather_more(store, &mut batch, first);
-            let mut start = 0;
-            for &item in &batch.items {
-                let end = item.end as usize;
-                self.take();
-                self.expand(store, item, depth, &batch.nexts[start..end])?;
-                self.after_world(store)?;
+            shares.resize_with(self.plan.threads, Share::new);
+            let view = View {
+                tables: &self.tables,
+                layout: &self.layout,
+                store,
+                parts: &self.parts,
+                worlds_judged: &self.worlds_judged,
+                steps_judged: self.judges_steps.then_some(&self.steps_judged),
+            };
+            look_ahead(view, &mut shares, self.cursor..self.cursor + round);
+            for share in &shares {
+                self.take_in(store, &share.batch, depth)?;
+                while self.stopped.is_none() && self.cursor < share.range.end {
+                    let end = share.range.end;
+                    if let Exit::Outgrown = self.some_worlds(store, &mut batch, end)? {
+                        return Ok(Exit::Outgrown);
+                    }
+                }
                 if self.stopped.is_some() {
                     break;
                 }
-                start = end;
             }
         }
         Ok(Exit::Finished)
     }
 
+    /// Expands the next world, asking the model what it needs, and more that need no asking.
+    #[inline(always)]
+    fn some_worlds<const W: usize>(
+        &mut self,
+        store: &mut Store<W>,
+        batch: &mut Batch<W>,
+        end: usize,
+    ) -> Result<Exit, Stop> {
+        let (first, depth) = self.next(store);
+        batch.clear();
+        while let Err(miss) = batch.gather(&self.tables, &self.layout, store, first) {
+            if let Err(error) = Python::attach(|py| self.tables.fill(py, miss)) {
+                // What comes before the question in the order of the contract has happened.
+                let end = batch.nexts.len() as u32;
+                let item = Item { index: first, end, settled: 0, moving: true };
+                self.take();
+                self.expand(store, item, depth, &batch.nexts)?;
+                return Err(error.into());
+            }
+            if !self.layout.fits(&self.tables.largest) {
+                return Ok(Exit::Outgrown);
+            }
+            batch.clear();
+        }
+        self.gather_more(store, batch, first, end);
+        self.take_in(store, batch, depth)?;
+        Ok(Exit::Finished)
+    }
+
+    /// Expands the worlds of a batch, in order, until the search is to stop.
+    #[inline(always)]
+    fn take_in<const W: usize>(
+        &mut self,
+        store: &mut Store<W>,
+        batch: &Batch<W>,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        let mut start = 0;
+        for &item in &batch.items {
+            let end = item.end as usize;
+            self.take();
+            self.expand(store, item, depth, &batch.nexts[start..end])?;
+            self.after_world(store)?;
+            if self.stopped.is_some() {
+                break;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
     /// Breadth first: the worlds that come next at the same depth, up to the first miss. Asking the
     /// model about them can wait, and must: the search may end before their turn.
     #[inline(always)]
-    fn gather_more<const W: usize>(&self, store: &Store<W>, batch: &mut Batch<W>, first: u32) {
+    fn gather_more<const W: usize>(
+        &self,
+        store: &Store<W>,
+        batch: &mut Batch<W>,
+        first: u32,
+        end: usize,
+    ) {
         if !self.plan.depth_first {
-            let end = self.level_end.min(first as usize + WORLDS_A_BATCH);
+            let end = end.min(first as usize + WORLDS_A_BATCH);
             for index in first as usize + 1..end {
                 let kept = batch.nexts.len();
                 if kept > NEXTS_A_BATCH {
@@ -442,6 +507,7 @@ impl Search {
         nexts: &[Next<W>],
     ) -> Result<(), Stop> {
         let steps_before = self.steps;
+        self.steps += item.settled as u64;
         let cut = self.nearest.is_some();
         let key = store.keys[item.index as usize];
         let again = cut && std::mem::replace(&mut self.expanded[item.index as usize], true);
@@ -455,7 +521,7 @@ impl Search {
                 Some(index) if cut => self.meet_again(index, item.index, depth + 1)?,
                 Some(_) => {}
                 None => {
-                    if !self.meet(store, &next.key, next.hash, item.index, depth + 1)? {
+                    if !self.meet(store, next, item.index, depth + 1)? {
                         continue;
                     }
                 }
