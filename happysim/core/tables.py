@@ -430,6 +430,8 @@ class Tables:
         nodes = self._node_slots()
         if self.faults.splits:
             sides = [self._named_side(names, nodes) for names in self.faults.splits]
+        elif not self.faults.partitions:
+            sides = []
         else:
             # The first node is always on the far side, so each split is listed once.
             rest = nodes[1:]

@@ -14,7 +14,6 @@ from typing import Any
 from happysim.kernel import contract, reference
 
 VARIABLE = "HAPPYSIM_KERNEL"
-_NATIVE = "happysim.kernel._native"
 
 
 def kernel() -> Any:
@@ -22,25 +21,24 @@ def kernel() -> Any:
 
     Raises `ImportError` where the native one is asked for and cannot be had.
     """
-    return _kernel(os.environ.get(VARIABLE, ""))
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "reference", "native"):
+        raise ImportError(f"{VARIABLE}={wanted} is no kernel; write reference or native")
+    native, why_not = (None, "") if wanted == "reference" else _native()
+    if native is None and wanted == "native":
+        raise ImportError(why_not)
+    return native or reference
 
 
 @functools.cache
-def _kernel(wanted: str) -> Any:
-    if wanted not in ("", "reference", "native"):
-        raise ImportError(f"{VARIABLE}={wanted} is no kernel; write reference or native")
-    if wanted == "reference":
-        return reference
+def _native() -> tuple[Any, str]:
+    """The native kernel; where it cannot be used: None, and why."""
     try:
-        native = import_module(_NATIVE)
+        native = import_module("happysim.kernel._native")
     except ImportError as error:
-        if wanted:
-            raise ImportError(f"the native kernel is not built ({error}); see README.md") from error
-        return reference
+        return None, f"the native kernel is not built: {error}"
     if native.CONTRACT == contract.VERSION:
-        return native
+        return native, ""
     stale = "the native kernel was built for another version of happysim; install it again"
-    if wanted:
-        raise ImportError(stale)
-    warnings.warn(f"{stale}. Until then the reference kernel is used", stacklevel=3)
-    return reference
+    warnings.warn(f"{stale}. Until then searches use the reference kernel", stacklevel=4)
+    return None, stale

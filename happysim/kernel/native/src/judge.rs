@@ -89,18 +89,34 @@ impl Parts {
 #[derive(Clone, Copy)]
 enum Node {
     Open,
-    Read(u32),
+    /// A branching at a part; `near` is where its branches for small marks lie in `Memo::near`.
+    Read { part: u32, near: u32 },
     Leaf(Verdict),
 }
 
+/// Branches for marks below this lie side by side, in one line of the processor's cache.
+const NEAR: u32 = 16;
+/// The root is nobody's branch.
+const NO_BRANCH: u32 = 0;
+
 pub struct Memo {
     nodes: Vec<Node>,
-    branches: Flat,
+    near: Vec<u32>,
+    far: Flat,
 }
 
 impl Memo {
     pub fn new() -> Self {
-        Memo { nodes: vec![Node::Open], branches: Flat::new() }
+        Memo { nodes: vec![Node::Open], near: Vec::new(), far: Flat::new() }
+    }
+
+    #[inline(always)]
+    fn branch(&self, at: u32, near: u32, mark: u32) -> u32 {
+        if mark < NEAR {
+            self.near[(near + mark) as usize]
+        } else {
+            self.far.get(pair(at, mark)).unwrap_or(NO_BRANCH)
+        }
     }
 
     /// What is remembered; `number` gives what stands at a place.
@@ -111,11 +127,11 @@ impl Memo {
             match self.nodes[at as usize] {
                 Node::Leaf(verdict) => return Ok(verdict),
                 Node::Open => return Ok(Verdict::Unknown),
-                Node::Read(part) => {
+                Node::Read { part, near } => {
                     let mark = parts.mark(part, number(parts.places[part as usize] as usize))?;
-                    match self.branches.get(pair(at, mark)) {
-                        Some(below) => at = below,
-                        None => return Ok(Verdict::Unknown),
+                    at = self.branch(at, near, mark);
+                    if at == NO_BRANCH {
+                        return Ok(Verdict::Unknown);
                     }
                 }
             }
@@ -136,31 +152,35 @@ impl Memo {
         let mut passed: Vec<u32> = Vec::new();
         let mut at = 0u32;
         loop {
-            let part = match self.nodes[at as usize] {
+            let (part, near) = match self.nodes[at as usize] {
                 Node::Leaf(_) => return Ok(()),
-                Node::Read(part) => part,
+                Node::Read { part, near } => (part, near),
                 Node::Open => match reads.iter().find(|part| !passed.contains(part)) {
                     None => {
                         self.nodes[at as usize] = Node::Leaf(verdict);
                         return Ok(());
                     }
                     Some(&part) => {
-                        self.nodes[at as usize] = Node::Read(part);
-                        part
+                        let near = self.near.len() as u32;
+                        self.near.resize(self.near.len() + NEAR as usize, NO_BRANCH);
+                        self.nodes[at as usize] = Node::Read { part, near };
+                        (part, near)
                     }
                 },
             };
             passed.push(part);
             let mark = parts.mark(part, number(parts.places[part as usize] as usize))?;
-            at = match self.branches.get(pair(at, mark)) {
-                Some(below) => below,
-                None => {
-                    let below = self.nodes.len() as u32;
-                    self.nodes.push(Node::Open);
-                    self.branches.insert(pair(at, mark), below);
-                    below
+            let mut below = self.branch(at, near, mark);
+            if below == NO_BRANCH {
+                below = self.nodes.len() as u32;
+                self.nodes.push(Node::Open);
+                if mark < NEAR {
+                    self.near[(near + mark) as usize] = below;
+                } else {
+                    self.far.insert(pair(at, mark), below);
                 }
-            };
+            }
+            at = below;
         }
     }
 }
