@@ -165,10 +165,6 @@ impl Search {
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
-        if Some(store.keys.len() as u64) == self.plan.worlds {
-            self.stopped.get_or_insert("worlds");
-            return Ok(false);
-        }
         if !next.fine {
             let (layout, key) = (&self.layout, &next.key);
             let known = self.worlds_judged.recall(&self.parts, |place| layout.get(key, place));
@@ -180,6 +176,10 @@ impl Search {
             if !inside {
                 return Ok(false);
             }
+        }
+        if Some(store.keys.len() as u64) == self.plan.worlds {
+            self.stopped.get_or_insert("worlds");
+            return Ok(false);
         }
         if self.parents.len() == self.parents.capacity() {
             self.parents.try_reserve(1).map_err(|_| OutOfMemory)?;
@@ -229,7 +229,10 @@ impl Search {
             if is_outside {
                 self.outside_met = true;
             } else if said & DONE != 0 {
-                self.stopped = Some("done");
+                // A world for which there is no room is not met, and decides nothing.
+                if Some(index as u64) != self.plan.worlds {
+                    self.stopped = Some("done");
+                }
                 return Ok(true);
             }
             let verdict = if is_outside { Verdict::Beyond } else { Verdict::Fine };
