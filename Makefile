@@ -36,7 +36,7 @@ bench: $(READY) ## Run every benchmark in turn
 	@for script in benchmarks/*.py; do \
 		test -f "$$script" || { echo "no script in benchmarks/"; break; }; \
 		echo "== $$script"; \
-		$(RUN) "$$script" || exit 1; \
+		PYTHONPATH=. $(RUN) "$$script" || exit 1; \
 	done
 
 soak: $(READY) ## Run the long searches, which `make test` leaves out

@@ -1,6 +1,6 @@
 """The kernels side by side, with Stateright's own examples where cargo can fetch and build them.
 
-Usage: python benchmarks/kernels.py [--quick]
+Usage: PYTHONPATH=. python benchmarks/kernels.py [--quick]
 
 Each search runs in a process of its own, pinned to 1 or 2 processors, three times; the fastest
 counts. Ours judge the property that theirs judge: that managers agree, and that a register is

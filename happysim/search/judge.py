@@ -56,6 +56,7 @@ class PropertyJudge:
         # What the last answer depended on, in the words of `Remembered`; and each part's number.
         self._read: list[tuple[tuple[Any, ...], ...]] = []
         self._parts = Numbering()
+        self._parts_of: dict[tuple[Any, ...], tuple[int, ...] | None] = {}
         self._contents: list[Numbering] = []
         self._asked = len(properties) - (self.raised_property is not None)
 
@@ -110,10 +111,12 @@ class PropertyJudge:
 
     def reads(self) -> tuple[int, ...] | None:
         """See `Judge.reads`."""
-        keys = dict.fromkeys(key for reads in self._read for key in reads)
-        if any(key[1] == "all" for key in keys):
-            return None
-        return tuple(map(self._parts.number, keys))
+        read = tuple(self._read)
+        if read not in self._parts_of:
+            keys = dict.fromkeys(key for reads in read for key in reads)
+            whole = any(key[1] == "all" for key in keys)
+            self._parts_of[read] = None if whole else tuple(map(self._parts.number, keys))
+        return self._parts_of[read]
 
     def place(self, part: int) -> int:
         """See `Judge.place`."""
