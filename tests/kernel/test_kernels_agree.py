@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from happysim import ScenarioError, World, bfs, dfs, explore
+from happysim import Faults, ScenarioError, World, bfs, dfs, explore, unordered
 from happysim.kernel import contract, reference
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
 from happysim.search.judge import PropertyJudge
+from tests.kernel.test_reference import start
 from tests.oracles.test_naive_agrees import Case, cases, properties
 from tests.support.kernels import needs_native
 
@@ -193,6 +194,18 @@ def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(exa
             assert worlds_found(native, case, options, threads) == wanted
 
     found()
+
+
+@pytest.mark.parametrize("depth", range(4, 10))
+def test_a_world_met_again_nearer_to_the_start_takes_the_shorter_path(depth: int) -> None:
+    def paths(explorer: Any) -> Any:
+        first = start(unordered, Faults(crashes=1, crashable=("a",)))
+        judge = PropertyJudge(first.tables, [], None, False)
+        plan = Plan(depth_first=True, histories=False, depth=depth)
+        found = explorer.explore(first.tables, [(*first.numbers[:-1], 0)], judge, plan)
+        return found.steps, [found.path(at) for at in range(found.worlds)]
+
+    assert paths(kernel_named("native")) == paths(reference)
 
 
 def kernel_named(name: str) -> Any:
