@@ -1,4 +1,5 @@
 # Every command works from a fresh checkout: it needs make and Python 3.11 or newer, nothing else.
+# Where Rust is installed the native kernel is built too; without it everything runs, but slower.
 # PYTHON names the interpreter that makes the environment, VENV the folder that holds it.
 
 PYTHON ?= python3
@@ -7,6 +8,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/.happysim-installed
+NATIVE := happysim/kernel/native
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,7 +36,7 @@ bench: $(READY) ## Run every benchmark in turn
 	@for script in benchmarks/*.py; do \
 		test -f "$$script" || { echo "no script in benchmarks/"; break; }; \
 		echo "== $$script"; \
-		$(RUN) "$$script" || exit 1; \
+		PYTHONPATH=. $(RUN) "$$script" || exit 1; \
 	done
 
 soak: $(READY) ## Run the long searches, which `make test` leaves out
@@ -42,12 +44,13 @@ soak: $(READY) ## Run the long searches, which `make test` leaves out
 
 clean: ## Remove the environment and everything built or cached
 	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
+	@rm -rf $(NATIVE)/target happysim/kernel/_native.*
 	@rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # pip is upgraded first: an old one cannot install in place from pyproject.toml alone.
 # The build backend warns of every install in place; only an error is worth a line here.
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(wildcard $(NATIVE)/Cargo.* $(NATIVE)/src/*.rs)
 	@test -x $(RUN) && python=$(RUN) || python=$(PYTHON); \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		version=$$("$$python" -V 2>&1) || version=missing; \
@@ -59,4 +62,6 @@ $(READY): pyproject.toml
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade pip
 	@PYTHONWARNINGS=ignore $(PIP) install --editable '.[dev]'
+	@$(RUN) -c 'import happysim.kernel._native' 2>/dev/null || \
+		echo "no native kernel: it needs Rust (cargo); searches run on the reference kernel" >&2
 	@touch $@

@@ -180,13 +180,15 @@ class Tables:
         network = self.network
         free: list[Move] = []
         if self._receives(slot, state):
+            known = self._deliveries[slot]
             for envelope in network.heads(inbox):
-                source = self.envelopes.values[envelope].source
-                rest = network.take(inbox, envelope, source)
-                for effect in self._delivery(slot, state, envelope):
-                    # A delivery that changes nothing is not a step: the message stays in flight.
-                    if not effect.idle or network.consumes_no_ops:
-                        free.append(self._move(slot, rest, effect, source))
+                effects = known.get((state, envelope))
+                if effects is None:
+                    effects = self._delivery(slot, state, envelope)
+                if effects:
+                    source = self.envelopes.values[envelope].source
+                    rest = network.take(inbox, envelope, source)
+                    free += [self._move(slot, rest, effect, source) for effect in effects]
         own, faults = self._own_effects(slot, state)
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
@@ -196,16 +198,16 @@ class Tables:
         return not isinstance(value, NodeState) or value.status == UP
 
     def _delivery(self, slot: int, state: int, number: int) -> list[Effect]:
-        """What the delivery of a message does: computed on first use, then remembered."""
-        known = self._deliveries[slot].get((state, number))
-        if known is None:
-            envelope: Envelope = self.envelopes.values[number]
-            source = self.names[envelope.source]
-            event = Event("deliver", envelope.message, source, envelope.operation)
-            choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
-            known = self._effects(slot, state, event, choice, FREE)
-            self._deliveries[slot][state, number] = known
-        return known
+        """What the delivery of a message does, where that is a step; remembered."""
+        envelope: Envelope = self.envelopes.values[number]
+        source = self.names[envelope.source]
+        event = Event("deliver", envelope.message, source, envelope.operation)
+        choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
+        made = self._effects(slot, state, event, choice, FREE)
+        # A delivery that changes nothing is not a step: the message stays in flight.
+        steps = [each for each in made if not each.idle or self.network.consumes_no_ops]
+        self._deliveries[slot][state, number] = steps
+        return steps
 
     def _own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
@@ -430,6 +432,8 @@ class Tables:
             return []
         if self.faults.splits:
             sides = [self._named_side(names, nodes) for names in self.faults.splits]
+        elif not self.faults.partitions:
+            sides = []
         else:
             # The first node is always on the far side, so each split is listed once.
             rest = nodes[1:]

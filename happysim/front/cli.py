@@ -23,7 +23,7 @@ from happysim.front.collect import FOLDER, gather, target
 from happysim.front.judging import Judged, Outcome, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
-from happysim.kernel import reference
+from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Policy, bfs, dfs, uniform
 from happysim.search.report import Report
@@ -254,7 +254,7 @@ class _Table:
         summary = f"{passed} hold or are caught, {failed} broken, {undecided} unknown"
         stop = f"; {errors} not searched, see below" if errors else ""
         stop += "; interrupted, the rest was not judged" if interrupted else ""
-        self.console.print(f"\n{summary}{stop} ({reference.name} kernel)")
+        self.console.print(f"\n{summary}{stop} ({kernel().name} kernel)")
 
 
 # -- traces --------------------------------------------------------------------------------------

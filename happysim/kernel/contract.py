@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 Numbers = tuple[int, ...]
 
+# Raised with each change of this file. A native kernel that was built for another is refused.
+VERSION = 3
+
 
 class Move(Protocol):
     """One step of one process from one cell; see `happysim.core.tables.Move`."""
@@ -77,6 +80,23 @@ class Judge(Protocol):
     def raised(self, index: int, slot: int, move: Any) -> int:
         """A handler raised in a step from the world at `index`."""
 
+    # For a kernel that remembers answers itself, more finely than LOCAL tells: by part of a world.
+
+    def reads(self) -> tuple[int, ...] | None:
+        """The parts that the last answer of `world` or `step` depended on, in order of reading.
+
+        None: on the whole world. What is read next depends only on what was found before.
+        """
+
+    def place(self, part: int) -> int:
+        """Where a world's numbers hold a part: a cell, the ledger or the history.
+
+        For a part of the world after a step: that, plus the length of a world's numbers.
+        """
+
+    def mark(self, part: int, number: int) -> int:
+        """A part's content as a small number, where the number at its place is `number`."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -84,7 +104,8 @@ class Plan:
 
     Worlds leave a queue first in, first out, or last in, first out where `depth_first`.
     `partitions` says whether a delivery may ever be blocked, `histories` whether the history is
-    part of a world.
+    part of a world. `threads` is how many may work at a time, None: as many as there are
+    processors. It changes nothing that a search finds, and a kernel may use fewer.
     """
 
     depth_first: bool = False
@@ -94,6 +115,7 @@ class Plan:
     worlds: int | None = None
     seconds: float | None = None
     memory_mib: float | None = None
+    threads: int | None = None
 
 
 @dataclass

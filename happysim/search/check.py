@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,7 @@ from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.memory import machine_mib
-from happysim.kernel.reference import explore as kernel_explore
+from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
 from happysim.search.report import Report
@@ -24,6 +26,7 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
 
+_OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
 
@@ -126,6 +129,18 @@ def _check_bounds(bounds: Bounds) -> None:
             )
 
 
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Tables only grow, and looking for garbage in them takes a third of a short search."""
+    before = gc.get_threshold()
+    if before[0]:
+        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _Search:
     def __init__(
         self,
@@ -171,22 +186,18 @@ class _Search:
 
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
-        memory_mib = bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib()
-        exploration = kernel_explore(
-            self.tables,
-            [world.numbers for world in self.starts.values()],
-            self.judge,
-            Plan(
-                depth_first,
-                bool(self.tables.faults.partitions),
-                self.history,
-                bounds.max_depth,
-                bounds.max_worlds,
-                bounds.seconds,
-                memory_mib,
-            ),
-            self.progress,
+        plan = Plan(
+            depth_first,
+            bool(self.tables.faults.partitions),
+            self.history,
+            bounds.max_depth,
+            bounds.max_worlds,
+            bounds.seconds,
+            bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib(),
         )
+        starts = [world.numbers for world in self.starts.values()]
+        with _rare_garbage_collection():
+            exploration = kernel().explore(self.tables, starts, self.judge, plan, self.progress)
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
             finding = self.judge.findings.get(prop)

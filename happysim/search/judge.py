@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from happysim.core.tables import Move, Tables
+from happysim.core.tables import Move, Numbering, Tables
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
 from happysim.spec.property import Property, PropertyError, Sort
@@ -53,6 +53,11 @@ class PropertyJudge:
             self._remembered.append(self._within)
         self.judges_steps, self.judges_quiescence = bool(self._of_steps), bool(self._of_ends)
         self.quiescent_worlds = 0
+        # What the last answer depended on, in the words of `Remembered`; and each part's number.
+        self._read: list[tuple[tuple[Any, ...], ...]] = []
+        self._parts = Numbering()
+        self._parts_of: dict[tuple[Any, ...], tuple[int, ...] | None] = {}
+        self._contents: list[Numbering] = []
         self._asked = len(properties) - (self.raised_property is not None)
 
     @staticmethod
@@ -72,9 +77,11 @@ class PropertyJudge:
     def world(self, index: int, numbers: Numbers) -> int:
         """See `Judge.world`."""
         world = self.world_of(numbers)
+        self._read.clear()
         bits = LOCAL
         if self._within is not None:
-            outside, local = self._within(world)
+            outside, local, reads = self._within(world)
+            self._read.append(reads)
             if outside is not None:
                 return OUTSIDE | (LOCAL if local else 0)
             bits &= local
@@ -83,6 +90,7 @@ class PropertyJudge:
     def step(self, index: int, before: Numbers, after: Numbers) -> int:
         """See `Judge.step`."""
         worlds = self.world_of(before), self.world_of(after)
+        self._read.clear()
         return self._ask(self._of_steps, index, *worlds, after=after)
 
     def quiescent(self, index: int, numbers: Numbers) -> int:
@@ -101,6 +109,32 @@ class PropertyJudge:
         self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
         return self._done()
 
+    def reads(self) -> tuple[int, ...] | None:
+        """See `Judge.reads`."""
+        read = tuple(self._read)
+        if read not in self._parts_of:
+            keys = dict.fromkeys(key for reads in read for key in reads)
+            whole = any(key[1] == "all" for key in keys)
+            self._parts_of[read] = None if whole else tuple(map(self._parts.number, keys))
+        return self._parts_of[read]
+
+    def place(self, part: int) -> int:
+        """See `Judge.place`."""
+        which, what, *of = self._parts.values[part]
+        slots = len(self.tables.processes)
+        rest = {"ledger": slots, "history": slots + 1}
+        slot: int = rest[what] if what in rest else of[0]
+        return int(which) * (slots + 2) + slot
+
+    def mark(self, part: int, number: int) -> int:
+        """See `Judge.mark`."""
+        _, *key = self._parts.values[part]
+        while len(self._contents) <= part:
+            self._contents.append(Numbering())
+        # Of this world only the part asked for is looked at.
+        world = World(self.tables, (number,) * len(self.tables.processes), number, number)
+        return self._contents[part].number(world.mark(key))
+
     def _ask(
         self,
         properties: list[tuple[Property, Remembered]],
@@ -111,12 +145,13 @@ class PropertyJudge:
         bits = LOCAL
         found = []
         for prop, remembered in properties:
-            wrong, local = remembered(*worlds)
+            wrong, local, reads = remembered(*worlds)
             if wrong is not None:
                 self.findings[prop] = Finding(index, wrong, after)
                 found.append((prop, remembered))
             else:
                 bits &= local
+                self._read.append(reads)
         for each in found:
             properties.remove(each)
         return bits | (self._done() if found else 0)

@@ -19,10 +19,15 @@ _WIDE = frozenset({"inbox", "ledger", "all"})
 
 
 class Judgement(NamedTuple):
-    """What a property said (None: all is well), and whether it read local states only."""
+    """What a property said (None: all is well), and what it read to say so.
+
+    `local` says that it read local states and the history only. A read is the place of the world
+    among the arguments, then the key of the part; see `World.read`.
+    """
 
     wrong: str | None
     local: bool
+    reads: tuple[tuple[Any, ...], ...] = ()
 
 
 class _Branching:
@@ -68,7 +73,7 @@ class Remembered:
         watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
         wrong = self.judge(*watched)
         keys = list(dict.fromkeys(reads))
-        made = Judgement(wrong, not any(key[1] in _WIDE for key in keys))
+        made = Judgement(wrong, not any(key[1] in _WIDE for key in keys), tuple(keys))
         self._insert(worlds, keys, made)
         return made
 

@@ -1,0 +1,107 @@
+//! How the numbers of a world lie side by side in a few 64-bit words.
+//!
+//! Each place (a cell for each process, then the ledger and the history) has a field just wide
+//! enough for the largest number met there so far, and no field lies across two words. So a step is
+//! an addition to one word or two, and two worlds are equal where their words are. When a number
+//! outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+
+/// A world in `W` words.
+pub type Key<const W: usize> = [u64; W];
+
+/// The widths, in words, that the search is compiled for.
+pub const WORDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 32];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Field {
+    word: usize,
+    shift: u32,
+    mask: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Layout {
+    fields: Vec<Field>,
+    /// The number of words: one of `WORDS`.
+    pub words: usize,
+}
+
+fn bits(largest: u32) -> u32 {
+    32 - largest.leading_zeros()
+}
+
+/// First fit of the widths, the widest first: the places, and the words that they take.
+fn pack(widths: &[u32]) -> (Vec<Field>, usize) {
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|&place| (std::cmp::Reverse(widths[place]), place));
+    let mut used: Vec<u32> = vec![0];
+    let mut fields = vec![Field::default(); widths.len()];
+    for place in order {
+        let width = widths[place];
+        let word = match used.iter().position(|&taken| taken + width <= 64) {
+            Some(word) => word,
+            None => {
+                used.push(0);
+                used.len() - 1
+            }
+        };
+        // A field of no width reads as 0, wherever it is.
+        let shift = if width == 0 { 0 } else { used[word] };
+        fields[place] = Field { word, shift, mask: (1u64 << width) - 1 };
+        used[word] += width;
+    }
+    (fields, used.len())
+}
+
+impl Layout {
+    /// Fields for numbers up to `largest`, with room to grow where that costs no word more.
+    /// `None` where they take more words than the search is compiled for.
+    pub fn of(largest: &[u32]) -> Option<Layout> {
+        let exact: Vec<u32> = largest.iter().map(|&number| bits(number)).collect();
+        let supported = |count: usize| WORDS.iter().copied().find(|&words| words >= count);
+        let words = supported(pack(&exact).1)?;
+        // The most slack that fits: growing costs a pass over every world.
+        for slack in [3, 2, 1] {
+            let roomy: Vec<u32> =
+                exact.iter().map(|&width| if width == 0 { 0 } else { (width + slack).min(32) }).collect();
+            let (fields, count) = pack(&roomy);
+            if count <= words {
+                return Some(Layout { fields, words });
+            }
+        }
+        Some(Layout { fields: pack(&exact).0, words })
+    }
+
+    /// True where every one of the numbers fits into its field.
+    pub fn fits(&self, largest: &[u32]) -> bool {
+        self.fields.iter().zip(largest).all(|(field, &number)| number as u64 <= field.mask)
+    }
+
+    #[inline(always)]
+    pub fn get<const W: usize>(&self, key: &Key<W>, place: usize) -> u32 {
+        let field = &self.fields[place];
+        (key[field.word] >> field.shift & field.mask) as u32
+    }
+
+    /// Replaces the number `from` at a place by `to`.
+    ///
+    /// Wrapping arithmetic is exact here: a sum of such changes never leaves a field in the end.
+    #[inline(always)]
+    pub fn change<const W: usize>(&self, key: &mut Key<W>, place: usize, from: u32, to: u32) {
+        let field = &self.fields[place];
+        let change = (to as u64).wrapping_sub(from as u64) << field.shift;
+        key[field.word] = key[field.word].wrapping_add(change);
+    }
+
+    pub fn pack<const W: usize>(&self, numbers: &[u32]) -> Key<W> {
+        let mut key = [0; W];
+        for (place, &number) in numbers.iter().enumerate() {
+            self.change(&mut key, place, 0, number);
+        }
+        key
+    }
+
+    pub fn unpack<const W: usize>(&self, key: &Key<W>, numbers: &mut Vec<u32>) {
+        numbers.clear();
+        numbers.extend((0..self.fields.len()).map(|place| self.get(key, place)));
+    }
+}

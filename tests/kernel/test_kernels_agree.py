@@ -1,0 +1,218 @@
+"""The native kernel agrees with the reference in everything that a user can see.
+
+Both search the same random protocols, each in tables of its own: counts, verdicts, schedules, and
+the way to every world are compared, for any bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from happysim import Faults, ScenarioError, World, bfs, dfs, explore, unordered
+from happysim.kernel import contract, reference
+from happysim.kernel.contract import Exploration, Numbers, Plan
+from happysim.kernel.switch import VARIABLE, kernel
+from happysim.search.judge import PropertyJudge
+from tests.kernel.test_reference import start
+from tests.oracles.test_naive_agrees import Case, cases, properties
+from tests.support.kernels import needs_native
+
+pytestmark = needs_native
+
+WORLDS_MAX = 300
+
+
+@pytest.fixture(name="kernel", scope="module", autouse=True)
+def both_kernels() -> None:
+    """These tests name their kernels themselves."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search."""
+
+    depth_first: bool
+    max_depth: int | None
+    max_worlds: int
+    history: bool | None
+    within: str
+    starts: int
+
+
+def some_options() -> st.SearchStrategy[Options]:
+    return st.builds(
+        Options,
+        st.booleans(),
+        st.none() | st.integers(1, 9),
+        st.integers(1, WORLDS_MAX) | st.just(WORLDS_MAX),
+        st.sampled_from([None, True]),
+        st.sampled_from(["", "", "states", "messages", "ledger", "all"]),
+        st.integers(1, 3),
+    )
+
+
+BOUNDS = {
+    "": None,
+    "states": lambda world: world["n1"].state != 1 or world["n2"].state != 1,
+    "messages": lambda world: len(world.in_flight) < 3,
+    "ledger": lambda world: world.partition is None,
+    "all": lambda world: len(world.choices()) != 3,
+}
+
+
+def starts_of(case: Case, wanted: int) -> dict[str, World]:
+    """Several first worlds: one, and some that follow it."""
+    first = case.scenario()
+    following = [after for _, after in first.steps()][: wanted - 1]
+    return {f"start {number}": world for number, world in enumerate([first, *following])}
+
+
+def seen_by_a_user(case: Case, options: Options) -> Any:
+    """All that a search tells, as text."""
+    told = []
+
+    def scenario() -> dict[str, World]:
+        return starts_of(case, options.starts)
+
+    def progress(found: Exploration) -> None:
+        told.append((found.worlds, found.steps, found.depth, found.waiting))
+
+    try:
+        report = explore(
+            scenario,
+            *(each.over(scenario) for each in properties(case)),
+            by=dfs() if options.depth_first else bfs(),
+            max_depth=options.max_depth,
+            max_worlds=options.max_worlds,
+            history=options.history,
+            within=BOUNDS[options.within],
+            progress=progress,
+        )
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    verdicts = [
+        (prop.name, type(each).__name__, str(each), getattr(each, "schedule", None))
+        for prop, each in report.verdicts.items()
+    ]
+    counts = (report.worlds, report.steps, report.depth, report.complete, report.stopped)
+    effort = (report.handler_calls, report.evaluations, report.quiescent_worlds)
+    return verdicts, counts, effort, report.warnings, told
+
+
+def on(name: str, monkeypatch: pytest.MonkeyPatch, case: Case, options: Options) -> Any:
+    monkeypatch.setenv(VARIABLE, name)
+    return seen_by_a_user(case, options)
+
+
+def drawn(examples: int) -> settings:
+    # Without the phase that explains a failure: it runs for a minute.
+    return settings(
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    )
+
+
+FEW_AND_MANY = [80, pytest.param(4000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+def test_verdicts_schedules_and_counts_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, examples: int
+) -> None:
+    @drawn(examples)
+    @given(cases(), some_options())
+    def judged(case: Case, options: Options) -> None:
+        wanted = on("reference", monkeypatch, case, options)
+        assert on("native", monkeypatch, case, options) == wanted
+
+    judged()
+
+
+class Recorder(PropertyJudge):
+    """A judge that keeps what it is told of, in order, but for what a kernel may remember."""
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self.told: list[tuple[Any, ...]] = []
+        self.start: Numbers = ()
+
+    def quiescent(self, index: int, numbers: Numbers) -> int:
+        self.told.append(("quiescent", index, numbers))
+        return super().quiescent(index, numbers)
+
+    def raised(self, index: int, slot: int, move: Any) -> int:
+        self.told.append(("raised", index, str(move.choice), self.start))
+        return super().raised(index, slot, move)
+
+
+def worlds_found(explorer: Any, case: Case, options: Options, threads: int = 1) -> Any:
+    """Each world by its number, with the way to it, and what the judge was told."""
+    first = next(iter(starts_of(case, 1).values()))
+    judged = [each for each in properties(case) if each.name in ("ends", "steps")]
+    judge = Recorder(first.tables, judged, BOUNDS[options.within], case.history)
+    judge.start = first.numbers
+    plan = Plan(
+        options.depth_first,
+        bool(case.faults.partitions),
+        case.history,
+        options.max_depth,
+        options.max_worlds,
+        threads=threads,
+    )
+    found = explorer.explore(first.tables, [first.numbers], judge, plan)
+    contents: dict[Numbers, str] = {}
+
+    def content(numbers: Numbers) -> str:
+        if numbers not in contents:
+            contents[numbers] = f"{judge.world_of(numbers)}\n{numbers[-1]}"
+        return contents[numbers]
+
+    paths = [[content(world) for world in found.path(at)] for at in range(found.worlds)]
+    told = [(*what, content(numbers)) for *what, numbers in judge.told]
+    flags = (found.steps, found.depth, found.waiting, found.outside, found.depth_limited)
+    return paths, flags, found.stopped, told
+
+
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(examples: int) -> None:
+    native = kernel_named("native")
+
+    @drawn(examples)
+    @given(cases(), some_options())
+    def found(case: Case, options: Options) -> None:
+        try:
+            wanted = worlds_found(reference, case, options)
+        except ScenarioError:
+            return
+        for threads in (1, 3):
+            assert worlds_found(native, case, options, threads) == wanted
+
+    found()
+
+
+@pytest.mark.parametrize("depth", range(4, 10))
+def test_a_world_met_again_nearer_to_the_start_takes_the_shorter_path(depth: int) -> None:
+    def paths(explorer: Any) -> Any:
+        first = start(unordered, Faults(crashes=1, crashable=("a",)))
+        judge = PropertyJudge(first.tables, [], None, False)
+        plan = Plan(depth_first=True, histories=False, depth=depth)
+        found = explorer.explore(first.tables, [(*first.numbers[:-1], 0)], judge, plan)
+        return found.steps, [found.path(at) for at in range(found.worlds)]
+
+    assert paths(kernel_named("native")) == paths(reference)
+
+
+def kernel_named(name: str) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, name)
+        return kernel()
+
+
+def test_the_built_kernel_is_of_this_version() -> None:
+    assert kernel_named("native").CONTRACT == contract.VERSION
