@@ -183,11 +183,11 @@ class Tables:
             for envelope in network.heads(inbox):
                 source = self.envelopes.values[envelope].source
                 rest = network.take(inbox, envelope, source)
-                for effect in self._delivery(slot, state, envelope):
+                for effect in self.delivery_effects(slot, state, envelope):
                     # A delivery that changes nothing is not a step: the message stays in flight.
                     if not effect.idle or network.consumes_no_ops:
                         free.append(self._move(slot, rest, effect, source))
-        own, faults = self._own_effects(slot, state)
+        own, faults = self.own_effects(slot, state)
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
@@ -195,7 +195,7 @@ class Tables:
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
-    def _delivery(self, slot: int, state: int, number: int) -> list[Effect]:
+    def delivery_effects(self, slot: int, state: int, number: int) -> list[Effect]:
         """What the delivery of a message does: computed on first use, then remembered."""
         known = self._deliveries[slot].get((state, number))
         if known is None:
@@ -207,7 +207,7 @@ class Tables:
             self._deliveries[slot][state, number] = known
         return known
 
-    def _own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
+    def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
         known = self._own[slot].get(state)
         if known is None:
