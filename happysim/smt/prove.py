@@ -38,7 +38,7 @@ class Smt:
     layers_max: int = 4
     steps_max: int = 200_000
     clock: str = "integers"
-    shortest: bool = True
+    least: str = "steps"
 
     def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
         """See `Elsewhere`."""
@@ -68,22 +68,26 @@ def smt(
     layers_max: int = 4,
     steps_max: int = 200_000,
     clock: str = "integers",
-    shortest: bool = True,
+    least: str = "steps",
 ) -> Elsewhere:
     """Ask a solver about all interleavings at once, rather than visit them.
 
     For `always`, `step_always` and `reachable` properties that read the fields of nodes. `seconds`
     is the time for one property; `layers_max` how often a run that is looked for may come back to a
     local state; `steps_max` how many local steps the closure may take. `clock` is how moments are
-    represented: "bits", "integers" or "reals". A counterexample is made as short as any unless
-    `shortest` is False. Raises `ScenarioError` for values that make no sense.
+    represented: "bits", "integers" or "reals". A counterexample is made as short as any, or with
+    `least="faults"` one of the fewest faults, and of these the shortest; `least=""` leaves it as
+    found. The verdict says what of that is proved. Raises `ScenarioError` for values that make no
+    sense.
     """
     if clock not in CLOCKS:
         raise ScenarioError(f"smt(clock={clock!r}): give one of {', '.join(map(repr, CLOCKS))}")
+    if least not in ("steps", "faults", ""):
+        raise ScenarioError(f'smt(least={least!r}): give "steps", "faults" or ""')
     for name, value in (("seconds", seconds), ("layers_max", layers_max), ("steps_max", steps_max)):
         if not value > 0:
             raise ScenarioError(f"smt({name}={value!r}) allows nothing; give more than 0")
-    return Smt(seconds, layers_max, steps_max, clock, shortest)
+    return Smt(seconds, layers_max, steps_max, clock, least)
 
 
 def prove(prop: Property, **options: float | int | str | bool) -> Verdict:
@@ -163,7 +167,7 @@ class _Prover:
             deadline,
             self.policy.layers_max,
             self.policy.clock,
-            self.policy.shortest,
+            self.policy.least,
             None if self.bounds.max_depth is None else self.bounds.max_depth - 1,
             None if closure.exact else self.within,
         )

@@ -23,12 +23,16 @@ _EVALUATIONS_MAX = 20_000
 
 
 class Limits(NamedTuple):
-    """How far to go. `steps_max` bounds runs, `within` is a bound that a replay has to keep to."""
+    """How far to go.
+
+    `least` says what a run has to have least of: "steps", "faults" or "" for neither. `steps_max`
+    bounds runs, and `within` is a bound that every world of a replay has to keep to.
+    """
 
     deadline: float
     layers_max: int
     clock: str
-    shortest: bool
+    least: str
     steps_max: int | None
     within: Callable[[World], str | None] | None
 
@@ -231,7 +235,10 @@ class _Search:
                 encoding = self.encoding(layers)
             answer = self.ask(encoding)
             if answer.run is not None:
-                return self.shortest(encoding, answer) if self.limits.shortest else answer
+                if layers < needed <= self.limits.layers_max:
+                    # Only all layers can prove that a run is the least.
+                    encoding = self.encoding(needed)
+                return self.least(encoding, answer) if self.limits.least else answer
             if answer.unknown:
                 return answer
             if encoding.is_complete:
@@ -284,19 +291,45 @@ class _Search:
         kind = self.reduced.full.tables.network.kind
         return f"a run that a copying network has could not be replayed on an {kind} one"
 
-    def shortest(self, encoding: Encoding, answer: Answer) -> Answer:
-        """The same answer with a run that is as short as any; says whether that was proved."""
-        best = answer
+    def least(self, encoding: Encoding, answer: Answer) -> Answer:
+        """The same answer with a run that has the least of what counts; says where it is proved."""
+        if self.limits.least == "steps":
+            best, proved = self.fewer(encoding, answer, _steps, encoding.steps_at_most)
+            return replace(best, shortest=proved)
+        best, proved = self.fewer(encoding, answer, _faults, encoding.faults_at_most)
+        if best.run is None:
+            return best
+        faults = _faults(best.run)
+        best, short = self.fewer(
+            encoding,
+            best,
+            _steps,
+            lambda most: encoding.z3.And(
+                encoding.steps_at_most(most), encoding.faults_at_most(faults)
+            ),
+        )
+        said = "no run has fewer faults (proved)" if proved else "fewer faults may be enough"
+        also = ", or with as many is shorter (proved)" if proved and short else ""
+        return replace(best, note=f"{best.note}; {said}{also}")
+
+    def fewer(
+        self,
+        encoding: Encoding,
+        best: Answer,
+        measure: Callable[[Run], int],
+        at_most: Callable[[int], Any],
+    ) -> tuple[Answer, bool]:
+        """A run of the least measure, as far as the time goes, and whether that is proved."""
         while best.run is not None:
-            most = len(best.run.schedule) - 1
-            shorter = self.ask(encoding, encoding.steps_at_most(most))
-            if shorter.run is None:
-                return replace(best, shortest=shorter.is_proof and encoding.is_complete)
-            if len(shorter.run.schedule) <= most:
-                best = shorter
-            elif not self.count_copies(encoding, shorter.run):
+            most = measure(best.run) - 1
+            other = self.ask(encoding, at_most(most))
+            if other.run is None:
+                return best, other.is_proof and encoding.is_complete
+            if measure(other.run) <= most:
+                best = other
+            elif not self.count_copies(encoding, other.run):
                 break
-        return best
+        return best, False
 
     def count_copies(self, encoding: Encoding, run: Run) -> bool:
         """Count the messages of which a run has copies made, as these are steps too."""
@@ -309,3 +342,11 @@ class _Search:
             choice = Choice(Kind.DUPLICATE, route[1], route[0], of.text)
             counted |= str(choice) in copied and encoding.count(envelope)
         return counted
+
+
+def _steps(run: Run) -> int:
+    return len(run.schedule)
+
+
+def _faults(run: Run) -> int:
+    return sum(choice.is_fault for choice in run.schedule)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from happysim.core.errors import HappysimError
+
 _OLDEST = (4, 12)
 
 
-class SolverMissingError(Exception):
+class SolverMissingError(HappysimError):
     """z3 is not installed, or is too old; the message says what to do."""
 
 

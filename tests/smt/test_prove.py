@@ -244,6 +244,43 @@ def test_nodes_that_may_trade_names_are_found_by_comparing_steps() -> None:
     assert swaps(close(a_clock())) == []
 
 
+class Slow(Node):
+    """Is wrong after one crash, or after five steps."""
+
+    step: int = 0
+    starts: int = durable(0)
+
+    def on_start(self, host: Host) -> None:
+        self.starts += 1
+
+    @action(when=lambda self: self.step < 5)
+    def go(self, host: Host) -> None:
+        self.step += 1
+
+
+def slow() -> World:
+    return World.of(Slow("n"), faults=Faults(crashes=2))
+
+
+@always(slow)
+def never_late(world: World) -> bool:
+    return world["n"].step < 5 and world["n"].starts < 2
+
+
+def test_the_fewest_steps_and_the_fewest_faults_are_two_things() -> None:
+    short = check(never_late, by=smt())
+    assert isinstance(short, Broken)
+    assert [str(choice) for choice in short.schedule] == ["crash n", "restart n"]
+    assert short.shortest
+    gentle = check(never_late, by=smt(least="faults"))
+    assert isinstance(gentle, Broken)
+    assert [str(choice) for choice in gentle.schedule] == ["act n go"] * 5
+    assert not gentle.shortest
+    assert gentle.notes[0].endswith(
+        "no run has fewer faults (proved), or with as many is shorter (proved)"
+    )
+
+
 # -- what is said where there is no verdict -------------------------------------------------------
 
 
@@ -313,7 +350,9 @@ def test_a_solver_out_of_time_is_unknown() -> None:
     assert "the time ran out" in str(verdict)
 
 
-@pytest.mark.parametrize("options", [{"seconds": 0}, {"layers_max": 0}, {"clock": "sundial"}])
+@pytest.mark.parametrize(
+    "options", [{"seconds": 0}, {"layers_max": 0}, {"clock": "sundial"}, {"least": "time"}]
+)
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ScenarioError, match=r"smt\("):
         smt(**options)
