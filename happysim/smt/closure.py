@@ -83,7 +83,8 @@ class Closure:
 
     `first` maps each envelope in flight in the first world to its copies. `outside` says that
     the bound `within` cut the closure; `exact` that it judges each process by itself, so that a
-    world is inside where all its local states are.
+    world is inside where all its local states are. `rounds` is infinite for a whole closure; else
+    it holds every run of so many steps, and perhaps not the longer ones.
     """
 
     start: World
@@ -92,6 +93,7 @@ class Closure:
     ledger: Ledger
     outside: bool = False
     exact: bool = True
+    rounds: float = math.inf
     seconds: float = 0.0
 
     @property
@@ -115,14 +117,15 @@ def close(
     *,
     effects_max: int = 200_000,
     deadline: float = math.inf,
+    rounds: float = math.inf,
 ) -> Closure:
-    """The closure from one world; `within` answers None for a world inside.
+    """The closure from one world, or what `rounds` of it find; `within` answers None inside it.
 
     Raises `TooLargeError` where it takes more than `effects_max` local steps, or is not done at
     `deadline` (of `time.perf_counter`), and `NotCoveredError` where `within` reads more than local
     states.
     """
-    return _Closing(start, within, effects_max, deadline).run()
+    return _Closing(start, within, effects_max, deadline).run(rounds)
 
 
 class _Closing:
@@ -158,17 +161,22 @@ class _Closing:
             envelope: copies for cell in cells for envelope, copies in network.waiting(cell.inbox)
         }
 
-    def run(self) -> Closure:
+    def run(self, rounds: float) -> Closure:
         for envelope in self.closure.first:
             self._offer(envelope)
         for slot, inside in enumerate(self.inside):
             self._vertex(slot, Vertex(next(iter(inside))))
-        while True:
-            while self.todo:
-                self._expand(*self.todo.pop())
-            if not self._release():
-                break
+        done = 0
+        while self.todo and done < rounds:
+            # One step of each run: what it leads to is for the next round.
+            now, self.todo = self.todo, []
+            for slot, vertex, envelope in now:
+                self._expand(slot, vertex, envelope)
+            done += 1
+            if not self.todo:
+                self._release()
         closure = self.closure
+        closure.rounds = done if self.todo else math.inf
         closure.outside = any(self.held)
         closure.exact = self.within is None or self._separable()
         closure.seconds = time.perf_counter() - self.began
@@ -283,16 +291,12 @@ class _Closing:
                 raise TooLargeError("the bound `within` reads too many combinations of states")
         return False
 
-    def _release(self) -> bool:
-        """Take in the steps held back whose states are inside by now; whether there were any."""
-        released = False
+    def _release(self) -> None:
+        """Take in the steps held back whose states are inside by now."""
         for slot, held in enumerate(self.held):
             waiting, self.held[slot] = held, []
             for _, edge, target in waiting:
-                before = len(self.held[slot])
                 self._lead(slot, edge, target)
-                released |= len(self.held[slot]) == before
-        return released
 
     def _separable(self) -> bool:
         """True where every combination of the local states kept is inside."""

@@ -8,9 +8,10 @@ model is replayed, and only the replay is believed. Whatever stands in the way m
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from happysim.core.errors import ScenarioError
 from happysim.core.world import World
@@ -26,6 +27,10 @@ from happysim.smt.solver import SolverMissingError, load_z3
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+
+# How many steps runs may have that are looked for where a whole closure is too large.
+_ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
+_EFFECTS_IN_PART_MAX = 20_000
 
 _COVERED = (Sort.ALWAYS, Sort.REACHABLE, Sort.STEP_ALWAYS, Sort.NO_RAISE)
 
@@ -109,6 +114,7 @@ class _Prover:
         self.seconds = policy.seconds if bounds.seconds is None else bounds.seconds
         self.within = None if bounds.within is None else bound(bounds.within)
         self.closures: dict[str, Closure] = {}
+        self.too_large: dict[str, str] = {}
         self.evaluations = 0
         self.tables = next(iter(scenario.worlds.values())).tables
         self.known_misses = self.tables.misses
@@ -142,8 +148,7 @@ class _Prover:
             if self.within is not None and self.within(start) is not None:
                 continue
             inside += 1
-            closure = self._closure(name, start, deadline)
-            answer = self._ask(closure, prop, deadline)
+            answer = self._answer(name, start, prop, deadline)
             self.evaluations += answer.evaluations
             notes.append(f"{name or 'start'}: {answer.note}")
             if answer.run is not None:
@@ -155,10 +160,50 @@ class _Prover:
             return Unknown(prop, reason=unknown, notes=tuple(notes))
         return self._proved(prop, tuple(notes))
 
+    def _answer(self, name: str, start: World, prop: Property, deadline: float) -> Answer:
+        known = self.too_large.get(name)
+        if known is None:
+            try:
+                return self._ask(self._closure(name, start, deadline), prop, deadline)
+            except TooLargeError as error:
+                known = self.too_large[name] = str(error)
+        return self._answer_in_part(start, prop, deadline, known)
+
+    def _answer_in_part(self, start: World, prop: Property, deadline: float, why: str) -> Answer:
+        """Look for short runs, of ever more steps, where there is no whole closure."""
+        steps = 0
+        for rounds in _ROUNDS:
+            try:
+                closure = close(
+                    start,
+                    self.within,
+                    effects_max=min(_EFFECTS_IN_PART_MAX, self.policy.steps_max),
+                    deadline=deadline,
+                    rounds=rounds,
+                )
+            except TooLargeError:
+                break
+            answer = self._ask(closure, prop, deadline)
+            if answer.run is not None:
+                # Any run that is shorter by a step has its place in these rounds.
+                in_view = len(answer.run.schedule) - 1 <= closure.rounds
+                return replace(answer, shortest=answer.shortest and in_view)
+            if answer.unknown:
+                break
+            steps = rounds
+        return Answer(unknown=f"{why}; no run of up to {steps} steps is a counterexample")
+
     def _closure(self, name: str, start: World, deadline: float) -> Closure:
         if name not in self.closures:
+            left = deadline - time.perf_counter()
+            depth = self.bounds.max_depth
             self.closures[name] = close(
-                start, self.within, effects_max=self.policy.steps_max, deadline=deadline
+                start,
+                self.within,
+                effects_max=self.policy.steps_max,
+                # The other half of the time is for what can be said without it.
+                deadline=deadline - left / 2,
+                rounds=math.inf if depth is None else depth - 1,
             )
         return self.closures[name]
 
