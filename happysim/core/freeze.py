@@ -14,8 +14,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
+import inspect
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
+from types import MemberDescriptorType
 from typing import Any
 
 from happysim.core.errors import FreezeError
@@ -117,14 +119,20 @@ def _freeze_hooked(value: Any, entered: set[int]) -> Frozen:
     return (type(value), _freeze(value.__freeze__(), set()))
 
 
+def _held_fields(kind: type) -> frozenset[str]:
+    """The fields of a dataclass that lie in its instances' __dict__, not in slots."""
+    descriptors = ((name, inspect.getattr_static(kind, name, None)) for name in field_names(kind))
+    return frozenset(n for n, found in descriptors if not isinstance(found, MemberDescriptorType))
+
+
 def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
-    names = field_names(kind)
+    names, held = field_names(kind), _held_fields(kind)
     mutable = not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
     def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
         if mutable:
             _enter(value, entered)
-        if len(getattr(value, "__dict__", names)) != len(names):
+        if len(getattr(value, "__dict__", held)) != len(held):
             raise _NoContent
         try:
             return (kind, *[_freeze(getattr(value, name), entered) for name in names])
@@ -233,15 +241,12 @@ def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | Non
             "use a class such as int or list there"
         )
     if fields:
-        extra = sorted(set(getattr(value, "__dict__", ())) - set(field_names(kind)))
+        own, held = getattr(value, "__dict__", {}), _held_fields(kind)
+        extra = sorted(set(own) - held)
         if extra:
             return FreezeError(f"{path}.{extra[0]} is not a field of {kind.__name__}")
-        held = getattr(value, "__dict__", None)
-        unset = [
-            name
-            for name in field_names(kind)
-            if (name not in held if held is not None else not hasattr(value, name))
-        ]
+        names = field_names(kind)
+        unset = [n for n in names if (n not in own if n in held else not hasattr(value, n))]
         if unset:
             return FreezeError(f"{path}.{unset[0]} was deleted; set it to None instead")
     for child, at in _children(value, path, kind):

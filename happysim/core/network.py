@@ -133,8 +133,8 @@ class _Ordered:
         return tuple((envelope, 1) for _, queue in inbox for envelope in queue)
 
     def cut(self, inbox: Inbox, source: int | None) -> Inbox:
-        # A crash breaks the node's connections. What would still have arrived from it may as well
-        # have arrived before the crash, so emptying both directions loses no behaviour.
+        # A crash breaks the node's connections, and with them what was under way both ways.
+        # What it had sent can still arrive: before the crash.
         return () if source is None else tuple(entry for entry in inbox if entry[0] != source)
 
 

@@ -66,7 +66,7 @@ class _On:
 
     def timer(self, *names: str) -> Callable[[_F], _F]:
         """The method below runs when a timer of that name fires: `handler(self, host)`."""
-        if not names or not all(isinstance(name, str) for name in names):
+        if not names or not all(isinstance(n, str) and n.isprintable() and n for n in names):
             raise ProtocolError('@on.timer takes names of timers: @on.timer("election")')
         return _marker("timer", names)
 

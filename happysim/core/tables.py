@@ -426,6 +426,8 @@ class Tables:
     def _splits(self) -> list[frozenset[int]]:
         """One side of each partition to try, each partition once."""
         nodes = self._node_slots()
+        if not self.faults.partitions:
+            return []
         if self.faults.splits:
             sides = [self._named_side(names, nodes) for names in self.faults.splits]
         else:

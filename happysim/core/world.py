@@ -26,7 +26,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from types import FunctionType, MethodType
 from typing import Any, Protocol
 
-from happysim.core.choice import Choice, Faults
+from happysim.core.choice import Choice, Faults, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, describe, digest, thaw
 from happysim.core.history import History
@@ -115,11 +115,10 @@ class World:
         """
         self._read(("history",))
         self._read_all()
-        text = str(choice)
-        for enabled, slot, move in self.enabled():
-            if str(enabled) == text:
-                return self.take(enabled, slot, move)
-        raise ScheduleError(not_enabled(text, self.choices()))
+        found = self.find(choice)
+        if found is None:
+            raise ScheduleError(not_enabled(str(choice), self.choices()))
+        return self.take(*found)
 
     def after(self, *schedule: Choice | str) -> World:
         """The world after several choices: a scenario may start from an interesting one."""
@@ -155,6 +154,28 @@ class World:
                 yield move.choice, slot, move
         for ledger, choice in tables.network_faults(self.ledger):
             yield choice, -1, ledger
+
+    def find(self, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
+        """For the engine: an enabled choice by its text, as `enabled` gives it; None if it is not.
+
+        Only the moves of the node that the text names are looked at.
+        """
+        text = str(wanted)
+        words = text.split(" ", 4)
+        names = [words[at] for at in (1, 3) if at < len(words)]
+        at_source = words[0] == Kind.INVOKE or "->" not in words[2:3]
+        slot = self.tables.slot_of.get(names[0 if at_source else -1], -1) if names else -1
+        if slot < 0 or words[0] in (Kind.PARTITION, Kind.HEAL):
+            return next((each for each in self.enabled() if str(each[0]) == text), None)
+        free, faults = self.tables.moves(slot, self.cells[slot])
+        for move in (*free, *faults):
+            if str(move.choice) == text:
+                if move.cost:
+                    allowed = self.tables.pay(self.ledger, move.cost) >= 0
+                else:
+                    allowed = not self.tables.blocked(self.ledger, move.source, slot)
+                return (move.choice, slot, move) if allowed else None
+        return None
 
     def take(self, choice: Choice, slot: int, move: Move | int) -> World:
         """For the engine: the world after an enabled choice."""
@@ -451,8 +472,8 @@ def _processes(given: tuple[Node | Script, ...], faults: Faults) -> list[Process
             raise ScenarioError(f"World.of takes nodes and client scripts, not {shown}")
         if not isinstance(each.name, str) or not each.name or not each.name.isprintable():
             raise ScenarioError(f"a node's name is printable text, not {each.name!r}")
-        if set(each.name) & set(" |\t") or each.name in receivers:
-            why = "is there twice" if each.name in receivers else "holds a blank or a bar"
+        if set(each.name) & set(" |\t~") or each.name in receivers:
+            why = "is there twice" if each.name in receivers else "holds a blank, a bar or a tilde"
             raise ScenarioError(f"the name {each.name!r} {why}; names tell nodes apart in traces")
         handlers = each.happysim_handlers if isinstance(each, Node) else None
         receivers[each.name] = handlers

@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--max-worlds", type=_count, metavar="N")
     check.add_argument("--seconds", type=_positive, metavar="S", help="for each scenario")
     check.add_argument("--memory-mib", type=_positive, metavar="M", help="of this process")
-    check.add_argument("--show", action="store_true", help="draw what was caught, too")
+    check.add_argument("--show", action="store_true", help="draw what had to break, too")
     check.add_argument("--save", type=Path, metavar="FOLDER", help="keep counterexamples there")
     check.add_argument("--strict", action="store_true", help="a vacuous run does not hold")
     check.set_defaults(run=_check)
@@ -146,6 +146,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     codes = set()
     errors = []
     interrupted = False
+    wanted = options.show or options.save is not None
     for scenario, properties in group_by_scenario([prop for _, prop in found]):
         try:
             with Progress(console, f"{scenario}") as progress:
@@ -158,7 +159,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
             judged = judge(prop, report, strict=options.strict)
             codes.add(judged.outcome.value)
             verdicts.add(homes[id(prop)], judged, report)
-            if isinstance(judged.verdict, Broken) and (options.show or not prop.must_break):
+            if isinstance(judged.verdict, Broken) and (wanted or not prop.must_break):
                 # A handler that raised breaks several properties at once, and is shown once.
                 broken[id(judged.verdict)] = judged.verdict
         interrupted = report.stopped == "interrupt"
@@ -166,7 +167,11 @@ def _check(options: argparse.Namespace, console: Console) -> int:
             break
     verdicts.show(len(errors), interrupted)
     for verdict in broken.values():
-        _tell(console, small(verdict), options.save)
+        best = small(verdict)
+        before, after = len(verdict.schedule or ()), len(best.schedule or ())
+        if after < before:
+            console.out(f"\n{best.of.name}: found in {before} choices, shrunk to {after}")
+        _tell(console, best, options.save)
     for text in errors:
         print(f"\nhappysim: {text}", file=sys.stderr)
     if errors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from types import TracebackType
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 
 from happysim.kernel.contract import Exploration
+from happysim.kernel.memory import used_mib
 
 _EVERY_SECONDS = 0.2
 
@@ -42,7 +42,7 @@ class Progress:
             return
         self.told = now
         seconds = now - self.began
-        mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        mib = used_mib()
         self.status.update(
             f"{self.title}: {found.worlds:,} worlds, {found.steps / seconds:,.0f} steps/s, "
             f"depth {found.depth}, {mib:,.0f} MiB, {seconds:.0f} s"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from happysim.front.collect import (
     python_files,
 )
 from happysim.front.judging import Judged, Outcome, judge, keep, picture, replay_command, small
-from happysim.front.telling import tell
+from happysim.front.telling import shown, tell
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.report import Report
 from happysim.spec.property import Property, Sort
@@ -172,7 +173,7 @@ class TraceItem(_Item):
 
     def runtest(self) -> None:
         """Replay, and compare with what the property is meant to do."""
-        replayed = replay(read(self.path), self.config.rootpath)
+        replayed = replay(read(Path(shown(self.path))), self.config.rootpath)
         if replayed.prop.must_break or replayed.prop.sort is Sort.REACHABLE:
             self._must_happen(replayed)
         elif replayed.broken:
@@ -209,6 +210,7 @@ class Searches:
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
         self.reports: dict[int, Report | Exception] = {}
+        self.tracebacks: dict[int, TracebackType | None] = {}
 
     def report(self, item: PropertyItem) -> Report:
         """The report that judges an item's property. Raises what the search raised."""
@@ -220,13 +222,15 @@ class Searches:
                     self.reports.update((id(prop), found) for prop in properties)
         report = self.reports[id(item.prop)]
         if isinstance(report, Exception):
-            raise report
+            # Not the traceback that it has collected since, on its way through other items.
+            raise report.with_traceback(self.tracebacks[id(report)])
         return report
 
     def _search(self, scenario: Scenario, properties: list[Property]) -> Report | Exception:
         try:
             report = explore(scenario, *properties)
         except Exception as error:
+            self.tracebacks[id(error)] = error.__traceback__
             return error
         if report.stopped == "interrupt":
             # A search ends with what it knows; the person meant the whole session.

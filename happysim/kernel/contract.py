@@ -106,7 +106,8 @@ class Exploration:
     waiting: int = 0
     outside: bool = False
     depth_limited: bool = False
-    # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt", "done" or "runs".
+    # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
+    # searches that are not exhaustive, "runs" or "schedule".
     stopped: str | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)
 

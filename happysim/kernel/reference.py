@@ -10,12 +10,10 @@ depend on nothing else, and there are few of them, so what the judge said is rem
 
 from __future__ import annotations
 
-import resource
 import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from happysim.kernel.contract import (
@@ -28,6 +26,7 @@ from happysim.kernel.contract import (
     Numbers,
     Plan,
 )
+from happysim.kernel.memory import used_mib
 
 name = "reference"
 
@@ -142,9 +141,7 @@ class _Search:
 
     def meet(self, key: int, local: int, parent: int, depth: int) -> bool:
         """Take in a world not seen before; False where it lies outside the bounds."""
-        if len(self.keys) == self.plan.worlds:
-            self.found.stopped = self.found.stopped or "worlds"
-            return False
+        said = LOCAL
         if local not in self.fine:
             if local in self.beyond or key in self.outside:
                 return False
@@ -156,9 +153,12 @@ class _Search:
                 else:
                     self.outside.add(key)
                 return False
-            self.conclude(said)
-            if said & LOCAL and not said & DONE:
-                self.fine.add(local)
+        if len(self.keys) == self.plan.worlds:
+            self.found.stopped = self.found.stopped or "worlds"
+            return False
+        self.conclude(said)
+        if said & LOCAL and not said & DONE:
+            self.fine.add(local)
         index = len(self.keys)
         self.seen.add(key)
         self.keys.append(key)
@@ -341,7 +341,7 @@ class _Search:
         plan = self.plan
         if plan.seconds is not None and time.perf_counter() - self.started > plan.seconds:
             self.found.stopped = "seconds"
-        if plan.memory_mib is not None and _memory_mib() > plan.memory_mib:
+        if plan.memory_mib is not None and used_mib() > plan.memory_mib:
             self.found.stopped = "memory"
         if self.progress is not None:
             self.progress(self.found)
@@ -349,15 +349,6 @@ class _Search:
     def count(self) -> None:
         self.found.worlds = len(self.keys)
         self.found.waiting = len(self.queue)
-
-
-def _memory_mib() -> float:
-    """Memory of this process now, in MiB; its peak where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 2**20
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def explore(

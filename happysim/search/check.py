@@ -11,6 +11,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
+from happysim.kernel.memory import machine_mib
 from happysim.kernel.reference import explore as kernel_explore
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
@@ -22,6 +23,9 @@ from happysim.spec.scenario import Bounds, Scenario, scenario_of
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
+
+# Where no budget is given, a search ends here rather than bring the machine down.
+_SHARE_OF_MEMORY = 0.7
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
@@ -72,7 +76,8 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
 
     Options not given are those of `@bounded`; the policy is `bfs()` by default. `history` says
     whether the clients' history is part of a world: by default only where some property reads it.
-    Ctrl-C ends an exhaustive search with what is known so far.
+    Ctrl-C ends an exhaustive search with what is known so far; so does using most of the machine's
+    memory, where `memory_mib` sets no other budget.
     """
     for prop in properties:
         _check_property(prop)
@@ -170,6 +175,7 @@ class _Search:
 
     def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
         bounds = self.bounds
+        memory_mib = bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib()
         exploration = kernel_explore(
             self.tables,
             [world.numbers for world in self.starts.values()],
@@ -181,7 +187,7 @@ class _Search:
                 bounds.max_depth,
                 bounds.max_worlds,
                 bounds.seconds,
-                bounds.memory_mib,
+                memory_mib,
             ),
             self.progress,
         )
@@ -273,7 +279,7 @@ class _Search:
         return exploration, verdicts
 
     def replayed(self, policy: Replay) -> tuple[Exploration, dict[Property, Verdict]]:
-        start = next(iter(self.starts))
+        start = next(iter(self.starts)) if policy.start is None else policy.start
         world = first_world(self.scenario, start)
         verdicts: dict[Property, Verdict] = {}
         longest = 0
@@ -285,7 +291,9 @@ class _Search:
             else:
                 finding = Finding(0, run.wrong)
                 verdicts[prop] = self.verdict(prop, finding, run.schedule, start)
-        exploration = Exploration(worlds=longest, steps=longest - 1, depth=longest)
+        exploration = Exploration(
+            worlds=longest, steps=longest - 1, depth=longest, stopped="schedule"
+        )
         return exploration, verdicts
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:

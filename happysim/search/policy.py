@@ -34,9 +34,10 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Replay:
-    """One run: the given choices, by their text."""
+    """One run: the given choices, by their text, from the first world of that name."""
 
     schedule: tuple[str, ...]
+    start: str | None = None
 
 
 @runtime_checkable
@@ -72,6 +73,9 @@ def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
     return Uniform(seed, runs, steps)
 
 
-def replay(schedule: Sequence[Choice | str]) -> Replay:
-    """Follow one schedule: choices, or their texts."""
-    return Replay(tuple(map(str, schedule)))
+def replay(schedule: Sequence[Choice | str], start: str | None = None) -> Replay:
+    """Follow one schedule: choices, or their texts.
+
+    `start` names the world to start from, where the scenario has several; by default the first.
+    """
+    return Replay(tuple(map(str, schedule)), start)

@@ -53,12 +53,11 @@ def follow(
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
             break
-        text = str(wanted)
-        found = next((each for each in world.enabled() if str(each[0]) == text), None)
+        found = world.find(wanted)
         if found is None:
             if skip_missing:
                 continue
-            raise ScheduleError(f"choice {number}: {not_enabled(text, world.choices())}")
+            raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), world.choices())}")
         choice, slot, move = found
         taken.append(choice)
         if isinstance(move, Move) and move.raised is not None:

@@ -44,14 +44,15 @@ class _Walk:
         if self.found.worlds == self.max_worlds:
             self.found.stopped = self.found.stopped or "worlds"
             return False
-        self.found.worlds += 1
         tables = world.tables
         local = (*map(tables.state, range(len(world.cells)), world.cells), world.history_number)
         if local in self.fine:
+            self.found.worlds += 1
             return True
         bits = self.judge.world(0, world.numbers)
         if bits & OUTSIDE:
             return False
+        self.found.worlds += 1
         if bits & LOCAL:
             self.fine.add(local)
         self.note(bits)
@@ -70,18 +71,30 @@ class _Walk:
                 self.note(self.judge.quiescent(0, world.numbers))
             if not enabled or self.found.stopped or taken == steps:
                 return
-            choice, slot, move = random.choice(enabled)
-            self.schedule.append(choice)
-            self.found.steps += 1
-            if isinstance(move, Move) and move.raised is not None:
-                self.note(self.judge.raised(0, slot, move))
+            after = self.advance(world, enabled, random)
+            if after is None:
                 return
-            after = world.take(choice, slot, move)
-            if self.judge.judges_steps:
-                self.note(self.judge.step(0, world.numbers, after.numbers))
             world = after
-            if not self.arrive(world):
-                return
+
+    def advance(
+        self, world: World, enabled: list[tuple[Choice, int, Move | int]], random: Random
+    ) -> World | None:
+        """Take one of the choices that stay inside the bounds, each equally likely."""
+        while enabled and not self.found.stopped:
+            choice, slot, move = enabled.pop(random.below(len(enabled)))
+            self.schedule.append(choice)
+            if isinstance(move, Move) and move.raised is not None:
+                self.found.steps += 1
+                self.note(self.judge.raised(0, slot, move))
+                return None
+            after = world.take(choice, slot, move)
+            if self.arrive(after):
+                self.found.steps += 1
+                if self.judge.judges_steps:
+                    self.note(self.judge.step(0, world.numbers, after.numbers))
+                return after
+            self.schedule.pop()
+        return None
 
 
 def walk(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -125,7 +126,19 @@ def scenario_of(what: object, arguments: Mapping[str, Any] | None = None) -> Sce
         given.__qualname__ = "world"
         return Scenario(given)
     if callable(what):
-        return Scenario(what, tuple(sorted((arguments or {}).items())))
+        if not hasattr(what, "__qualname__"):
+            raise ScenarioError(
+                f"a scenario needs a name, which a {type(what).__name__} has not; write a def, and "
+                "pass its arguments to the property: @always(scenario, key=value)"
+            )
+        made = Scenario(what, tuple(sorted((arguments or {}).items())))
+        # Without arguments there is nothing to get wrong here, and the search calls it soon enough.
+        if made.arguments:
+            try:
+                inspect.signature(what).bind(**dict(made.arguments))
+            except TypeError as error:
+                raise ScenarioError(f"{made}: the scenario cannot be called so: {error}") from None
+        return made
     raise ScenarioError(
         f"a scenario is a function that returns a World, not a {type(what).__name__}"
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from happysim.spec.property import Property
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What a check says of one property. Not a bool: ask `.holds`, `.broken` or `.unknown`."""
 
@@ -30,6 +30,9 @@ class Verdict:
     def unknown(self) -> bool:
         return isinstance(self, Unknown)
 
+    def __repr__(self) -> str:
+        return f"<{self.of.name}: {self}>"
+
     def __bool__(self) -> bool:
         raise TypeError(
             "a verdict is one of three, not true or false; "
@@ -37,7 +40,7 @@ class Verdict:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Holds(Verdict):
     """The property holds in every world there is; `bounds` names the bounds this is true within.
 
@@ -57,12 +60,12 @@ class Holds(Verdict):
 
     def __str__(self) -> str:
         if self.schedule is not None:
-            return f"Holds (reached in {len(self.schedule)} choices)"
+            return f"Holds (reached in {_choices(self.schedule)})"
         how = "proved" if self.proved else "exhaustive"
         return f"Holds ({how} within {self.bounds})" if self.bounds else f"Holds ({how})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Broken(Verdict):
     """The property is broken: `schedule` leads from the scenario's world to the violation.
 
@@ -83,10 +86,10 @@ class Broken(Verdict):
             return f"Broken ({self.reason})"
         how = ", shortest" if self.shortest else ", 1-minimal" if self.minimal else ""
         reason = f": {self.reason}" if self.reason else ""
-        return f"Broken (in {len(self.schedule)} choices{how}){reason}"
+        return f"Broken (in {_choices(self.schedule)}{how}){reason}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Unknown(Verdict):
     """Not decided, and why."""
 
@@ -94,3 +97,7 @@ class Unknown(Verdict):
 
     def __str__(self) -> str:
         return f"Unknown ({self.reason})"
+
+
+def _choices(schedule: tuple[Choice, ...]) -> str:
+    return f"{len(schedule)} choice{'s' * (len(schedule) != 1)}"

@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.errors import ScenarioError
+from happysim.core.process import ScriptProcess
 from happysim.core.tables import Move
 from happysim.core.world import World
 from happysim.search.schedule import Run
 
-# Whether a script awaits an answer: its calls and answers say so already.
-_NOISE = frozenset({"waiting"})
 _Letter = tuple[str, str, str]  # a message in flight: its sender, its receiver, its text
 # What stands before an element of a list, a dict or a dataclass.
 _OPENERS = frozenset("[({,")
@@ -60,9 +59,14 @@ def changes(before: World, after: World) -> tuple[Change, ...]:
         # `unsynced` may be missing, and it comes last.
         pairs = zip_longest(_texts(before, slot), _texts(after, slot), fillvalue=("unsynced", "[]"))
         for (field, was), (_, now) in pairs:
-            if was != now and field not in _NOISE:
+            # Whether a script awaits an answer, its calls and answers say already.
+            if was != now and not (field == "waiting" and _is_script(before, slot)):
                 found.append(Change(name, field, was, now))
     return tuple(found)
+
+
+def _is_script(world: World, slot: int) -> bool:
+    return isinstance(world.tables.processes[slot], ScriptProcess)
 
 
 def _texts(world: World, slot: int) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,8 +157,12 @@ def replay(trace: Trace, root: Path) -> Replayed:
 
 def _missing(trace: Trace, step: Step, world: World) -> str:
     enabled = "".join(f"\n    {choice}" for choice in world.choices()) or "\n    (nothing)"
+    # A fix often makes a delivery harmless; then it is no choice, and the message stays in flight.
+    letter = f"in flight: {step.choice.removeprefix('deliver ')}"
+    waits = any(re.sub(r" \(\d+ times\)$", "", line) == letter for line in world.lines())
+    why = " (it is in flight, but held back, or would change nothing)" if waits else ""
     return (
-        f"{trace.source}, line {step.line}: not enabled any more: {step.choice}\n"
+        f"{trace.source}, line {step.line}: not enabled any more: {step.choice}{why}\n"
         f"  enabled there:{enabled}"
     )
 

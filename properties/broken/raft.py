@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from happysim import Faults, Host, World, Write, bfs, bounded, duplicating, must_break
+from happysim import Faults, Host, World, Write, bfs, bounded, duplicating, must_break, ordered
 from happysim.core.script import Operation
 from happysim.protocols.raft import AppendEntries, AppendEntriesReply, Entry, RaftNode, Role
 from properties.raft import (
@@ -38,9 +38,9 @@ class ForgetsItsVote(RaftNode):
         self.voted_for = None
 
 
-@bounded(by=bfs(), within=terms(1))
+@bounded(by=bfs(), within=terms(2))
 def servers_that_forget_their_vote() -> World:
-    return cluster(3, kind=ForgetsItsVote)
+    return cluster(3, kind=ForgetsItsVote, faults=Faults(drops=2, crashes=1))
 
 
 same_term_double_vote = must_break(election_safety.over(servers_that_forget_their_vote))
@@ -122,7 +122,8 @@ class SaysNothing(RaftNode):
 
 @bounded(by=bfs(), within=terms(1))
 def followers_that_say_nothing() -> World:
-    return cluster(3, client("c1", ("n1", Write(1))), kind=SaysNothing)
+    asking = client("c1", ("n1", Write(1)))
+    return cluster(3, asking, kind=SaysNothing, network=ordered())
 
 
 command_dropped = must_break(no_command_is_dropped_silently.over(followers_that_say_nothing))

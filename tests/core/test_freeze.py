@@ -44,6 +44,13 @@ class Slotted:
     content: Any = None
 
 
+@dataclass
+class Mixed(Slotted):
+    """Its own field lies in a __dict__, the one of its base in a slot."""
+
+    more: int = 0
+
+
 class Hooked:
     def __init__(self, items: tuple[int, ...] = ()) -> None:
         self.items = list(items)
@@ -96,6 +103,7 @@ VALUES = [
     Box([1]),
     Label("x"),
     Slotted({1}),
+    Mixed({1}, 2),
     Hooked((1, 2)),
 ]
 
@@ -123,6 +131,16 @@ def test_no_two_of_many_different_values_share_a_key_or_a_text() -> None:
 
     assert len(keys) == len(values)
     assert len({describe(key) for key in keys}) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(0.0, -0.0), (1, True), (1, 1.0), ([], ()), ("a", b"a"), (Box(), Label())]
+)
+def test_what_python_may_call_equal_or_not_has_two_keys_if_it_is_two_values(
+    one: Any, other: Any
+) -> None:
+    assert freeze([one]) != freeze([other])
+    assert describe(freeze(one)) != describe(freeze(other))
 
 
 def test_the_insertion_order_of_a_dict_is_content_and_that_of_a_set_is_not() -> None:

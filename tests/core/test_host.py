@@ -101,6 +101,21 @@ def test_a_host_knows_its_name_its_peers_and_the_operation() -> None:
     assert operations[-1] is None
 
 
+def test_a_delivery_that_only_completes_an_operation_is_a_choice() -> None:
+    class Client(Node):
+        @action
+        def ask(self, host: Host) -> None:
+            host.invoke("get")
+            host.send(host.name, Ping(7))
+
+        @on(Ping)
+        def ping(self, host: Host, sender: str, ping: Ping) -> None:
+            host.complete(ping.value)
+
+    world = World.of(Client("n")).after("act n ask", "deliver n -> n Ping(value=7)")
+    assert [str(done) for done in world.history.completed] == ["'get' -> 7"]
+
+
 def test_the_effects_of_a_handler_happen_all_at_once_when_it_returns() -> None:
     def body(node: Any, host: Host) -> None:
         host.send("n", Ping(1))

@@ -188,6 +188,7 @@ def field_hidden_by_a_view(field: str) -> None:
         (on, ["@on()", "@on(SomeMessage)"]),
         (on.timer, ["@on.timer("]),
         (lambda: on.timer(3), ["@on.timer("]),
+        (lambda: on.timer("two\nlines"), ["@on.timer("]),
         (lambda: durable(1, factory=int), ["default or a factory"]),
         # A bare `limit = 5` is not a field's default to a dataclass: the variant would be silent.
         (unannotated_override, ["Variant.limit", "limit: "]),

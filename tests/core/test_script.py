@@ -49,6 +49,20 @@ def asks(to: str, times: int = 1) -> Any:
         yield call(to, Ping(number))
 
 
+class Bag:
+    """Content by its hooks; two bags are never equal to Python."""
+
+    def __init__(self, items: tuple[int, ...] = ()) -> None:
+        self.items = items
+
+    def __freeze__(self) -> tuple[int, ...]:
+        return self.items
+
+    @classmethod
+    def __thaw__(cls, value: tuple[int, ...]) -> Bag:
+        return cls(value)
+
+
 def texts(world: World) -> list[str]:
     return [str(choice) for choice in world.choices()]
 
@@ -81,6 +95,19 @@ def test_what_a_script_asks_depends_on_the_answers() -> None:
         "deliver s -> c answer 21 to call 1",
     )
     assert texts(world) == ["invoke c -> s Ping(value=42) as call 2"]
+
+
+def test_a_script_is_rebuilt_from_all_of_its_answers() -> None:
+    def summing(to: str) -> Any:
+        total = 0
+        for _ in range(3):
+            total = 10 * total + (yield call(to, Ping(total)))
+
+    world = World.of(Server("s"), Script("c", summing, "s"))
+    while world.choices():
+        (choice,) = world.choices()
+        world = world.step(choice)
+    assert [done.operation for done in world.history.completed] == [Ping(0), Ping(1), Ping(12)]
 
 
 def test_an_answer_that_comes_again_or_too_late_is_ignored() -> None:
@@ -182,6 +209,14 @@ def test_a_mistake_of_a_script_is_named_with_the_remedy(
     with pytest.raises((ProtocolError, HandlerRaised)) as refused:
         explore(World.of(Server("s"), Script("c", function, *arguments)), history=True)
     assert [part for part in ["script c", *parts] if part not in str(refused.value)] == []
+
+
+@pytest.mark.parametrize("value", [Bag((1,)), float("nan")], ids=["hooked", "nan"])
+def test_what_a_script_asks_is_compared_by_content(value: Any) -> None:
+    def asking_for(to: str) -> Any:
+        yield call(to, Ping(Bag((1,)) if isinstance(value, Bag) else float("nan")))
+
+    assert len(World.of(Server("s"), Script("c", asking_for, "s")).choices()) == 1
 
 
 def test_a_script_takes_a_function_and_plain_arguments() -> None:

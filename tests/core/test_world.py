@@ -574,6 +574,8 @@ def idle() -> Any:
         (lambda: World.of(Counter("a"), Script("a", idle)), ["'a'", "twice"]),
         (lambda: World.of(Counter("a b")), ["'a b'", "blank"]),
         (lambda: World.of(Counter("a|b")), ["'a|b'", "bar"]),
+        # `a~1` names the lane of a call that `a` had open when it crashed.
+        (lambda: World.of(Counter("a~1")), ["'a~1'"]),
         (lambda: World.of(Counter("")), ["printable"]),
         (lambda: World.of(Counter("a\n")), ["printable"]),
         (lambda: World.of(Counter(3)), ["printable", "3"]),

@@ -10,6 +10,16 @@ import pytest
 from tests.support.project import LOCK, Project
 
 
+@pytest.fixture(autouse=True)
+def _other_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide this repository's own `properties`; every project has a package of that name."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "properties":
+            monkeypatch.delitem(sys.modules, name)
+    # Files are changed within one second; a stale .pyc would hide that.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+
 @pytest.fixture
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -19,8 +29,6 @@ def project(
     monkeypatch.setenv("COLUMNS", "100")
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    # Files are changed within one second; a stale .pyc would hide that.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return Project(tmp_path, capsys)
 
 

@@ -226,6 +226,12 @@ def test_a_budget_of_worlds_is_exact_and_enough_is_enough(
 
 
 @exhaustive
+def test_worlds_outside_the_bound_cost_no_budget(policy: Any) -> None:
+    verdict = check(true, by=policy, within=lambda world: world["n"].at != "bad", max_worlds=3)
+    assert str(verdict) == "Holds (exhaustive within the bound `within`)"
+
+
+@exhaustive
 def test_within_leaves_worlds_out_and_says_so(policy: Any) -> None:
     def outside_bad(world: World) -> bool:
         return bool(world["n"].at != "bad")
@@ -247,6 +253,7 @@ def test_within_may_look_at_messages_in_flight(policy: Any) -> None:
     report = explore(
         world,
         by=policy,
+        max_worlds=99,
         within=lambda world: len(world.in_flight) <= 2 and len(world["n"].log) <= 1,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from happysim import ScenarioError, ScheduleError, World, always, check, quiescent, replay
+from happysim import ScenarioError, ScheduleError, World, always, check, explore, quiescent, replay
 from happysim.search.schedule import choices_along, first_world, follow
 from happysim.spec.scenario import Scenario
 from tests.support.nodes import Counter, chain, fork, one_node
@@ -60,6 +60,21 @@ def test_only_a_world_at_rest_is_judged_for_quiescence() -> None:
 def test_a_replay_that_breaks_nothing_is_unknown() -> None:
     assert check(below_two, by=replay([UP])).unknown
     assert check(below_two, by=replay([UP, UP])).broken
+
+
+def test_a_replay_is_one_run_and_never_complete() -> None:
+    assert not explore(chain, below_two, by=replay([UP])).complete
+
+
+def test_a_replay_begins_where_the_schedule_does() -> None:
+    @always(lambda: {"done": World.of(Counter("n", 0)), "fresh": chain()})
+    def below_two_anywhere(world: World) -> bool:
+        return bool(world["n"].count < 2)
+
+    found = check(below_two_anywhere)
+    assert found.start == "fresh"  # type: ignore[attr-defined]
+    again = check(below_two_anywhere, by=replay(found.schedule, start="fresh"))  # type: ignore[attr-defined,call-arg]
+    assert again.broken
 
 
 def test_a_first_world_is_found_by_its_name() -> None:

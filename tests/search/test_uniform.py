@@ -121,6 +121,17 @@ def test_a_bound_ends_a_run() -> None:
     assert report.depth == 5
 
 
+def test_no_step_that_leads_out_of_the_bound_is_judged() -> None:
+    @step_always(fork)
+    def never_to_bad(before: World, after: World) -> bool:
+        return bool(after["n"].at != "bad")
+
+    verdict = check(
+        never_to_bad, by=uniform(1, runs=50), within=lambda world: world["n"].at != "bad"
+    )
+    assert verdict.unknown
+
+
 def test_the_first_world_has_depth_1() -> None:
     assert explore(lambda: chain(0), by=uniform(1, runs=3)).depth == 1
 

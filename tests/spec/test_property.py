@@ -91,6 +91,8 @@ def test_a_property_may_be_asked_over_another_scenario() -> None:
 def test_a_property_over_a_scenario_takes_its_arguments_too() -> None:
     # Arguments that would be dropped in silence are used or refused.
     assert check(below_four.over(below_four.scenario, limit=9)).broken
+    longer = below_four.over(chain, limit=9)
+    assert str(longer.over(longer.scenario, other=1).scenario) == "chain(limit=9, other=1)"
 
 
 def test_expecting_one_property_to_break_leaves_the_original_alone() -> None:

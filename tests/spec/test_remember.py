@@ -24,7 +24,7 @@ from happysim import (
     step_always,
 )
 from happysim.spec.remember import Remembered
-from tests.support.nodes import Ping, chain
+from tests.support.nodes import Ping, chain, ring
 
 
 class Server(Node):
@@ -115,6 +115,14 @@ def test_a_step_property_is_judged_again_wherever_either_world_differs() -> None
     report = explore(chain, never_comes_to_rest, never_leaves_two)
     assert report[never_comes_to_rest].broken
     assert report[never_leaves_two].broken
+
+
+def test_a_step_there_and_the_step_back_are_two_steps() -> None:
+    @step_always(ring)
+    def never_back_to_the_start(before: World, after: World) -> bool:
+        return bool(before["n"].place == 0 or after["n"].place != 0)
+
+    assert len(check(never_back_to_the_start).schedule) == 2  # type: ignore[attr-defined,arg-type]
 
 
 def test_what_is_read_next_may_depend_on_what_was_read_before() -> None:

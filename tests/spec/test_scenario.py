@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from happysim import Faults, Host, Node, ScenarioError, World, durable, explore, on, ordered
+from happysim import Faults, Host, Node, ScenarioError, World, action, durable, explore, on, ordered
 from happysim.spec.scenario import Scenario, bounded, load, scenario_of
-from tests.support.nodes import Counter, Ping, chain, one_node
+from tests.support.nodes import Counter, Ping, chain
 
 
 class Kept(Node):
@@ -19,6 +19,12 @@ class Kept(Node):
     @on(Ping)
     def ping(self, host: Host, sender: str, ping: Ping) -> None:
         self.value = ping.value
+
+
+class Greeter(Kept):
+    @action
+    def greet(self, host: Host) -> None:
+        host.send("n", Ping(1))
 
 
 @pytest.mark.parametrize(
@@ -49,16 +55,15 @@ def test_what_is_no_scenario_is_refused(make: Callable[[], Any], parts: list[str
 
 
 def test_worlds_of_one_shape_may_hold_other_values_other_messages_and_other_faults_left() -> None:
-    def start(value: int) -> World:
-        sending = one_node(lambda node, host: host.send("n", Ping(value)), faults=Faults(drops=1))
-        return sending
+    def made(*steps: str) -> World:
+        return World.of(Greeter("n"), faults=Faults(drops=1)).after(*steps)
 
-    base = start(1)
+    # Each from tables of its own.
     worlds = Scenario(
         lambda: {
-            "first": base,
-            "sent": base.step("act n act"),
-            "dropped": base.after("act n act", "drop n -> n Ping(value=1)"),
+            "first": made(),
+            "sent": made("act n greet"),
+            "dropped": made("act n greet", "drop n -> n Ping(value=1)"),
         }
     ).worlds
     assert [len(world.in_flight) for world in worlds.values()] == [0, 1, 0]

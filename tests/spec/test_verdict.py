@@ -18,11 +18,11 @@ STEP = (Choice(Kind.ACT, "n", what="up"),)
 VERDICTS = [
     (Holds(fine), "Holds (exhaustive)"),
     (Holds(fine, bounds="depth 3"), "Holds (exhaustive within depth 3)"),
-    (Holds(fine, schedule=STEP), "Holds (reached in 1 choices)"),
+    (Holds(fine, schedule=STEP), "Holds (reached in 1 choice)"),
     (Broken(fine, reason="no world satisfies it"), "Broken (no world satisfies it)"),
-    (Broken(fine, schedule=STEP), "Broken (in 1 choices)"),
-    (Broken(fine, "why", STEP, shortest=True), "Broken (in 1 choices, shortest): why"),
-    (Broken(fine, "why", STEP, minimal=True), "Broken (in 1 choices, 1-minimal): why"),
+    (Broken(fine, schedule=STEP), "Broken (in 1 choice)"),
+    (Broken(fine, "why", STEP, shortest=True), "Broken (in 1 choice, shortest): why"),
+    (Broken(fine, "why", STEP, minimal=True), "Broken (in 1 choice, 1-minimal): why"),
     (Unknown(fine, "the time ran out"), "Unknown (the time ran out)"),
 ]
 

@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
+from happysim import Holds, check
 from happysim.front.cli import main
 from happysim.front.collect import import_file
+from happysim.trace.format import save
+from happysim.trace.replay import trace_of
 
 LOCK = '''
 """A lease lock, and a store that must refuse writers that overslept their lease."""
@@ -112,16 +115,21 @@ def counting(name="a"):
 
 
 @contextmanager
-def fresh_imports() -> Iterator[None]:
-    """Forget at the end what was imported since, so that a changed file is read again."""
-    before, path = set(sys.modules), list(sys.path)
+def fresh_imports(root: Path) -> Iterator[None]:
+    """Forget at the end what was imported from below a folder: a changed file is read again."""
+    path = list(sys.path)
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        for name in set(sys.modules) - before:
+        for name in [name for name, module in sys.modules.items() if _is_below(root, module)]:
             del sys.modules[name]
         sys.path[:] = path
+
+
+def _is_below(root: Path, module: ModuleType) -> bool:
+    homes = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(home and Path(home).is_relative_to(root) for home in homes)
 
 
 class Said(NamedTuple):
@@ -152,14 +160,14 @@ class Project:
     @contextmanager
     def imported(self, name: str) -> Iterator[ModuleType]:
         """A file of the project as a module, until the block ends."""
-        with fresh_imports():
+        with fresh_imports(self.root):
             yield import_file(self.root / name, self.root)
 
     def run(self, *arguments: str) -> Said:
         """Run a command with fresh imports, as a new process would."""
         self.capsys.readouterr()
         try:
-            with fresh_imports():
+            with fresh_imports(self.root):
                 code = main(arguments)
         except SystemExit as stop:  # argparse
             code = int(str(stop.code))
@@ -170,6 +178,21 @@ class Project:
         assert self.run("check", target, "--save", "traces").code == 1
         (path,) = self.root.glob("traces/*/*.trace")
         return path.relative_to(self.root)
+
+    def witness(self, file: str, name: str) -> Path:
+        """The trace of how a reachable property is reached."""
+        with self.imported(file) as module:
+            verdict = check(getattr(module, name))
+            assert isinstance(verdict, Holds)
+            return save(trace_of(verdict), self.root / "traces").relative_to(self.root)
+
+    def edit(self, name: str, *changes: tuple[str, str]) -> None:
+        """Replace texts that a file has."""
+        text = (self.root / name).read_text(encoding="utf-8")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        self.write(name, text)
 
     def files(self) -> dict[str, str]:
         """Every file, with its text."""

@@ -47,11 +47,11 @@ class Tabled(Node):
                 return rule.effect
         return None
 
-    def _react(self, host: Host, trigger: str) -> None:
+    def _react(self, host: Host, trigger: str, sender: str = "") -> None:
         for step in self._effect(trigger) or ():
-            self._do(host, *step)
+            self._do(host, sender, *step)
 
-    def _do(self, host: Host, what: str, *of: Any) -> None:  # noqa: C901, PLR0912
+    def _do(self, host: Host, sender: str, what: str, *of: Any) -> None:  # noqa: C901, PLR0912
         match what, *of:
             case "go", state:
                 self.state = state
@@ -59,6 +59,10 @@ class Tabled(Node):
                 self.state = host.choose(states)
             case "send", to, sent:
                 self._send(host, [*host.peers, host.name][to % (len(host.peers) + 1)], sent)
+            case "reply", sent:
+                if sender and self.sends_left:
+                    self.sends_left -= 1
+                    host.reply(sent)
             case "tell all", sent:
                 for peer in host.peers:
                     self._send(host, peer, sent)
@@ -80,6 +84,10 @@ class Tabled(Node):
                 if (host.operation or self.asker) is not None and self.sends_left:
                     self.sends_left -= 1
                     host.respond(value, to=host.operation or self.asker)
+            case "ask", value:
+                if not self.calling:
+                    host.invoke(value)
+                    host.complete(value)
             case "invoke" | "complete", value:
                 if self.calling == (what == "complete"):
                     self.calling = not self.calling
@@ -97,7 +105,7 @@ class Tabled(Node):
 
     @on(Red, Blue)
     def receive(self, host: Host, sender: str, received: Red | Blue) -> None:
-        self._react(host, repr(received))
+        self._react(host, repr(received), sender)
 
     @on.timer("tick")
     def tick(self, host: Host) -> None:

@@ -1,4 +1,4 @@
-"""The naive search: what a state is made of, and when two states are equal. See naive.py."""
+"""The naive search: what a state is made of, and when two states are equal."""
 
 from __future__ import annotations
 
@@ -60,12 +60,16 @@ def copied(value: Any) -> Any:
         return set(value)
     if kind is dict:
         return {key: copied(each) for key, each in value.items()}
-    if isinstance(value, (tuple, frozenset)) and _is_hashable(value):
-        return value
-    return deepcopy(value)
+    return value if _cannot_change(kind, value) else deepcopy(value)
 
 
-def _is_hashable(value: Any) -> bool:
+def _cannot_change(kind: Any, value: Any) -> bool:
+    """True for an enum, and for a tuple, frozen set or frozen dataclass that can be hashed."""
+    if isinstance(value, Enum):
+        return True
+    params = getattr(kind, "__dataclass_params__", None)
+    if not isinstance(value, (tuple, frozenset)) and not (params and params.frozen):
+        return False
     try:
         hash(value)
     except TypeError:

@@ -1,4 +1,4 @@
-"""The naive search: a handler run on a copy of its node, and every step there is. See naive.py."""
+"""The naive search: running a handler on a copy of its node, and every step there is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from benchmarks.naive_state import (
+from benchmarks.naive.state import (
     BUDGETS,
     DOWN,
     NEW,
@@ -58,7 +58,10 @@ class NaiveHost:
 
     def reply(self, message: Any) -> None:
         assert self._packet is not None
-        self.send(self._packet.source, message)
+        if self._packet.operation is not None:
+            self.respond(message)
+        else:
+            self.send(self._packet.source, message)
 
     def respond(self, value: Any, to: Operation | None = None) -> None:
         operation = to or self.operation
@@ -129,7 +132,8 @@ def runs(
         node = clone(before.node)
         host = NaiveHost(state.setup, name, before.timers - {fired}, picks, packet)
         synced: list[Disk] = []
-        host.on_sync = lambda node=node, synced=synced: synced.append(durable(node))
+        if state.setup.faults.unsynced_loss:
+            host.on_sync = lambda node=node, synced=synced: synced.append(durable(node))
         try:
             call(node, host)
         except Exception:
@@ -146,14 +150,11 @@ def runs(
 
 
 def disk_after(state: State, before: Local, node: Node, synced: list[Disk]) -> list[Disk]:
-    """Every version that a crash may find on disk, the newest last."""
+    """Every version that a crash may find on disk, each once, the newest last."""
     if not state.setup.faults.unsynced_loss:
         return []
-    versions: list[Disk] = []
-    for version in (*(synced[-1:] or before.disk), durable(node)):
-        if not versions or versions[-1].content != version.content:
-            versions.append(version)
-    return versions
+    older, now = synced[-1:] or before.disk, durable(node)
+    return [*(version for version in older if version.content != now.content), now]
 
 
 # -- what may happen next --------------------------------------------------------------------------
@@ -358,5 +359,6 @@ def crashed(state: State, name: str, version: Disk) -> State:
     flight = state.flight
     if state.setup.network == "ordered":
         flight = tuple(packet for packet in flight if name not in (packet.source, packet.target))
-    after = changed(state, name, Local(node, DOWN, frozenset(), disk), flight)
+    history = state.history.abandon(name)
+    after = changed(state, name, Local(node, DOWN, frozenset(), disk), flight, history)
     return paid(after, "crashes")

@@ -23,8 +23,8 @@ from itertools import combinations
 from typing import Any
 from unittest import mock
 
-from benchmarks.naive_state import NEW, Client, Local, Setup, State
-from benchmarks.naive_steps import Instead, acted, durable, successors
+from benchmarks.naive.state import NEW, Client, Local, Setup, State
+from benchmarks.naive.steps import Instead, acted, durable, successors
 from happysim.core.choice import Faults
 from happysim.core.network import Network, unordered
 from happysim.core.node import Node
@@ -87,8 +87,12 @@ def start(
 
 
 def splits(nodes: list[Node], faults: Faults) -> tuple[frozenset[str], ...]:
+    """Each way to cut the nodes in two, once: as the side on which the first node is not."""
+    names = frozenset(node.name for node in nodes)
     if faults.splits:
-        return tuple(map(frozenset, faults.splits))
+        sides = [frozenset(side) for side in faults.splits]
+        first = nodes[0].name
+        return tuple(dict.fromkeys(names - side if first in side else side for side in sides))
     rest = [node.name for node in nodes[1:]]
     sizes = range(1, len(rest) + 1)
     return tuple(frozenset(side) for size in sizes for side in combinations(rest, size))
@@ -136,21 +140,26 @@ class _Search:
             self.ask(self.of_worlds, depth - 1, state)
         return True
 
-    def expand(self, state: State, depth: int) -> None:
-        """Take every step that leads on from a state."""
-        found, ended = self.found, True
+    def expand(self, state: State, depth: int, at_limit: bool) -> None:
+        """Take every step that leads on from a state; at the limit of depth only see if it ends."""
+        ended = True
         for own, after in successors(state):
             ended = ended and not own
-            if isinstance(after, State):
-                if self.of_steps:
-                    self.ask(self.of_steps, depth, state, after)
-                found.steps += self.visit(after, depth + 1)
-            elif after is Instead.RAISED:
-                found.steps += 1
-                found.broken.setdefault("no_handler_raises", depth)
+            if not at_limit:
+                self.take(state, after, depth)
         if ended and not any(getattr(each, "waiting", False) for each in state.locals):
-            found.quiescent += 1
+            self.found.quiescent += 1
             self.ask(self.of_ends, depth - 1, state)
+
+    def take(self, state: State, after: State | Instead, depth: int) -> None:
+        """One step from a state at a depth."""
+        if isinstance(after, State):
+            if self.visit(after, depth + 1):
+                self.found.steps += 1
+                self.ask(self.of_steps, depth, state, after)
+        elif after is Instead.RAISED:
+            self.found.steps += 1
+            self.found.broken.setdefault("no_handler_raises", depth)
 
 
 def explore(
@@ -174,8 +183,7 @@ def explore(
         search.visit(state, 1)
     while search.queue and not (max_worlds and len(search.seen) >= max_worlds):
         state, depth = search.queue.popleft()
-        if depth != max_depth:
-            search.expand(state, depth)
+        search.expand(state, depth, depth == max_depth)
         if seconds is not None and time.perf_counter() - began > seconds:
             break
     search.found.worlds = len(search.seen)

@@ -1,0 +1,250 @@
+"""How fast is a search? Against a search that remembers nothing, and against other model checkers.
+
+    python benchmarks/explore.py            everything: about ten minutes
+    python benchmarks/explore.py --quick    smaller models, once each: about a minute
+    python benchmarks/explore.py raft uniform
+
+Figures are CPU seconds of one thread, so that a busy machine disturbs them less; medians of
+repetitions that take turns. Every search starts from nothing: no table is filled yet. Counts that
+must agree are compared before anything is said of speed.
+
+The peers are installed into .venv/peers by pip, for any interpreter that is new enough: name one
+with --python, or in PEERS_PYTHON. Where that fails, the table says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from benchmarks import naive  # noqa: E402 - the line above finds it
+from happysim import Faults, World, explore, uniform  # noqa: E402
+from properties import raft  # noqa: E402
+from tests.oracles.models.paxos import paxos  # noqa: E402
+
+PEERS = {"minicheck": "0.4.0", "musil": "0.36.7"}
+PEERS_PYTHON_MIN = (3, 12)
+PEERS_FOLDER = ROOT / ".venv" / "peers"
+PEERS_SCRIPT = ROOT / "benchmarks" / "peers" / "two_phase.py"
+TWO_PHASE_COUNTS = {5: 8_832, 7: 296_448}
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds of a call, and what it returned. What earlier calls left is cleared up first."""
+    gc.collect()
+    began = time.process_time()
+    made = run()
+    return time.process_time() - began, made
+
+
+def row(name: str, worlds: int, steps: int | None, seconds: float, ratio: str = "") -> None:
+    """One line of a table."""
+    stepped = f"{steps / seconds:12,.0f}" if steps is not None else " " * 11 + "-"
+    print(f"  {name:34} {worlds:10,} {seconds:9.2f} {worlds / seconds:11,.0f} {stepped}  {ratio}")
+
+
+def head(title: str) -> None:
+    print(f"\n{title}")
+    print(f"  {'':34} {'worlds':>10} {'CPU s':>9} {'worlds/s':>11} {'steps/s':>12}")
+
+
+def against_naive(
+    title: str,
+    scenario: Callable[[], World],
+    quick: bool,
+    *,
+    ours: tuple[int | None, int],
+    naive_worlds: int | None,
+    **options: Any,
+) -> None:
+    """Ours over many worlds against the naive search over few (None: over all)."""
+    head(title)
+    repetitions = 1 if quick else 3
+    ours_worlds = ours[1] if quick else ours[0]
+    fast, slow = [], []
+    for _ in range(repetitions):
+        fast.append(timed(lambda: explore(scenario, max_worlds=ours_worlds, **options)))
+        first = naive.start_of(scenario)
+        limit = 2_000 if quick else naive_worlds
+        slow.append(timed(lambda s=first, n=limit: naive.explore(s, max_worlds=n, **options)))
+    report, found = fast[-1][1], slow[-1][1]
+    if report.complete and naive_worlds is None and not quick:
+        assert (report.worlds, report.steps) == (found.worlds, found.steps), "counts differ"
+    fast_seconds = median(seconds for seconds, _ in fast)
+    slow_seconds = median(seconds for seconds, _ in slow)
+    ratio = (report.steps / fast_seconds) / (found.steps / slow_seconds)
+    row("happysim", report.worlds, report.steps, fast_seconds, f"{ratio:.1f} x naive by steps/s")
+    row("naive", found.worlds, found.steps, slow_seconds)
+    print(f"  handler calls: happysim {report.handler_calls:,}; naive one a step or more")
+
+
+def elections() -> World:
+    return raft.cluster(3)
+
+
+def elections_with_a_crash() -> World:
+    return raft.cluster(3, faults=Faults(crashes=1))
+
+
+def three_clients() -> World:
+    return paxos(3, 3)
+
+
+def raft_section(options: argparse.Namespace) -> None:
+    """Raft leader election: three servers, terms up to 2, every order of messages and timeouts."""
+    quick = options.quick
+    two_terms = raft.terms(2)
+    against_naive(
+        "Raft leader election, 3 servers, 2 terms",
+        elections,
+        quick,
+        ours=(None, 20_000),
+        naive_worlds=None,
+        within=two_terms,
+    )
+    for limit in (300_000, 1_000_000):
+        against_naive(
+            f"the same, and one crash: the first {limit:,} worlds",
+            elections_with_a_crash,
+            quick,
+            ours=(limit, 20_000),
+            naive_worlds=20_000,
+            within=two_terms,
+        )
+        if quick:
+            break
+
+
+def paxos_section(options: argparse.Namespace) -> None:
+    """Single-decree Paxos: three servers, three clients, their history part of a world."""
+    against_naive(
+        "Paxos, 3 servers, 3 clients",
+        three_clients,
+        options.quick,
+        ours=(None, 20_000),
+        naive_worlds=20_000,
+        history=True,
+    )
+
+
+def uniform_section(options: argparse.Namespace) -> None:
+    """Random runs."""
+    head("uniform: random runs of at most 100 choices")
+    runs = 200 if options.quick else 3_000
+    for name, scenario in (("Raft, one crash", elections_with_a_crash), ("Paxos", three_clients)):
+        timings = [
+            timed(lambda s=scenario: explore(s, by=uniform(seed=1, runs=runs, steps=100)))
+            for _ in range(1 if options.quick else 3)
+        ]
+        report = timings[-1][1]
+        row(name, report.worlds, report.steps, median(seconds for seconds, _ in timings))
+
+
+# -- other model checkers --------------------------------------------------------------------------
+
+
+def new_enough(python: str) -> bool:
+    asked = f"import sys; sys.exit(sys.version_info < {PEERS_PYTHON_MIN})"
+    return subprocess.run([python, "-c", asked], capture_output=True, check=False).returncode == 0
+
+
+def peers_python(wanted: str | None) -> str | None:
+    """An interpreter that every peer takes."""
+    given = wanted or os.environ.get("PEERS_PYTHON")
+    if given:
+        return given if new_enough(given) else None
+    names = ("python3.14", "python3.13", "python3.12", "python3")
+    found = [sys.executable, *(path for path in map(shutil.which, names) if path)]
+    return next((python for python in found if new_enough(python)), None)
+
+
+def install_peers(python: str) -> str:
+    """The interpreter of an environment with the peers in it. Raises where that cannot be had."""
+    installed = PEERS_FOLDER / "bin" / "python"
+    pins = [f"{name}=={version}" for name, version in PEERS.items()]
+    if not installed.exists():
+        subprocess.run([python, "-m", "venv", PEERS_FOLDER], check=True, capture_output=True)
+    pip = [installed, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, *pins], check=True, capture_output=True, timeout=300)
+    return str(installed)
+
+
+def measured(python: str, which: str, managers: int) -> float:
+    """CPU seconds of one search in a process of its own."""
+    done = subprocess.run(
+        [python, PEERS_SCRIPT, which, str(managers)], check=True, capture_output=True, text=True
+    )
+    worlds, seconds = done.stdout.split()
+    expected = TWO_PHASE_COUNTS[managers]
+    assert int(worlds) == expected, f"{which} found {worlds} states of {expected}"
+    return float(seconds)
+
+
+def two_phase_section(options: argparse.Namespace) -> None:
+    """Two-phase commit as messages, against two peers on the same interpreter."""
+    managers = 5 if options.quick else 7
+    python = peers_python(options.python)
+    absent = ""
+    if python is None:
+        absent = "no Python 3.12 or newer was found; name one with --python"
+    else:
+        try:
+            python = install_peers(python)
+        except (subprocess.SubprocessError, OSError) as error:
+            said = getattr(error, "stderr", None) or str(error).encode()
+            absent = said.decode(errors="replace").strip().splitlines()[-1]
+    runner = sys.executable if absent or python is None else python
+    shown = subprocess.run([runner, "-V"], check=True, capture_output=True, text=True).stdout
+    head(f"Two-phase commit, {managers} managers, one property judged; {shown.strip()}")
+    ours = "happysim"
+    others = [] if absent else [name + form for form in ("", "_packed") for name in PEERS]
+    timings: dict[str, list[float]] = {name: [] for name in (ours, *others)}
+    for _ in range(1 if options.quick else 5):
+        for name, seconds in timings.items():
+            seconds.append(measured(runner, name, managers))
+    medians = {name: median(seconds) for name, seconds in timings.items()}
+    row(ours, TWO_PHASE_COUNTS[managers], None, medians[ours])
+    for name in others:
+        ratio = f"happysim is {medians[name] / medians[ours]:.2f} x as fast"
+        shown = name.replace("_packed", ", packed into bits by hand")
+        row(shown, TWO_PHASE_COUNTS[managers], None, medians[name], ratio)
+    if absent:
+        print(f"  {', '.join(PEERS)}: absent: {absent}")
+
+
+SECTIONS = {
+    "raft": raft_section,
+    "paxos": paxos_section,
+    "two_phase": two_phase_section,
+    "uniform": uniform_section,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="smaller models, once each")
+    parser.add_argument("--python", help="an interpreter for the peers (default: PEERS_PYTHON)")
+    options = parser.parse_args()
+    unknown = [name for name in options.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    print(f"Python {sys.version.split()[0]}, reference kernel; CPU seconds of one thread")
+    for name in options.sections or SECTIONS:
+        SECTIONS[name](options)
+
+
+if __name__ == "__main__":
+    main()

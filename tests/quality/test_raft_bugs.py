@@ -1,0 +1,83 @@
+"""Each wrong Raft is caught within seconds, by a counterexample of a stated length."""
+
+from __future__ import annotations
+
+import pytest
+
+from happysim import Choice, Kind, Property, World, check
+from happysim.search.shrink import shrink
+from properties import raft as right
+from properties.broken import raft
+
+# Deliveries between servers, and their timers, from the servers' start to the violation. What the
+# clients ask and are told, and crashes, come on top.
+STEPS = {
+    "same_term_double_vote": 7,  # two stand, one is elected and heard of, its voter votes again
+    "stale_tail_counted": 8,  # two elections of three steps, a request and its reply
+    "stale_tail_counted_and_lost": 11,  # and a third election
+    "late_reply_counted": 26,  # four elections among five servers
+    "anothers_result": 10,  # as in stale_tail_counted, and the follower learns what is committed
+    "command_dropped": 0,
+    "no_timer_after_stepping_down": 5,
+    "no_timer_after_a_restart": 1,
+    "one_server_never_commits": 1,
+    "vote_lost_in_a_crash": 6,  # two stand, and both get the same vote
+    "entry_lost_in_a_crash": 5,  # an election, a request and its reply
+    "old_entry_committed": 18,  # figure 8: four elections, and a reply that was refused
+    "old_entry_applied": 22,
+}
+# What a variant does not break, so that it is caught for its own mistake.
+KEPT = {
+    "same_term_double_vote": (right.terms_only_grow, right.who_does_not_lead_will_stand),
+    "stale_tail_counted": (right.election_safety, right.log_matching, right.one_vote_a_term),
+    "late_reply_counted": (right.election_safety, right.log_matching, right.one_vote_a_term),
+    "anothers_result": (right.election_safety, right.leader_completeness, right.log_matching),
+    "command_dropped": right.THEOREMS,
+    "no_timer_after_stepping_down": (right.election_safety, right.one_vote_a_term),
+    "no_timer_after_a_restart": (right.election_safety, right.one_vote_a_term),
+    "one_server_never_commits": right.THEOREMS,
+    "vote_lost_in_a_crash": (right.log_matching, right.leader_append_only),
+    "old_entry_committed": (right.election_safety, right.log_matching, right.one_vote_a_term),
+}
+
+
+def begun_with(prop: Property, monkeypatch: pytest.MonkeyPatch) -> list[Choice]:
+    """The choices that the scenario itself takes, from the servers' start."""
+    taken: list[Choice] = []
+    step = World.step
+
+    def noted(world: World, choice: Choice) -> World:
+        taken.append(choice)
+        return step(world, choice)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(World, "step", noted)
+        prop.scenario.function()
+    return taken
+
+
+def is_step(choice: Choice) -> bool:
+    """True for a timer, and for a message between servers."""
+    between = choice.source.startswith("n") and choice.node.startswith("n")
+    return choice.kind is Kind.FIRE or (choice.kind is Kind.DELIVER and between)
+
+
+def test_every_mistake_has_a_length() -> None:
+    found = [name for name, each in vars(raft).items() if getattr(each, "must_break", False)]
+    assert found == list(STEPS)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_mistake_is_caught_and_shrinks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    prop = getattr(raft, name)
+    verdict = check(prop, seconds=10)
+    assert verdict.broken, verdict
+    schedule = [*begun_with(prop, monkeypatch), *shrink(verdict).schedule]
+    assert sum(map(is_step, schedule)) <= STEPS[name], "\n".join(map(str, schedule))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_variant_makes_no_other_mistake(name: str) -> None:
+    for kept in KEPT[name]:
+        verdict = check(kept.over(getattr(raft, name).scenario), max_worlds=10_000)
+        assert not verdict.broken, verdict
