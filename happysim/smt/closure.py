@@ -284,7 +284,8 @@ class _Closing:
             (state,) if other == slot else tuple(states) for other, states in enumerate(self.inside)
         )
         for at, judged in enumerate(self.within.boxes(space)):
-            if judged.wrong is None:
+            # Where it raises nothing is known, so the state is kept.
+            if judged.wrong is None or judged.raised:
                 self.inside[slot][state] = None
                 return True
             if at > _WITHIN_EVALUATIONS_MAX:

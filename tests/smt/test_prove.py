@@ -247,6 +247,45 @@ def test_a_cycle_is_proved_without_unrolling_it() -> None:
     assert str(check(hears_no_four, by=smt(layers_max=1))) == "Holds (proved)"
 
 
+class Fountain(Node):
+    """Sends a token whenever it likes, and remembers nothing."""
+
+    @action
+    def give(self, host: Host) -> None:
+        host.send("taker", Token())
+
+
+def a_fountain(network: Any) -> World:
+    return World.of(Fountain("fountain"), Taker("taker"), network=network)
+
+
+def test_a_step_that_may_send_again_and_again_is_no_reason_for_a_proof() -> None:
+    """The formula takes it once: enough where one copy arrives twice, and not where it must not."""
+    assert check(always(a_fountain, network=duplicating())(not_twice), by=smt()).broken
+    prop = always(a_fountain, network=unordered())(not_twice)
+    assert check(prop, by=bfs(), max_depth=6).broken
+    assert check(prop, by=smt()).unknown
+
+
+class Handed(Node):
+    """Goes through the same three states as another one, in an order that its name decides."""
+
+    state: int = 0
+
+    @action(when=lambda self: self.state in (0, 1 if self.name == "left" else 2))
+    def go(self, host: Host) -> None:
+        first, last = (1, 2) if self.name == "left" else (2, 1)
+        self.state = first if self.state == 0 else last
+
+
+def two_hands() -> World:
+    return World.of(Handed("left"), Handed("right"))
+
+
+def test_nodes_that_hold_the_same_values_in_another_order_may_not_trade_names() -> None:
+    assert swaps(close(two_hands())) == []
+
+
 def test_nodes_that_may_trade_names_are_found_by_comparing_steps() -> None:
     closure = close(raft.cluster(3), lambda world: None if raft.terms(1)(world) else "outside")
     assert len(swaps(closure)) == 3
