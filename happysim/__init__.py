@@ -22,6 +22,7 @@ from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.report import Report
 from happysim.search.shrink import shrink
+from happysim.smt.prove import prove, smt
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
     Append,
@@ -109,10 +110,12 @@ __all__ = [
     "must_break",
     "on",
     "ordered",
+    "prove",
     "quiescent",
     "reachable",
     "replay",
     "shrink",
+    "smt",
     "step_always",
     "uniform",
     "unlimited",

@@ -184,12 +184,12 @@ class Tables:
             for envelope in network.heads(inbox):
                 effects = known.get((state, envelope))
                 if effects is None:
-                    effects = self._delivery(slot, state, envelope)
+                    effects = self.delivery_effects(slot, state, envelope)
                 if effects:
                     source = self.envelopes.values[envelope].source
                     rest = network.take(inbox, envelope, source)
                     free += [self._move(slot, rest, effect, source) for effect in effects]
-        own, faults = self._own_effects(slot, state)
+        own, faults = self.own_effects(slot, state)
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
@@ -197,19 +197,21 @@ class Tables:
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
-    def _delivery(self, slot: int, state: int, number: int) -> list[Effect]:
+    def delivery_effects(self, slot: int, state: int, number: int) -> list[Effect]:
         """What the delivery of a message does, where that is a step; remembered."""
-        envelope: Envelope = self.envelopes.values[number]
-        source = self.names[envelope.source]
-        event = Event("deliver", envelope.message, source, envelope.operation)
-        choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
-        made = self._effects(slot, state, event, choice, FREE)
-        # A delivery that changes nothing is not a step: the message stays in flight.
-        steps = [each for each in made if not each.idle or self.network.consumes_no_ops]
-        self._deliveries[slot][state, number] = steps
-        return steps
+        known = self._deliveries[slot].get((state, number))
+        if known is None:
+            envelope: Envelope = self.envelopes.values[number]
+            source = self.names[envelope.source]
+            event = Event("deliver", envelope.message, source, envelope.operation)
+            choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
+            made = self._effects(slot, state, event, choice, FREE)
+            # A delivery that changes nothing is not a step: the message stays in flight.
+            known = [each for each in made if not each.idle or self.network.consumes_no_ops]
+            self._deliveries[slot][state, number] = known
+        return known
 
-    def _own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
+    def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
         known = self._own[slot].get(state)
         if known is None:

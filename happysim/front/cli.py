@@ -28,6 +28,7 @@ from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Policy, bfs, dfs, uniform
 from happysim.search.report import Report
 from happysim.search.shrink import shrink
+from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
 from happysim.spec.verdict import Broken, Holds
 from happysim.trace.changes import table
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="judge properties")
     check.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE[::PROPERTY]")
-    check.add_argument("--by", choices=("bfs", "dfs", "uniform"), help="how to search")
+    check.add_argument("--by", choices=("bfs", "dfs", "uniform", "smt"), help="how to search")
     check.add_argument("--seed", type=int, help="of --by uniform (default 1)")
     check.add_argument("--runs", type=_count, help="of --by uniform (default 1000)")
     check.add_argument("--steps", type=_count, help="of a run of --by uniform (default 100)")
@@ -192,6 +193,7 @@ def _budgets(options: argparse.Namespace) -> dict[str, Any]:
         "bfs": bfs(),
         "dfs": dfs(),
         "uniform": uniform(**{"seed": 1, **of_uniform}),
+        "smt": smt(),
     }
     return {
         "by": policies.get(options.by),

@@ -16,7 +16,7 @@ from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
-from happysim.search.policy import Bfs, Dfs, Policy, Replay, Uniform
+from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
 from happysim.search.report import Report
 from happysim.search.schedule import choices_along, first_world, follow
 from happysim.search.uniform import walk
@@ -95,6 +95,8 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         by if by is not None else declared.by or Bfs(),
     )
     _check_bounds(bounds)
+    if isinstance(bounds.by, Elsewhere):
+        return bounds.by.explore(subject, properties, bounds)
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
@@ -167,7 +169,9 @@ class _Search:
         elif isinstance(policy, Replay):
             found = self.replayed(policy)
         else:
-            raise ScenarioError(f"by={policy!r} is no policy; give bfs(), dfs() or uniform(seed)")
+            raise ScenarioError(
+                f"by={policy!r} is no policy; give bfs(), dfs(), uniform(seed) or smt()"
+            )
         exploration, verdicts = found
         return Report(
             self.scenario,

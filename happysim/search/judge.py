@@ -46,7 +46,7 @@ class PropertyJudge:
         self._of_worlds = self._open(properties, *_OF_WORLDS)
         self._of_steps = self._open(properties, Sort.STEP_ALWAYS)
         self._of_ends = self._open(properties, Sort.QUIESCENT)
-        self._within = None if within is None else Remembered("within", _bound(within))
+        self._within = None if within is None else Remembered("within", bound(within))
         every = [*self._of_worlds, *self._of_steps, *self._of_ends]
         self._remembered = [remembered for _, remembered in every]
         if self._within is not None:
@@ -166,7 +166,9 @@ class PropertyJudge:
         return DONE if self._asked and found == self._asked else 0
 
 
-def _bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:
+def bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:
+    """A bound as a judgement: None for a world inside. Raises `PropertyError` as properties do."""
+
     def judge(world: World) -> str | None:
         try:
             inside = within(world)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
+from happysim.search.report import Report
+from happysim.spec.property import Property
+from happysim.spec.scenario import Bounds, Scenario
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,15 @@ class Replay:
     start: str | None = None
 
 
-Policy = Bfs | Dfs | Uniform | Replay
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A policy that does its own search: how a layer above this one offers its way to a verdict."""
+
+    def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
+        """The verdicts on these properties of one scenario, within these bounds."""
+
+
+Policy = Bfs | Dfs | Uniform | Replay | Elsewhere
 
 
 def bfs() -> Bfs:

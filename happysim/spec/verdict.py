@@ -45,11 +45,13 @@ class Holds(Verdict):
     """The property holds in every world there is; `bounds` names the bounds this is true within.
 
     A `reachable` property holds by a witness: `schedule` leads to a world that satisfies it.
+    `proved` says that no world was visited: a solver proved it of them all.
     """
 
     bounds: str = ""
     schedule: tuple[Choice, ...] | None = None
     start: str = ""
+    proved: bool = False
 
     @property
     def exhaustive(self) -> bool:
@@ -59,7 +61,8 @@ class Holds(Verdict):
     def __str__(self) -> str:
         if self.schedule is not None:
             return f"Holds (reached in {_choices(self.schedule)})"
-        return f"Holds (exhaustive within {self.bounds})" if self.bounds else "Holds (exhaustive)"
+        how = "proved" if self.proved else "exhaustive"
+        return f"Holds ({how} within {self.bounds})" if self.bounds else f"Holds ({how})"
 
 
 @dataclass(frozen=True, repr=False)

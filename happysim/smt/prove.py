@@ -1,0 +1,263 @@
+"""prove: a verdict by a solver, over all interleavings at once. `check(prop, by=smt())` asks it.
+
+For each first world: close the local states, ask the property what it says of every combination of
+them, and ask the solver whether a run ends in one that is wrong. `unsat` proves that none does; a
+model is replayed, and only the replay is believed. Whatever stands in the way makes the verdict
+`Unknown`, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from happysim.core.errors import ScenarioError
+from happysim.core.world import World
+from happysim.search.judge import bound
+from happysim.search.policy import Elsewhere
+from happysim.search.report import Report
+from happysim.search.schedule import Run
+from happysim.smt.boxes import NotCoveredError
+from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.encoding import CLOCKS
+from happysim.smt.question import Answer, Limits, ask, ask_raises
+from happysim.smt.solver import SolverMissingError, load_z3
+from happysim.spec.property import Property, Sort, no_handler_raises
+from happysim.spec.scenario import Bounds, Scenario
+from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+
+# How many steps runs may have that are looked for where a whole closure is too large.
+_ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
+_EFFECTS_IN_PART_MAX = 20_000
+
+_COVERED = (Sort.ALWAYS, Sort.REACHABLE, Sort.STEP_ALWAYS, Sort.NO_RAISE)
+
+
+@dataclass(frozen=True)
+class Smt:
+    """Prove or refute by z3. Make one with `smt()`."""
+
+    seconds: float = 60.0
+    layers_max: int = 4
+    steps_max: int = 200_000
+    clock: str = "integers"
+    least: str = "steps"
+
+    def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
+        """See `Elsewhere`."""
+        began = time.perf_counter()
+        prover = _Prover(self, scenario, bounds)
+        verdicts = {prop: prover.verdict(prop) for prop in properties}
+        raises = no_handler_raises(scenario)
+        if not any(verdict.unknown for verdict in verdicts.values()):
+            verdicts[raises] = prover.verdict(raises)
+        seconds = time.perf_counter() - began
+        return Report(
+            scenario,
+            verdicts,
+            worlds=0,
+            steps=0,
+            depth=0,
+            seconds=seconds,
+            complete=True,
+            handler_calls=prover.misses,
+            evaluations=prover.evaluations,
+        )
+
+
+def smt(
+    *,
+    seconds: float = 60.0,
+    layers_max: int = 4,
+    steps_max: int = 200_000,
+    clock: str = "integers",
+    least: str = "steps",
+) -> Elsewhere:
+    """Ask a solver about all interleavings at once, rather than visit them.
+
+    For `always`, `step_always` and `reachable` properties that read the fields of nodes. `seconds`
+    is the time for one property; `layers_max` how often a run that is looked for may come back to a
+    local state; `steps_max` how many local steps the closure may take. `clock` is how moments are
+    represented: "bits", "integers" or "reals". A counterexample is made as short as any, or with
+    `least="faults"` one of the fewest faults, and of these the shortest; `least=""` leaves it as
+    found. The verdict says what of that is proved. Raises `ScenarioError` for values that make no
+    sense.
+    """
+    if clock not in CLOCKS:
+        raise ScenarioError(f"smt(clock={clock!r}): give one of {', '.join(map(repr, CLOCKS))}")
+    if least not in ("steps", "faults", ""):
+        raise ScenarioError(f'smt(least={least!r}): give "steps", "faults" or ""')
+    for name, value in (("seconds", seconds), ("layers_max", layers_max), ("steps_max", steps_max)):
+        if not value > 0:
+            raise ScenarioError(f"smt({name}={value!r}) allows nothing; give more than 0")
+    return Smt(seconds, layers_max, steps_max, clock, least)
+
+
+def prove(prop: Property, **options: float | int | str | bool) -> Verdict:
+    """Judge one property by `smt(**options)`, without the bounds of its scenario but `within`.
+
+    Unlike `check`, it leaves aside whether a handler raises.
+    """
+    policy = smt(**options)  # type: ignore[arg-type]
+    assert isinstance(policy, Smt)
+    declared = prop.scenario.bounds
+    return _Prover(policy, prop.scenario, Bounds(within=declared.within)).verdict(prop)
+
+
+class _Prover:
+    """All that is asked of one scenario; the closures are made once."""
+
+    def __init__(self, policy: Smt, scenario: Scenario, bounds: Bounds) -> None:
+        self.policy, self.scenario, self.bounds = policy, scenario, bounds
+        self.seconds = policy.seconds if bounds.seconds is None else bounds.seconds
+        self.within = None if bounds.within is None else bound(bounds.within)
+        self.closures: dict[str, Closure] = {}
+        self.too_large: dict[str, str] = {}
+        self.evaluations = 0
+        self.tables = next(iter(scenario.worlds.values())).tables
+        self.known_misses = self.tables.misses
+
+    @property
+    def misses(self) -> int:
+        return self.tables.misses - self.known_misses
+
+    def verdict(self, prop: Property) -> Verdict:
+        if prop.sort not in _COVERED:
+            what = f"{prop.sort.value} properties are not; bfs() judges them"
+            return Unknown(prop, reason=f"smt() judges what holds of local states, and {what}")
+        deadline = time.perf_counter() + self.seconds
+        try:
+            load_z3()
+            return self._verdict(prop, deadline)
+        except (SolverMissingError, TooLargeError) as error:
+            return Unknown(prop, reason=str(error))
+        except NotCoveredError as error:
+            return Unknown(prop, reason=f"it reads {error}, and smt() covers local states only")
+        except KeyboardInterrupt:
+            return Unknown(prop, reason="interrupted")
+        except _z3_error() as error:
+            return Unknown(prop, reason=f"the solver failed: {error}")
+
+    def _verdict(self, prop: Property, deadline: float) -> Verdict:
+        unknown = ""
+        notes: list[str] = []
+        inside = 0
+        for name, start in self.scenario.worlds.items():
+            if self.within is not None and self.within(start) is not None:
+                continue
+            inside += 1
+            answer = self._answer(name, start, prop, deadline)
+            self.evaluations += answer.evaluations
+            notes.append(f"{name or 'start'}: {answer.note}")
+            if answer.run is not None:
+                return self._found(prop, name, answer, answer.run)
+            unknown = unknown or answer.unknown
+        if not inside:
+            return Unknown(prop, reason="no world lies within the bound `within`")
+        if unknown:
+            return Unknown(prop, reason=unknown, notes=tuple(notes))
+        return self._proved(prop, tuple(notes))
+
+    def _answer(self, name: str, start: World, prop: Property, deadline: float) -> Answer:
+        known = self.too_large.get(name)
+        if known is None:
+            try:
+                return self._ask(self._closure(name, start, deadline), prop, deadline)
+            except TooLargeError as error:
+                known = self.too_large[name] = str(error)
+        return self._answer_in_part(start, prop, deadline, known)
+
+    def _answer_in_part(self, start: World, prop: Property, deadline: float, why: str) -> Answer:
+        """Look for short runs, of ever more steps, where there is no whole closure."""
+        steps = 0
+        for rounds in _ROUNDS:
+            try:
+                closure = close(
+                    start,
+                    self.within,
+                    effects_max=min(_EFFECTS_IN_PART_MAX, self.policy.steps_max),
+                    deadline=deadline,
+                    rounds=rounds,
+                )
+            except TooLargeError:
+                break
+            answer = self._ask(closure, prop, deadline)
+            if answer.run is not None:
+                # Any run that is shorter by a step has its place in these rounds.
+                in_view = len(answer.run.schedule) - 1 <= closure.rounds
+                return replace(answer, shortest=answer.shortest and in_view)
+            if answer.unknown:
+                break
+            steps = rounds
+        return Answer(unknown=f"{why}; no run of up to {steps} steps is a counterexample")
+
+    def _closure(self, name: str, start: World, deadline: float) -> Closure:
+        if name not in self.closures:
+            left = deadline - time.perf_counter()
+            depth = self.bounds.max_depth
+            self.closures[name] = close(
+                start,
+                self.within,
+                effects_max=self.policy.steps_max,
+                # The other half of the time is for what can be said without it.
+                deadline=deadline - left / 2,
+                rounds=math.inf if depth is None else depth - 1,
+            )
+        return self.closures[name]
+
+    def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
+        limits = Limits(
+            deadline,
+            self.policy.layers_max,
+            self.policy.clock,
+            self.policy.least,
+            None if self.bounds.max_depth is None else self.bounds.max_depth - 1,
+            None if closure.exact else self.within,
+        )
+        return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits)
+
+    def _found(self, prop: Property, name: str, answer: Answer, run: Run) -> Verdict:
+        notes = (answer.note,)
+        if prop.sort is Sort.REACHABLE:
+            return Holds(prop, schedule=run.schedule, start=name, notes=notes)
+        alone = len(self.scenario.worlds) == 1
+        return Broken(
+            prop,
+            reason=run.wrong or "",
+            schedule=run.schedule,
+            start=name,
+            shortest=answer.shortest and alone,
+            notes=notes,
+        )
+
+    def _proved(self, prop: Property, notes: tuple[str, ...]) -> Verdict:
+        texts = []
+        if self.bounds.max_depth is not None:
+            texts.append(f"depth {self.bounds.max_depth}")
+        if any(closure.outside for closure in self.closures.values()):
+            texts.append("the bound `within`")
+        bounds = " and ".join(texts)
+        if prop.sort is not Sort.REACHABLE:
+            return Holds(prop, bounds=bounds, proved=True, notes=notes)
+        if bounds:
+            return Unknown(prop, reason=f"not reached within {bounds}", notes=notes)
+        return Broken(prop, reason="no world satisfies it (proved)", notes=notes)
+
+
+def _z3_error() -> type[Exception]:
+    """z3's own exception; where z3 is missing, one that nothing raises."""
+    try:
+        error: type[Exception] = load_z3().Z3Exception
+    except SolverMissingError:
+        return TooLargeError
+    return error
+
+
+def without_solver(prop: Property, why: str) -> Verdict:
+    """The verdict where there is no solver to ask."""
+    return Unknown(prop, reason=why)
+
+
+__all__ = ["Smt", "prove", "smt"]
