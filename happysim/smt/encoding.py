@@ -279,7 +279,7 @@ class Encoding:
                 if vertices[copies[copy]].state in wanted
             ]
             known = self._ends[slot, states] = z3.Bool(f"e{slot}.{len(self._ends)}")
-            self.solver.add(z3.Implies(known, z3.Or(ways)))
+            self.solver.add(known == z3.Or(ways))
         return known
 
     def raises(self) -> Any:

@@ -183,16 +183,22 @@ def _wrong_steps(closure: Closure, reader: Reader) -> list[_Step] | None:
 def _ask_in_turns(closure: Closure, prop: Property, reader: Reader, limits: Limits) -> Answer:
     """Ask the solver for a run to any combination not judged yet, and the property about it.
 
-    Each judgement rules out every combination that agrees on what was read.
+    Each judgement rules out every combination that agrees on what was read. That needs a formula in
+    which a process ends in one state only, so not the relaxed one.
     """
     marks = [[frozenset({state}) for state in states] for states in closure.space]
     reduced = reduce(closure, marks)
     search = _Search(reduced, prop, limits, lambda encoding: encoding.z3.BoolVal(True))
-    encoding = search.encoding(0)
+    encoding = search.encoding(1)
+    if encoding.layers_needed > 1:
+        encoding = search.encoding(min(encoding.layers_needed, limits.layers_max))
     while limits.seconds > 0:
         steps = encoding.solve([], limits.seconds)
         if steps is None:
-            return Answer(note=search.note)
+            unknown = (
+                "" if encoding.is_complete else "its many judgements need longer walks in cycles"
+            )
+            return Answer(unknown=unknown, note=search.note)
         if isinstance(steps, str):
             return Answer(unknown=steps)
         judged = reader.box_around(closure.space, encoding.ends(steps))

@@ -76,6 +76,21 @@ def test_random_protocols_are_judged_as_by_exhaustive_search(network: str, clock
     assert decided >= (60 if network == "ordered" else 100)
 
 
+def test_a_property_with_too_many_judgements_is_asked_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["happysim.smt.question"], "_EVALUATIONS_MAX", 2)
+    decided = 0
+    for seed in range(SEEDS):
+        prop = properties(seed, "duplicating")[1]
+        solved, searched = check(prop, by=smt(seconds=2)), check(prop, by=bfs())
+        if solved.unknown:
+            continue
+        decided += 1
+        assert type(solved) is type(searched), (seed, solved, searched)
+    assert decided >= SEEDS - 5
+
+
 # -- Raft and the lock ----------------------------------------------------------------------------
 
 
