@@ -6,7 +6,8 @@
 
 Figures are CPU seconds of one thread, so that a busy machine disturbs them less; medians of
 repetitions that take turns. Every search starts from nothing: no table is filled yet. Counts that
-must agree are compared before anything is said of speed.
+must agree are compared before anything is said of speed. The native kernel has rows of its own
+where it is built.
 
 The peers are installed into .venv/peers by pip, for any interpreter that is new enough: name one
 with --python, or in PEERS_PYTHON. Where that fails, the table says why.
@@ -22,15 +23,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from benchmarks import naive  # noqa: E402 - the line above finds it
 from happysim import Faults, World, explore, uniform  # noqa: E402
+from happysim.kernel.switch import VARIABLE, kernel  # noqa: E402
 from properties import raft  # noqa: E402
 from tests.oracles.models.paxos import paxos  # noqa: E402
 
@@ -60,34 +64,48 @@ def head(title: str) -> None:
     print(f"  {'':34} {'worlds':>10} {'CPU s':>9} {'worlds/s':>11} {'steps/s':>12}")
 
 
+def kernels() -> list[str]:
+    """The kernels there are here."""
+    return [*(["native"] if kernel().name == "native" else []), "reference"]
+
+
+def timed_on(name: str, run: Callable[[], Any]) -> tuple[float, Any]:
+    """As `timed`, on one kernel."""
+    with mock.patch.dict(os.environ, {VARIABLE: name}):
+        return timed(run)
+
+
 def against_naive(
     title: str,
     scenario: Callable[[], World],
     quick: bool,
     *,
-    ours: tuple[int | None, int],
+    worlds: int | None,
     naive_worlds: int | None,
     **options: Any,
 ) -> None:
     """Ours over many worlds against the naive search over few (None: over all)."""
     head(title)
-    repetitions = 1 if quick else 3
-    ours_worlds = ours[1] if quick else ours[0]
-    fast, slow = [], []
-    for _ in range(repetitions):
-        fast.append(timed(lambda: explore(scenario, max_worlds=ours_worlds, **options)))
+    worlds, naive_worlds = (20_000, 2_000) if quick else (worlds, naive_worlds)
+    names = kernels()
+    ours: dict[str, list[tuple[float, Any]]] = {name: [] for name in names}
+    theirs = []
+    for _ in range(1 if quick else 3):
+        for name in names:
+            run = partial(explore, scenario, max_worlds=worlds, **options)
+            ours[name].append(timed_on(name, run))
         first = naive.start_of(scenario)
-        limit = 2_000 if quick else naive_worlds
-        slow.append(timed(lambda s=first, n=limit: naive.explore(s, max_worlds=n, **options)))
-    report, found = fast[-1][1], slow[-1][1]
-    if report.complete and naive_worlds is None and not quick:
-        assert (report.worlds, report.steps) == (found.worlds, found.steps), "counts differ"
-    fast_seconds = median(seconds for seconds, _ in fast)
-    slow_seconds = median(seconds for seconds, _ in slow)
-    ratio = (report.steps / fast_seconds) / (found.steps / slow_seconds)
-    row("happysim", report.worlds, report.steps, fast_seconds, f"{ratio:.1f} x naive by steps/s")
-    row("naive", found.worlds, found.steps, slow_seconds)
-    print(f"  handler calls: happysim {report.handler_calls:,}; naive one a step or more")
+        theirs.append(timed(partial(naive.explore, first, max_worlds=naive_worlds, **options)))
+    found, naive_seconds = theirs[-1][1], median(seconds for seconds, _ in theirs)
+    for name, timings in ours.items():
+        report, seconds = timings[-1][1], median(seconds for seconds, _ in timings)
+        if report.complete and naive_worlds is None:
+            assert (report.worlds, report.steps) == (found.worlds, found.steps), "counts differ"
+        ratio = (report.steps / seconds) / (found.steps / naive_seconds)
+        shown = f"{ratio:.1f} x naive by steps/s"
+        row(f"happysim, {name} kernel", report.worlds, report.steps, seconds, shown)
+    row("naive", found.worlds, found.steps, naive_seconds)
+    print(f"  handler calls: happysim {report.handler_calls:,}; naive at least one a step")
 
 
 def elections() -> World:
@@ -110,7 +128,7 @@ def raft_section(options: argparse.Namespace) -> None:
         "Raft leader election, 3 servers, 2 terms",
         elections,
         quick,
-        ours=(None, 20_000),
+        worlds=None,
         naive_worlds=None,
         within=two_terms,
     )
@@ -119,7 +137,7 @@ def raft_section(options: argparse.Namespace) -> None:
             f"the same, and one crash: the first {limit:,} worlds",
             elections_with_a_crash,
             quick,
-            ours=(limit, 20_000),
+            worlds=limit,
             naive_worlds=20_000,
             within=two_terms,
         )
@@ -133,7 +151,7 @@ def paxos_section(options: argparse.Namespace) -> None:
         "Paxos, 3 servers, 3 clients",
         three_clients,
         options.quick,
-        ours=(None, 20_000),
+        worlds=None,
         naive_worlds=20_000,
         history=True,
     )
@@ -148,10 +166,8 @@ def uniform_section(options: argparse.Namespace) -> None:
         ("Paxos, 3 servers, 3 clients", three_clients, {}),
     ]
     for name, scenario, bounds in cases:
-        timings = [
-            timed(lambda s=scenario, b=bounds: explore(s, by=policy, **b))
-            for _ in range(1 if options.quick else 3)
-        ]
+        run = partial(explore, scenario, by=policy, **bounds)
+        timings = [timed(run) for _ in range(1 if options.quick else 3)]
         report = timings[-1][1]
         row(name, report.worlds, report.steps, median(seconds for seconds, _ in timings))
 
@@ -187,10 +203,11 @@ def install_peers(python: str) -> str:
 
 
 def measured(python: str, which: str, managers: int) -> float:
-    """CPU seconds of one search in a process of its own."""
-    done = subprocess.run(
-        [python, PEERS_SCRIPT, which, str(managers)], check=True, capture_output=True, text=True
-    )
+    """CPU seconds of one search in a process of its own; ours is named with its kernel."""
+    which, _, on = which.partition(" on ")
+    command = [python, PEERS_SCRIPT, which, str(managers)]
+    environment = {**os.environ, VARIABLE: on} if on else None
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     worlds, seconds = done.stdout.split()
     expected = TWO_PHASE_COUNTS[managers]
     assert int(worlds) == expected, f"{which} found {worlds} states of {expected}"
@@ -213,18 +230,18 @@ def two_phase_section(options: argparse.Namespace) -> None:
     runner = sys.executable if absent or python is None else python
     shown = subprocess.run([runner, "-V"], check=True, capture_output=True, text=True).stdout
     head(f"Two-phase commit, {managers} managers, one property judged; {shown.strip()}")
-    ours = "happysim"
+    ours = [f"happysim on {name}" for name in kernels()]
     others = [] if absent else [name + form for form in ("", "_packed") for name in PEERS]
-    timings: dict[str, list[float]] = {name: [] for name in (ours, *others)}
+    timings: dict[str, list[float]] = {name: [] for name in (*ours, *others)}
     for _ in range(1 if options.quick else 5):
         for name, seconds in timings.items():
             seconds.append(measured(runner, name, managers))
     medians = {name: median(seconds) for name, seconds in timings.items()}
-    row(ours, TWO_PHASE_COUNTS[managers], None, medians[ours])
-    for name in others:
-        ratio = f"happysim is {medians[name] / medians[ours]:.2f} x as fast"
-        shown = name.replace("_packed", ", packed into bits by hand")
-        row(shown, TWO_PHASE_COUNTS[managers], None, medians[name], ratio)
+    for name in timings:
+        shown = name.replace("_packed", ", packed into bits by hand").replace(" on ", ", kernel: ")
+        ratios = [f"{medians[name] / medians[each]:.2f} x ({each[12:]})" for each in ours]
+        said = f"happysim is {', '.join(ratios)} as fast" if name in others else ""
+        row(shown, TWO_PHASE_COUNTS[managers], None, medians[name], said)
     if absent:
         print(f"  {', '.join(PEERS)}: absent: {absent}")
 
@@ -246,7 +263,7 @@ def main() -> None:
     unknown = [name for name in options.sections if name not in SECTIONS]
     if unknown:
         parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
-    print(f"Python {sys.version.split()[0]}, reference kernel; CPU seconds of one thread")
+    print(f"Python {sys.version.split()[0]}; CPU seconds of one thread")
     for name in options.sections or SECTIONS:
         SECTIONS[name](options)
 
