@@ -177,7 +177,12 @@ def uniform_section(options: argparse.Namespace) -> None:
 
 def new_enough(python: str) -> bool:
     asked = f"import sys; sys.exit(sys.version_info < {PEERS_PYTHON_MIN})"
-    return subprocess.run([python, "-c", asked], capture_output=True, check=False).returncode == 0
+    try:
+        return not subprocess.run(
+            [python, "-c", asked], capture_output=True, check=False
+        ).returncode
+    except OSError:
+        return False
 
 
 def peers_python(wanted: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """The reference kernel: exhaustive search in plain Python, exact, over integers only.
 
-A world is one integer: its numbers side by side, 32 bits each. A step adds to it: the change of the
+A world is one integer: its numbers side by side, 29 bits each. A step adds to it: the change of the
 acting process's cell is known in advance, and the change that a message makes to its receiver's
 inbox is looked up. So most steps cost an addition or two and one look-up in the set of worlds seen.
 
@@ -30,7 +30,9 @@ from happysim.kernel.memory import used_mib
 
 name = "reference"
 
-_BITS = 32
+# Python hashes an integer modulo 2**61 - 1, where a shift is a rotation. With 32 bits a number,
+# every other number would lie 3 bits beside the last, and many worlds would share a hash.
+_BITS = 29
 _MASK = (1 << _BITS) - 1
 # Between two looks at the clock, the memory and the progress callback.
 _WORLDS_A_TICK = 512

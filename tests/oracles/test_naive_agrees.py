@@ -113,8 +113,12 @@ def favourites(theme: str, effect: Any) -> st.SearchStrategy[tuple[Rule, ...]]:
     """Rules that make what the theme is about likely."""
     sent = st.sampled_from(MESSAGES)
     if theme == "disk":
-        # Writes again and again, so that a crash may lose more than one.
-        return st.tuples(st.builds(Rule, st.just("act"), st.just(0), effect))
+        # Writes again and again, so that a crash may lose more than one; or syncs between writes.
+        write = st.tuples(st.just("keep"), st.integers(0, 3))
+        sync = st.just(("sync",))
+        syncing = st.tuples(write, sync, write, sync, write)
+        acts = st.builds(Rule, st.just("act"), st.just(0), st.one_of(effect, syncing))
+        return st.tuples(acts)
     if theme == "links":
         # Two messages on one link, whose order may matter.
         two = st.tuples(*[st.tuples(st.just("send"), st.just(0), sent) for _ in range(2)])
