@@ -1,10 +1,10 @@
 """How fast is a search? Against a search that remembers nothing, and against other model checkers.
 
-    python benchmarks/explore.py            everything: about ten minutes
-    python benchmarks/explore.py --quick    smaller models, once each: about a minute
+    python benchmarks/explore.py            everything: about five minutes
+    python benchmarks/explore.py --quick    smaller models, once each: seconds
     python benchmarks/explore.py raft uniform
 
-Figures are CPU seconds of one thread, so that a busy machine disturbs them less; medians of
+Figures are CPU seconds, of all threads, so that a busy machine disturbs them less; medians of
 repetitions that take turns. Every search starts from nothing: no table is filled yet. Counts that
 must agree are compared before anything is said of speed. The native kernel has rows of its own
 where it is built.
@@ -268,7 +268,7 @@ def main() -> None:
     unknown = [name for name in options.sections if name not in SECTIONS]
     if unknown:
         parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
-    print(f"Python {sys.version.split()[0]}; CPU seconds of one thread")
+    print(f"Python {sys.version.split()[0]}; CPU seconds")
     for name in options.sections or SECTIONS:
         SECTIONS[name](options)
 
