@@ -241,7 +241,12 @@ class _Search:
         if prop.sort is Sort.REACHABLE:
             return Holds(prop, schedule=schedule, start=start)
         return Broken(
-            prop, reason=finding.reason, schedule=schedule, start=start, shortest=shortest
+            prop,
+            reason=finding.reason,
+            schedule=schedule,
+            start=start,
+            shortest=shortest,
+            within=self.bounds.within,
         )
 
     def undisturbed(self, prop: Property, exploration: Exploration) -> Verdict:
@@ -308,7 +313,7 @@ class _Search:
         return exploration, verdicts
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
-        """What was vacuous: faults that are declared and never happened."""
+        """What was vacuous: faults that never happened, properties that had nothing to judge."""
         if not exploration.complete:
             return ()
         names = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
@@ -317,4 +322,10 @@ class _Search:
         for at, name in enumerate(names):
             if first[at] and not self.tables.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
+        sorts = {prop.sort for prop in self.properties}
+        histories = self.tables.histories.values
+        if Sort.LINEARIZABLE in sorts and not any(each.completed for each in histories):
+            found.append("no client was ever answered, so any history is linearizable")
+        if Sort.STEP_ALWAYS in sorts and not exploration.steps:
+            found.append("there is no step, so step_always had nothing to judge")
         return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from happysim.core.choice import Choice
@@ -42,10 +42,12 @@ def follow(
     prop: Property | None = None,
     *,
     skip_missing: bool = False,
+    within: Callable[[World], bool] | None = None,
 ) -> Run:
     """Take the choices of a schedule in turn, until the property is broken (or reached).
 
-    A choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`.
+    A choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`. So is
+    one that leads to a world for which `within` is False, as in a search within that bound.
     """
     taken: list[Choice] = []
     worlds = [world]
@@ -59,11 +61,16 @@ def follow(
                 continue
             raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), world.choices())}")
         choice, slot, move = found
-        taken.append(choice)
         if isinstance(move, Move) and move.raised is not None:
+            taken.append(choice)
             raises = prop is not None and prop.sort is Sort.NO_RAISE
             return Run(tuple(taken), tuple(worlds), str(move.raised) if raises else None)
         after = world.take(choice, slot, move)
+        if within is not None and not within(after):
+            if not skip_missing:
+                raise ScheduleError(f"choice {number} leads outside the bound `within`: {choice}")
+            continue
+        taken.append(choice)
         worlds.append(after)
         if prop is not None and prop.sort is Sort.STEP_ALWAYS:
             wrong = prop.judge(world, after)

@@ -1,9 +1,10 @@
 """Shrinking: from a schedule that breaks a property to a small one.
 
-The schedule is the single truth of a run, so shrinking edits schedules alone. A candidate
-is replayed from the scenario's world: choices that are no longer enabled are left out, and the run
-ends at the first violation. What was really taken is the candidate's schedule, so each candidate
-that breaks the property is a counterexample as it stands.
+The schedule is the single truth of a run, so shrinking edits schedules alone. A candidate is
+replayed from the scenario's world. Choices that are no longer enabled, or that lead outside the
+bound that the search kept to, are left out, and the run ends at the first violation. What was
+really taken is the candidate's schedule, so each candidate that breaks the property is a
+counterexample as it stands.
 
 Why it ends, and always in the same place: candidates are tried in a fixed order, and one is kept
 only if its measure (faults, choices, switches between nodes) is smaller in that order. The measure
@@ -14,7 +15,7 @@ The result is 1-minimal: leaving out any single choice, and whatever that disabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -72,11 +73,16 @@ class _Shrinker:
         # A schedule that raises must go on raising in the same handler.
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
-        self.best = follow(self.world, broken.schedule, self.prop, skip_missing=True)
+        self.within = broken.within or broken.of.scenario.bounds.within
+        self.best = self.follow(self.world, broken.schedule)
         if not self.breaks(self.best):
             raise ValueError(
                 f"the schedule does not break {self.prop.name}; has the protocol changed?"
             )
+
+    def follow(self, world: World, schedule: Sequence[Choice]) -> Run:
+        """What a candidate does, inside the bound that the search kept to."""
+        return follow(world, schedule, self.prop, skip_missing=True, within=self.within)
 
     def breaks(self, run: Run) -> bool:
         if run.wrong is None:
@@ -164,7 +170,7 @@ class _Shrinker:
             return False
         self.tried.add(tuple(schedule))
         # The prefix breaks nothing, or the best would be shorter; start behind it.
-        tail = follow(self.best.worlds[same], schedule[same:], self.prop, skip_missing=True)
+        tail = self.follow(self.best.worlds[same], schedule[same:])
         run = Run(
             (*self.best.schedule[:same], *tail.schedule),
             (*self.best.worlds[:same], *tail.worlds),
@@ -185,7 +191,12 @@ def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     report = explore(
-        best.of.scenario, best.of, by=Bfs(), max_depth=len(schedule), max_worlds=worlds
+        best.of.scenario,
+        best.of,
+        by=Bfs(),
+        max_depth=len(schedule),
+        max_worlds=worlds,
+        within=search.within,
     )
     found = report[best.of]
     if isinstance(found, Broken) and found.schedule is not None:

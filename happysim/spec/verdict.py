@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from happysim.core.choice import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from happysim.core.world import World
     from happysim.spec.property import Property
 
 
@@ -80,6 +83,8 @@ class Broken(Verdict):
     start: str = ""
     shortest: bool = False
     minimal: bool = False
+    # The bound that the search kept to; a shrinker keeps to it too.
+    within: Callable[[World], bool] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.schedule is None:

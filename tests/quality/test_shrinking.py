@@ -53,8 +53,9 @@ def test_a_mistake_found_at_random_shrinks_to_what_a_full_search_finds(prop: Pro
     broken = [each for each in found if isinstance(each, Broken)]
     assert len(broken) > 1
     assert max(length(each) for each in broken) > length(best)
-    lengths = {length(shrink(each, prove_worlds=0)) for each in broken}
-    assert lengths == {length(best)}
+    assert {length(shrink(each)) for each in broken} == {length(best)}
+    # Without looking for a shorter one exhaustively: a bound in the way may leave a step or three.
+    assert max(length(shrink(each, prove_worlds=0)) for each in broken) <= length(best) * 5 // 4
 
 
 def length(broken: Broken) -> int:

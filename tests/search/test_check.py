@@ -15,6 +15,7 @@ from happysim import (
     Node,
     Property,
     PropertyError,
+    Register,
     ScenarioError,
     Script,
     World,
@@ -26,6 +27,7 @@ from happysim import (
     check,
     dfs,
     explore,
+    linearizable,
     on,
     quiescent,
     reachable,
@@ -523,3 +525,38 @@ def test_properties_of_one_scenario_share_a_search_and_arguments_tell_scenarios_
         ["true", "true"],
         ["true"],
     ]
+
+
+class Deaf(Node):
+    """Never answers."""
+
+    @on(Ping)
+    def ping(self, host: Host, sender: str, ping: Ping) -> None: ...
+
+
+def unanswered() -> World:
+    def ask() -> Any:
+        yield call("s", Ping())
+
+    return World.of(Deaf("s"), Script("c", ask))
+
+
+def still() -> World:
+    return World.of(Deaf("s"))
+
+
+@step_always(still)
+def nothing_moves(before: World, after: World) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("prop", "warning"),
+    [
+        (linearizable(unanswered, Register()), "no client was ever answered"),
+        (nothing_moves, "there is no step"),
+    ],
+    ids=["unanswered", "still"],
+)
+def test_a_property_that_had_nothing_to_judge_is_reported(prop: Property, warning: str) -> None:
+    assert warning in check(prop).notes[0]

@@ -31,6 +31,7 @@ from happysim import (
     action,
     always,
     bfs,
+    bounded,
     call,
     check,
     linearizable,
@@ -429,3 +430,52 @@ def test_what_is_broken_without_a_schedule_is_refused() -> None:
     assert isinstance(verdict, Broken)
     with pytest.raises(ValueError, match=r"nine is broken for want of a world; there is no sched"):
         shrink(verdict)
+
+
+class Pair(Node):
+    """Two counters that go up by themselves."""
+
+    a: int = 0
+    b: int = 0
+
+    @action(when=lambda self: self.a < 3)
+    def raise_a(self, host: Host) -> None:
+        self.a += 1
+
+    @action(when=lambda self: self.b < 3)
+    def raise_b(self, host: Host) -> None:
+        self.b += 1
+
+
+def a_follows_b(world: World) -> bool:
+    return bool(world["n"].a <= world["n"].b)
+
+
+@bounded(within=a_follows_b)
+def bounded_pair() -> World:
+    return World.of(Pair("n"))
+
+
+@always(bounded_pair)
+def a_stays_below_two(world: World) -> bool:
+    return bool(world["n"].a < 2)
+
+
+@always(lambda: World.of(Pair("n")))
+def a_stays_below_two_anywhere(world: World) -> bool:
+    return bool(world["n"].a < 2)
+
+
+@pytest.mark.parametrize(
+    ("prop", "options"),
+    [(a_stays_below_two, {}), (a_stays_below_two_anywhere, {"within": a_follows_b})],
+    ids=["declared", "given"],
+)
+def test_shrinking_stays_inside_the_bound_of_the_search(prop: Any, options: Any) -> None:
+    found = check(prop, by=uniform(1, runs=50, steps=20), **options)
+    shrunk = shrink(found)  # type: ignore[arg-type]
+
+    # Without the bound two steps would do.
+    assert len(shrunk.schedule or ()) == 4
+    assert shrunk.shortest
+    assert len(check(prop, **options).schedule) == 4  # type: ignore[attr-defined]
