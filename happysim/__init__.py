@@ -17,7 +17,8 @@ from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Script, call
-from happysim.core.world import NodeView, World
+from happysim.core.view import NodeView
+from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.report import Report

@@ -43,7 +43,7 @@ from happysim import (
 )
 from happysim.core.network import Network
 from happysim.core.script import Operation, Response
-from happysim.core.world import Message
+from happysim.core.view import Message
 from happysim.protocols.raft import ClientRequest, Entry, NotLeader, Overwritten, RaftNode, Role
 from happysim.spec.linearizability import Outcome
 

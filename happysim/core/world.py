@@ -21,29 +21,25 @@ Two worlds with the same content are equal, whatever led to them.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from types import FunctionType, MethodType
 from typing import Any, Protocol
 
+from happysim.core.assembly import processes_of
 from happysim.core.choice import Choice, Faults, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
-from happysim.core.freeze import Frozen, describe, digest, thaw
+from happysim.core.freeze import digest
 from happysim.core.history import History
-from happysim.core.host import Site
 from happysim.core.network import Network, duplicating, ordered, unordered
 from happysim.core.node import Node
 from happysim.core.process import (
     NEW,
-    UP,
     NodeProcess,
     NodeState,
-    Process,
     ScriptProcess,
-    freeze_fields,
 )
 from happysim.core.script import Script
 from happysim.core.tables import Cell, Ledger, Move, Tables
+from happysim.core.view import Message, NodeView
 
 
 class Log(Protocol):
@@ -93,7 +89,7 @@ class World:
                 f"World.of(network={network!r}): write network=unordered(), ordered() or "
                 "duplicating()"
             )
-        made = _processes(processes, faults)
+        made = processes_of(processes, faults)
         tables = Tables(made, network, faults)
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
@@ -381,126 +377,10 @@ class HistoryNotKept(BaseException):
     """
 
 
-class Message:
-    """A message in flight, to read: `source`, `target`, and `message`, a copy of what was sent."""
-
-    __slots__ = ("_frozen", "source", "target")
-
-    def __init__(self, source: str, target: str, frozen: Frozen) -> None:
-        self.source = source
-        self.target = target
-        self._frozen = frozen
-
-    @property
-    def message(self) -> Any:
-        return thaw(self._frozen)
-
-    def __repr__(self) -> str:
-        return f"<{self.source} -> {self.target} {describe(self._frozen)}>"
-
-
-class NodeView:
-    """A node of a world, to read: its fields, and the properties and methods of its class.
-
-    A mutable field is a fresh copy each time it is read. Assigning raises.
-    """
-
-    __slots__ = ("_slot", "_world")
-
-    def __init__(self, world: World, slot: int) -> None:
-        object.__setattr__(self, "_world", world)
-        object.__setattr__(self, "_slot", slot)
-
-    @property
-    def name(self) -> str:
-        name: str = self._world.tables.names[self._slot]
-        return name
-
-    @property
-    def is_up(self) -> bool:
-        """False while the node is crashed (or has not started)."""
-        up: bool = self._world._read(("status", self._slot)) == UP
-        return up
-
-    @property
-    def timers(self) -> tuple[str, ...]:
-        """Names of the timers that are set, sorted."""
-        timers: tuple[str, ...] = self._world._read(("timers", self._slot))
-        return timers
-
-    def __getattr__(self, name: str) -> Any:
-        kind: type[Node] = self._world.tables.processes[self._slot].kind
-        if name in kind.happysim_fields:
-            index = kind.happysim_fields.index(name)
-            return thaw(self._world._read(("field", self._slot, index)))
-        if name.startswith("__"):
-            raise AttributeError(name)
-        try:
-            found = inspect.getattr_static(kind, name)
-        except AttributeError:
-            fields = ", ".join(kind.happysim_fields)
-            raise AttributeError(
-                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
-            ) from None
-        if isinstance(found, property) and found.fget is not None:
-            return found.fget(self)
-        if isinstance(found, FunctionType):
-            # Methods run on the view, so that what they read is read of this world.
-            return MethodType(found, self)
-        return getattr(kind, name)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
-
-    def __repr__(self) -> str:
-        state = self._world._read_state(self._slot)
-        texts = self._world.tables.state_text(self._slot, state)
-        return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
-
-
 def not_enabled(text: str, choices: Iterable[Choice]) -> str:
     """The message for a choice that is not there."""
     enabled = "".join(f"\n    {choice}" for choice in choices) or "\n    (nothing)"
     return f"not enabled here: {text}\n  enabled are:{enabled}"
-
-
-def _processes(given: tuple[Node | Script, ...], faults: Faults) -> list[Process]:
-    receivers: dict[str, Any] = {}
-    for each in given:
-        if isinstance(each, type) or not isinstance(each, (Node, Script)):
-            shown = each.__name__ if isinstance(each, type) else type(each).__name__
-            raise ScenarioError(f"World.of takes nodes and client scripts, not {shown}")
-        if not isinstance(each.name, str) or not each.name or not each.name.isprintable():
-            raise ScenarioError(f"a node's name is printable text, not {each.name!r}")
-        if set(each.name) & set(" |\t~") or each.name in receivers:
-            why = "is there twice" if each.name in receivers else "holds a blank, a bar or a tilde"
-            raise ScenarioError(f"the name {each.name!r} {why}; names tell nodes apart in traces")
-        handlers = each.happysim_handlers if isinstance(each, Node) else None
-        receivers[each.name] = handlers
-    if not given:
-        raise ScenarioError("World.of() holds no node; pass at least one")
-    for name in faults.crashable:
-        if receivers.get(name) is None:
-            raise ScenarioError(f"Faults(crashable=...): {name!r} is no node of this world")
-    made: list[Process] = []
-    for each in given:
-        site = Site(each.name, _peers(each, given), receivers)
-        if isinstance(each, Script):
-            made.append(ScriptProcess(each, site))
-        else:
-            values = freeze_fields(each, each.name, "World.of")
-            made.append(NodeProcess(each.name, type(each), values, site, faults))
-    return made
-
-
-def _peers(of: Node | Script, given: tuple[Node | Script, ...]) -> tuple[str, ...]:
-    if isinstance(of, Script):
-        return ()
-    return tuple(
-        each.name
-        for each in given
-        if each is not of and isinstance(each, Node) and each.happysim_family is of.happysim_family
-    )
 
 
 def _started(world: World) -> World:
@@ -513,43 +393,3 @@ def _started(world: World) -> World:
         if len(free) == 1:
             world = world.take(free[0].choice, slot, free[0])
     return world
-
-
-def rehome(world: World, tables: Tables) -> World:
-    """The same world in the numbers of other tables of the same shape.
-
-    Raises `ScenarioError` where the shapes differ.
-    """
-    own = world.tables
-    if _shape(own) != _shape(tables):
-        raise ScenarioError(
-            "worlds of one scenario have the same nodes, classes, network and faults; only what "
-            "the nodes hold may differ (where nodes crash, not what a crash falls back to: the "
-            "values that fields which are not durable were made with)"
-        )
-    numbers = {}
-    for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
-        numbers[number] = tables.envelope(source, target, message, operation)
-    cells = []
-    for slot in range(len(world.cells)):
-        state = own.states[slot].values[world._cell(slot).state]
-        cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
-        waiting = own.network.waiting(world._cell(slot).inbox)
-        batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
-        cells.append(tables.put(slot, cell, tables.batches.number(batch)) if batch else cell)
-    ledger = tables.ledgers.number(own.ledgers.values[world.ledger])
-    history = tables.histories.number(world.history)
-    return World(tables, tuple(cells), ledger, history)
-
-
-def _shape(tables: Tables) -> list[Any]:
-    shape: list[Any] = [tables.network.kind, tables.faults]
-    for each in tables.processes:
-        if isinstance(each, ScriptProcess):
-            shape.append((each.name, each.script.function, each.script.arguments))
-        else:
-            # A crash goes back to what a node was made with, so that is part of the shape then.
-            fields = zip(each.made_with, each.kind.happysim_durable, strict=True)
-            kept = [made for made, keeps in fields if not keeps and tables.faults.crashes]
-            shape.append((each.name, each.kind, kept))
-    return shape

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from happysim.core.errors import ScenarioError
-from happysim.core.world import World, rehome
+from happysim.core.rehome import rehome
+from happysim.core.world import World
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -36,8 +36,8 @@ from happysim import (
     unordered,
 )
 from happysim.core.network import Network
+from happysim.core.rehome import rehome
 from happysim.core.tables import Tables
-from happysim.core.world import rehome
 from happysim.search.schedule import Run, follow
 from happysim.spec.property import no_handler_raises
 from happysim.spec.scenario import scenario_of

@@ -1,0 +1,50 @@
+"""One set of tables for several first worlds: the same world in other numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from happysim.core.errors import ScenarioError
+from happysim.core.process import ScriptProcess
+from happysim.core.tables import Cell, Tables
+from happysim.core.world import World
+
+
+def rehome(world: World, tables: Tables) -> World:
+    """The same world in the numbers of other tables of the same shape.
+
+    Raises `ScenarioError` where the shapes differ.
+    """
+    own = world.tables
+    if _shape(own) != _shape(tables):
+        raise ScenarioError(
+            "worlds of one scenario have the same nodes, classes, network and faults; only what "
+            "the nodes hold may differ (where nodes crash, not what a crash falls back to: the "
+            "values that fields which are not durable were made with)"
+        )
+    numbers = {}
+    for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
+        numbers[number] = tables.envelope(source, target, message, operation)
+    cells = []
+    for slot in range(len(world.cells)):
+        state = own.states[slot].values[world._cell(slot).state]
+        cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
+        waiting = own.network.waiting(world._cell(slot).inbox)
+        batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
+        cells.append(tables.put(slot, cell, tables.batches.number(batch)) if batch else cell)
+    ledger = tables.ledgers.number(own.ledgers.values[world.ledger])
+    history = tables.histories.number(world.history)
+    return World(tables, tuple(cells), ledger, history)
+
+
+def _shape(tables: Tables) -> list[Any]:
+    shape: list[Any] = [tables.network.kind, tables.faults]
+    for each in tables.processes:
+        if isinstance(each, ScriptProcess):
+            shape.append((each.name, each.script.function, each.script.arguments))
+        else:
+            # A crash goes back to what a node was made with, so that is part of the shape then.
+            fields = zip(each.made_with, each.kind.happysim_durable, strict=True)
+            kept = [made for made, keeps in fields if not keeps and tables.faults.crashes]
+            shape.append((each.name, each.kind, kept))
+    return shape

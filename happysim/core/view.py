@@ -1,0 +1,91 @@
+"""What a world shows of its nodes and of the messages in flight: to read, never to change."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.node import Node
+from happysim.core.process import UP
+
+if TYPE_CHECKING:
+    from happysim.core.world import World
+
+
+class Message:
+    """A message in flight, to read: `source`, `target`, and `message`, a copy of what was sent."""
+
+    __slots__ = ("_frozen", "source", "target")
+
+    def __init__(self, source: str, target: str, frozen: Frozen) -> None:
+        self.source = source
+        self.target = target
+        self._frozen = frozen
+
+    @property
+    def message(self) -> Any:
+        return thaw(self._frozen)
+
+    def __repr__(self) -> str:
+        return f"<{self.source} -> {self.target} {describe(self._frozen)}>"
+
+
+class NodeView:
+    """A node of a world, to read: its fields, and the properties and methods of its class.
+
+    A mutable field is a fresh copy each time it is read. Assigning raises.
+    """
+
+    __slots__ = ("_slot", "_world")
+
+    def __init__(self, world: World, slot: int) -> None:
+        object.__setattr__(self, "_world", world)
+        object.__setattr__(self, "_slot", slot)
+
+    @property
+    def name(self) -> str:
+        name: str = self._world.tables.names[self._slot]
+        return name
+
+    @property
+    def is_up(self) -> bool:
+        """False while the node is crashed (or has not started)."""
+        up: bool = self._world._read(("status", self._slot)) == UP
+        return up
+
+    @property
+    def timers(self) -> tuple[str, ...]:
+        """Names of the timers that are set, sorted."""
+        timers: tuple[str, ...] = self._world._read(("timers", self._slot))
+        return timers
+
+    def __getattr__(self, name: str) -> Any:
+        kind: type[Node] = self._world.tables.processes[self._slot].kind
+        if name in kind.happysim_fields:
+            index = kind.happysim_fields.index(name)
+            return thaw(self._world._read(("field", self._slot, index)))
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            found = inspect.getattr_static(kind, name)
+        except AttributeError:
+            fields = ", ".join(kind.happysim_fields)
+            raise AttributeError(
+                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
+            ) from None
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
+        if isinstance(found, FunctionType):
+            # Methods run on the view, so that what they read is read of this world.
+            return MethodType(found, self)
+        return getattr(kind, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
+
+    def __repr__(self) -> str:
+        state = self._world._read_state(self._slot)
+        texts = self._world.tables.state_text(self._slot, state)
+        return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
