@@ -129,14 +129,5 @@ class Faults:
 
     @property
     def budgets(self) -> tuple[float, ...]:
-        """drops, duplicates, crashes, restarts, partitions, heals."""
-        assert self.restarts is not None
-        assert self.heals is not None
-        return (
-            self.drops,
-            self.duplicates,
-            self.crashes,
-            self.restarts,
-            self.partitions,
-            self.heals,
-        )
+        """The budgets, in the order of `BUDGETS`."""
+        return tuple(getattr(self, name) for name in BUDGETS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import ScriptProcess
-from happysim.core.tables import Cell, Tables
+from happysim.core.tables import Tables
 from happysim.core.world import World
 
 

@@ -19,9 +19,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.entries import (
+    CRASH,
+    DROP,
+    DUPLICATE,
+    FREE,
+    HEAL,
+    NOWHERE,
+    PARTITION,
+    RESTART,
+    STATUS,
+    Cell,
+    Effect,
+    Envelope,
+    Ledger,
+    Move,
+    Numbering,
+)
 from happysim.core.errors import ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
@@ -34,101 +51,11 @@ from happysim.core.process import (
     NodeState,
     Outcome,
     Process,
-    Raised,
     ScriptProcess,
     is_response,
     response_parts,
 )
 from happysim.core.script import Operation
-
-# How a node's being up or down is called among its fields; no field can have this name.
-STATUS = "(status)"
-
-# What a move costs: the index of a budget in Faults.budgets, plus one.
-FREE, DROP, DUPLICATE, CRASH, RESTART, PARTITION, HEAL = range(7)
-_NOWHERE = -1
-
-
-class Envelope(NamedTuple):
-    """A message on its way. `source` and `target` are slots of processes."""
-
-    source: int
-    target: int
-    message: Frozen
-    operation: Operation | None
-    text: str
-
-
-class Move(NamedTuple):
-    """One step that a process can take from one cell.
-
-    `cell` is its own next cell (-1: the handler raised), `sends` the (slot, batch) put into other
-    inboxes, `record` a batch of history records (0: none), `cost` which budget pays (0: none),
-    `source` the slot that a delivery comes from (-1: no delivery). The rest is for people.
-    """
-
-    cell: int
-    sends: tuple[tuple[int, int], ...]
-    record: int
-    cost: int
-    source: int
-    choice: Choice
-    raised: Raised | None = None
-
-
-class Effect(NamedTuple):
-    """What a local step does, in numbers, whatever waits in the inbox: what a handler call yields.
-
-    `state` is the next local state (-1: the handler raised), `own` the messages sent to the process
-    itself, `idle` says that nothing changed and nothing was sent. The rest is as in `Move`.
-    """
-
-    state: int
-    own: tuple[int, ...]
-    sends: tuple[tuple[int, int], ...]
-    record: int
-    cost: int
-    choice: Choice
-    raised: Raised | None
-    idle: bool
-
-
-class Cell(NamedTuple):
-    """A process's local state (a number) and its inbox."""
-
-    state: int
-    inbox: Inbox
-
-
-class Ledger(NamedTuple):
-    """Faults left, nodes down, and the side of the network that is cut off (empty: none)."""
-
-    budgets: tuple[float, ...]
-    down: int = 0
-    cut: frozenset[int] = frozenset()
-
-
-class Numbering:
-    """Values numbered in order of first sight."""
-
-    __slots__ = ("_numbers", "values")
-
-    def __init__(self, *first: Any) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[Any, int] = {}
-        for value in first:
-            self.number(value)
-
-    def number(self, value: Any) -> int:
-        """The number of a value: the same for equal values."""
-        known = self._numbers.get(value)
-        if known is None:
-            known = self._numbers[value] = len(self.values)
-            self.values.append(value)
-        return known
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 class Tables:
@@ -270,7 +197,7 @@ class Tables:
         record = self.record_batches.number(outcome.records)
         return Effect(state, own, tuple(sends), record, cost, choice, None, idle)
 
-    def _move(self, slot: int, inbox: Inbox, effect: Effect, source: int = _NOWHERE) -> Move:
+    def _move(self, slot: int, inbox: Inbox, effect: Effect, source: int = NOWHERE) -> Move:
         """An effect on one cell. `inbox` is what waits there once the event has happened."""
         if effect.raised is not None:
             return Move(-1, (), 0, effect.cost, source, effect.choice, effect.raised)
@@ -289,11 +216,11 @@ class Tables:
             if drops:
                 rest = network.drop(inbox, number, envelope.source)
                 choice = Choice(Kind.DROP, *about)
-                yield Move(cells.number(Cell(state, rest)), (), 0, DROP, _NOWHERE, choice)
+                yield Move(cells.number(Cell(state, rest)), (), 0, DROP, NOWHERE, choice)
             more = network.copy(inbox, number, envelope.source, self.rank)
             if duplicates and more != inbox:
                 choice = Choice(Kind.DUPLICATE, *about)
-                yield Move(cells.number(Cell(state, more)), (), 0, DUPLICATE, _NOWHERE, choice)
+                yield Move(cells.number(Cell(state, more)), (), 0, DUPLICATE, NOWHERE, choice)
         for effect in own:
             crash = effect.choice.kind is Kind.CRASH
             yield self._move(slot, network.cut(inbox, None) if crash else inbox, effect)
@@ -403,7 +330,7 @@ class Tables:
     def blocked(self, ledger: int, source: int, target: int) -> bool:
         """True where a partition keeps messages of `source` from `target`."""
         cut = self.ledgers.values[ledger].cut
-        if not cut or source == _NOWHERE:
+        if not cut or source == NOWHERE:
             return False
         scripts = isinstance(self.processes[source], ScriptProcess) or isinstance(
             self.processes[target], ScriptProcess
@@ -447,7 +374,7 @@ class Tables:
         return list(once.values())
 
     def _named_side(self, names: tuple[str, ...], nodes: list[int]) -> frozenset[int]:
-        side = frozenset(self.slot_of.get(name, _NOWHERE) for name in names)
+        side = frozenset(self.slot_of.get(name, NOWHERE) for name in names)
         for name in names:
             if self.slot_of.get(name) not in nodes:
                 raise ScenarioError(f"Faults(splits=...): {name!r} is no node of this world")

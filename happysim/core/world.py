@@ -25,7 +25,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import BUDGETS, Choice, Faults, Kind
+from happysim.core.entries import Cell, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import digest
 from happysim.core.history import History
@@ -38,7 +39,7 @@ from happysim.core.process import (
     ScriptProcess,
 )
 from happysim.core.script import Script
-from happysim.core.tables import Cell, Ledger, Move, Tables
+from happysim.core.tables import Tables
 from happysim.core.view import Message, NodeView
 
 
@@ -232,8 +233,7 @@ class World:
     def faults_left(self) -> dict[str, float]:
         """The budget left of each kind of fault."""
         ledger: Ledger = self._read(("ledger",))
-        names = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
-        return dict(zip(names, ledger.budgets, strict=True))
+        return dict(zip(BUDGETS, ledger.budgets, strict=True))
 
     @property
     def partition(self) -> str | None:

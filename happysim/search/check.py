@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from happysim.core.choice import BUDGETS
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
@@ -316,10 +317,9 @@ class _Search:
         """What was vacuous: faults that never happened, properties that had nothing to judge."""
         if not exploration.complete:
             return ()
-        names = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
         first = self.tables.faults.budgets
         found = []
-        for at, name in enumerate(names):
+        for at, name in enumerate(BUDGETS):
             if first[at] and not self.tables.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}

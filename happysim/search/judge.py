@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from happysim.core.tables import Move, Numbering, Tables
+from happysim.core.entries import Move, Numbering
+from happysim.core.tables import Tables
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
 from happysim.spec.property import Property, PropertyError, Sort

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from happysim.core.choice import Choice
+from happysim.core.entries import Move
 from happysim.core.errors import ScenarioError, ScheduleError
-from happysim.core.tables import Move
 from happysim.core.world import World, not_enabled
 from happysim.kernel.contract import Numbers
 from happysim.spec.property import Property, Sort

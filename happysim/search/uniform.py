@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from happysim.core.choice import Choice
+from happysim.core.entries import Move
 from happysim.core.prng import Random
-from happysim.core.tables import Move
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Exploration
 from happysim.search.judge import PropertyJudge

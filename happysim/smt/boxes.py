@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from happysim.core.tables import Cell, Tables
+from happysim.core.entries import Cell
+from happysim.core.tables import Tables
 from happysim.core.world import HistoryNotKept, World
 from happysim.spec.property import PropertyError
 

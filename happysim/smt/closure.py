@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.entries import CRASH, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
 from happysim.core.process import DOWN, UP, NodeState
-from happysim.core.tables import CRASH, Cell, Effect, Ledger, Tables
+from happysim.core.tables import Tables
 from happysim.core.world import World
 from happysim.smt.boxes import Box, Reader
 

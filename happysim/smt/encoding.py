@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from happysim.core.tables import CRASH, RESTART
+from happysim.core.entries import CRASH, RESTART
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.solver import load_z3

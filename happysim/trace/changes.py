@@ -13,9 +13,9 @@ from itertools import takewhile, zip_longest
 from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.entries import Move
 from happysim.core.errors import ScenarioError
 from happysim.core.process import ScriptProcess
-from happysim.core.tables import Move
 from happysim.core.world import World
 from happysim.search.schedule import Run
 

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.tables import STATUS
+from happysim.core.entries import STATUS
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.trace.changes import Change, changes, raised, replaced, sent_at

@@ -35,9 +35,9 @@ from pathlib import Path
 from typing import Any
 
 from happysim.core.choice import Kind
+from happysim.core.entries import STATUS
 from happysim.core.errors import HappysimError
 from happysim.core.freeze import describe, digest, freeze
-from happysim.core.tables import STATUS
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.trace.changes import changes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from happysim import Faults, Host, Node, World, action, on
-from happysim.core.tables import Numbering
+from happysim.core.entries import Numbering
 from tests.support.nodes import Counter, Ping
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from happysim import Host, Node, World, action, always, explore
-from happysim.core.tables import Move
+from happysim.core.entries import Move
 from happysim.kernel import contract, reference, switch
 from happysim.kernel.switch import VARIABLE, kernel
 from tests.support.kernels import needs_native
