@@ -254,7 +254,10 @@ class _Search:
         """The verdict on a property that was neither broken nor reached."""
         if exploration.stopped is not None and exploration.stopped != "done":
             why = _STOPPED[exploration.stopped]
-            return Unknown(prop, reason=f"{why} after {exploration.worlds:,} worlds")
+            reason = f"{why} after {exploration.worlds:,} worlds"
+            if exploration.stopped == "memory" and self.bounds.memory_mib is None:
+                reason += "; a scenario without end needs @bounded(within=...) or max_depth"
+            return Unknown(prop, reason=reason)
         if exploration.stopped == "done":
             return Unknown(prop, reason="the search ended when every other property was decided")
         raised = self.judge.raised_property

@@ -560,3 +560,16 @@ def nothing_moves(before: World, after: World) -> bool:
 )
 def test_a_property_that_had_nothing_to_judge_is_reported(prop: Property, warning: str) -> None:
     assert warning in check(prop).notes[0]
+
+
+def test_a_search_without_a_budget_ends_before_the_memory_and_says_how_to_bound_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("happysim.search.check.machine_mib", lambda: 1e-3)
+
+    @always(lambda: chain(5000))
+    def fine(world: World) -> bool:
+        return True
+
+    assert "@bounded(within=...)" in str(check(fine))
+    assert "@bounded" not in str(check(fine, memory_mib=1e-3))
