@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
-from happysim.core.errors import ProtocolError
+from happysim.core.errors import NoClock, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze
 from happysim.core.message import freeze_message
 from happysim.core.script import Operation, Response
@@ -206,7 +206,7 @@ class Host:
         where = self._use("now")
         if self._readings:
             return self._readings.pop(0)
-        raise ProtocolError(
+        raise NoClock(
             f"{where}: a search has no clock; use host.set_timer(name, seconds=...), "
             "whose expiry a search tries at every moment"
         )
