@@ -43,7 +43,7 @@ from happysim.core.entries import (
 from happysim.core.errors import ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
-from happysim.core.network import Inbox, Network
+from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
     DOWN,
     UP,
@@ -57,6 +57,7 @@ from happysim.core.process import (
     response_parts,
 )
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 
 
 # What a handler reads from its clock, at the end of a choice's text.
@@ -75,14 +76,22 @@ def message_text(message: Frozen, operation: Operation | None) -> str:
 class Tables:
     """The numbers and remembered transitions of all worlds of one shape.
 
-    A shape is what does not change: the processes, the kind of network and the fault budgets.
+    A shape is what does not change: the processes, the kind of network and the fault budgets; and
+    for simulation, which alone looks at it, the topology with its links.
     """
 
-    def __init__(self, processes: Sequence[Process], network: Network, faults: Faults) -> None:
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        network: Delivery,
+        faults: Faults,
+        topology: Network | None = None,
+    ) -> None:
         self.processes = tuple(processes)
         self.names = tuple(process.name for process in processes)
         self.slot_of = {name: slot for slot, name in enumerate(self.names)}
         self.network = network
+        self.topology = Network(delivery=network) if topology is None else topology
         self.faults = faults
         slots = range(len(processes))
         self.states = [Numbering() for _ in slots]

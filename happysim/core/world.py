@@ -30,7 +30,7 @@ from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, digest
 from happysim.core.history import History
-from happysim.core.network import Network, duplicating, ordered, unordered
+from happysim.core.network import Delivery, duplicating, ordered, unordered
 from happysim.core.node import Node
 from happysim.core.process import (
     NEW,
@@ -40,6 +40,7 @@ from happysim.core.process import (
 )
 from happysim.core.script import Operation, Script
 from happysim.core.tables import Tables
+from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
 
 
@@ -74,24 +75,32 @@ class World:
         cls,
         *processes: Node | Script,
         faults: Faults | None = None,
-        network: Network | None = None,
+        network: Network | Delivery | None = None,
     ) -> World:
         """The world in which these nodes and client scripts have just started.
 
         Each node's `on_start` has run, in the order given; where it chooses, starting it is left
-        as a first choice. `network` is `unordered()` (default), `ordered()` or `duplicating()`.
+        as a first choice. `network` is `unordered()` (default), `ordered()`, `duplicating()`, or a
+        `Network` with links: what joined it is added, and a copy of it is kept. A search knows no
+        time: it uses the kind of delivery alone, and leaves the links to simulation.
         """
         faults = Faults() if faults is None else faults
-        network = unordered() if network is None else network
+        delivery = unordered() if network is None else network
+        topology = None
+        if isinstance(network, Network):
+            delivery, topology = network.delivery, network
+            processes = (*processes, *network.missing_from(processes))
         if not isinstance(faults, Faults):
             raise ScenarioError(f"World.of(faults={faults!r}): write faults=Faults(crashes=1)")
-        if network not in (unordered(), ordered(), duplicating()):
+        if delivery not in (unordered(), ordered(), duplicating()):
             raise ScenarioError(
                 f"World.of(network={network!r}): write network=unordered(), ordered() or "
-                "duplicating()"
+                "duplicating(), or a Network of links"
             )
         made = processes_of(processes, faults)
-        tables = Tables(made, network, faults)
+        if topology is None:
+            topology = Network(delivery=delivery)
+        tables = Tables(made, delivery, faults, topology.kept_for(each.name for each in made))
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
             for slot, each in enumerate(made)
@@ -258,6 +267,11 @@ class World:
         """What clients invoked and got back so far."""
         history: History = self._read(("history",))
         return history
+
+    @property
+    def network(self) -> Network:
+        """The links between the nodes, as they were when the world was made; not to be changed."""
+        return self.tables.topology
 
     @property
     def faults_left(self) -> dict[str, float]:
