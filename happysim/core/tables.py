@@ -40,7 +40,7 @@ from happysim.core.entries import (
     Move,
     Numbering,
 )
-from happysim.core.errors import ProtocolError, ScenarioError
+from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.network import Delivery, Inbox
@@ -134,15 +134,30 @@ class Tables:
         """
         told = _READING.search(text)
         if told is None:
-            free, faults = self.moves(slot, cell)
-            return (*free, *faults)
+            try:
+                free, faults = self.moves(slot, cell)
+                return (*free, *faults)
+            except NoClock:
+                # Some other step of this node reads its clock; this one need not.
+                return self._moves_reading(slot, cell, text, ())
         readings = tuple(map(int, told[1].split(", ")))
-        return list(self._moves_reading(slot, cell, text[: told.start()], readings))
+        return self._moves_reading(slot, cell, text[: told.start()], readings)
 
     def _moves_reading(
         self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+    ) -> list[Move]:
+        """Those of the steps that a text may name, run with a clock that shows these times.
+
+        None where the handler looks more often: it cannot have been this step.
+        """
+        try:
+            return list(self._steps_reading(slot, cell, text, readings))
+        except NoClock:
+            return []
+
+    def _steps_reading(
+        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
     ) -> Iterator[Move]:
-        """The steps of a process whose handler reads these times, of those that a text may name."""
         state, inbox = self.cells[slot].values[cell]
         name, reading = self.names[slot], ", ".join(map(str, readings))
         for number in self.network.heads(inbox) if self._receives(slot, state) else ():

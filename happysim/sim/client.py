@@ -17,6 +17,22 @@ from happysim.sim.route import Route
 from happysim.sim.values import stable
 
 
+class _Running:
+    """A script's generator as it runs."""
+
+    def __init__(self, script: Any) -> None:
+        self._generator = script.function(*thaw(script.arguments))
+
+    def start(self) -> Any:
+        return next(self._generator, None)
+
+    def answer(self, value: Any) -> Any:
+        try:
+            return self._generator.send(value)
+        except StopIteration:
+            return None
+
+
 class LiveClient:
     """One client script in virtual time. Its next request follows an answer at once."""
 
@@ -42,12 +58,12 @@ class LiveClient:
 
     def start(self) -> None:
         """Run the script up to its first request."""
-        self.script = self.process.script.live()
+        self.script = _Running(self.process.script)
         self._follow(self.script.start())
 
     def resume_as(self, state: ScriptState) -> None:
         """Take on the state of a world in the middle of a run."""
-        self.script = self.process.script.live()
+        self.script = _Running(self.process.script)
         request = self.script.start()
         for answer in state.answers:
             request = self.script.answer(thaw(answer))
