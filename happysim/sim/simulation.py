@@ -306,6 +306,16 @@ class Simulation:
             self._note(Kind.RESUME, live)
             live.go_on()
 
+    def clog(self, source: str, target: str) -> None:
+        """Hold back what one process sends another from now on."""
+        self.route(source, target).clog()
+        self._environment(Kind.CLOG, f"{source} -> {target}")
+
+    def release(self, source: str, target: str) -> None:
+        """Let go of what was held back."""
+        self._environment(Kind.RELEASE, f"{source} -> {target}")
+        self.route(source, target).release()
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -328,7 +338,7 @@ class Simulation:
     def heal_link(self, source: str, target: str) -> None:
         """Let a link lose, copy, damage and hold back nothing any more."""
         route = self.route(source, target)
-        if route.clogged:
+        while route.clogs:
             route.release()
         if route.link is not None:
             route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
