@@ -36,7 +36,7 @@ from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
-from happysim.core.script import Operation, Script, call
+from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
 from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
@@ -115,6 +115,7 @@ __all__ = [
     "ScheduleError",
     "Script",
     "SequentialObject",
+    "TimedOut",
     "Unknown",
     "Verdict",
     "World",
@@ -146,12 +147,14 @@ __all__ = [
     "on",
     "ordered",
     "percentiles",
+    "post",
     "prove",
     "quiescent",
     "reachable",
     "replay",
     "satellite_network",
     "shrink",
+    "sleep",
     "slow_network",
     "smt",
     "step_always",

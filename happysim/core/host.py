@@ -138,10 +138,14 @@ class Host:
         """Answer a client script: `value` is what its `yield` returns.
 
         `to` is the operation to answer, by default the one being handled. The answer travels as a
-        message. A client that has had an answer to that operation ignores others.
+        message. A client that has had an answer to that operation ignores others, and one that
+        posted the message being handled awaits none: it is sent none.
         """
         where = self._use("respond")
         target = self._operation if to is None else to
+        if target is None and self._is_posted():
+            _check_immutable(value, f"{where}: the answer")
+            return
         if not isinstance(target, Operation):
             raise ProtocolError(
                 f"{where}: no client operation is being handled; keep host.operation while one is, "
@@ -152,6 +156,13 @@ class Host:
         _check_immutable(value, f"{where}: the answer")
         frozen = freeze(Response(target.number, value), f"{where}: the answer")
         self._sends.append((target.client, frozen, None))
+
+    def _is_posted(self) -> bool:
+        """True where the message being handled is one-way, from a client script."""
+        sender = self._sender
+        return (
+            self._operation is None and sender is not None and self._site.receivers[sender] is None
+        )
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""
