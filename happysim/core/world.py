@@ -26,9 +26,9 @@ from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of
 from happysim.core.choice import BUDGETS, Choice, Faults, Kind
-from happysim.core.entries import Cell, Ledger, Move
+from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
-from happysim.core.freeze import digest
+from happysim.core.freeze import Frozen, digest
 from happysim.core.history import History
 from happysim.core.network import Delivery, duplicating, ordered, unordered
 from happysim.core.node import Node
@@ -38,7 +38,7 @@ from happysim.core.process import (
     NodeState,
     ScriptProcess,
 )
-from happysim.core.script import Script
+from happysim.core.script import Operation, Script
 from happysim.core.tables import Tables
 from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
@@ -105,7 +105,9 @@ class World:
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
             for slot, each in enumerate(made)
         )
-        return _started(cls(tables, cells))
+        world = _started(cls(tables, cells))
+        tables.first = world.numbers
+        return world
 
     # -- what may happen -------------------------------------------------------------------------
 
@@ -173,8 +175,7 @@ class World:
         slot = self.tables.slot_of.get(names[0 if at_source else -1], -1) if names else -1
         if slot < 0 or words[0] in (Kind.PARTITION, Kind.HEAL):
             return next((each for each in self.enabled() if str(each[0]) == text), None)
-        free, faults = self.tables.moves(slot, self.cells[slot])
-        for move in (*free, *faults):
+        for move in self.tables.moves_told(slot, self.cells[slot], text):
             if str(move.choice) == text:
                 if move.cost:
                     allowed = self.tables.pay(self.ledger, move.cost) >= 0
@@ -182,6 +183,35 @@ class World:
                     allowed = not self.tables.blocked(self.ledger, move.source, slot)
                 return (move.choice, slot, move) if allowed else None
         return None
+
+    def is_idle(self, wanted: Choice | str) -> bool:
+        """For the engine: True for a delivery that would change nothing, and so is no choice."""
+        text = str(wanted)
+        words = text.split(" ", 4)
+        if len(words) < 5 or words[0] != Kind.DELIVER:
+            return False
+        slot = self.tables.slot_of.get(words[3], -1)
+        return slot >= 0 and any(
+            text.startswith(f"{Kind.DELIVER} {words[1]} -> {words[3]} {envelope.text}")
+            and self.tables.names[envelope.source] == words[1]
+            for envelope, _ in self._waiting(slot)
+        )
+
+    def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
+        for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
+            yield self.tables.envelopes.values[number], copies
+
+    def waiting(self) -> Iterator[tuple[str, str, Frozen, Operation | None]]:
+        """For the engine: each message in flight: sender, receiver, content and operation."""
+        names = self.tables.names
+        for slot, name in enumerate(names):
+            for envelope, copies in self._waiting(slot):
+                for _ in range(copies):
+                    yield names[envelope.source], name, envelope.message, envelope.operation
+
+    def state_number(self, slot: int) -> int:
+        """For the engine: the number of a process's local state."""
+        return self._cell(slot).state
 
     def take(self, choice: Choice, slot: int, move: Move | int) -> World:
         """For the engine: the world after an enabled choice."""
