@@ -187,6 +187,11 @@ class LiveScript:
                 self._generator.close()
                 return
 
+    def __del__(self) -> None:
+        # Where the class of generator was refused there is none to close.
+        if hasattr(self, "_generator"):
+            self.close()
+
     def _advance(self, run: Callable[[], Any]) -> Request | Post | Sleep | None:
         try:
             asked = run()
