@@ -42,7 +42,7 @@ from happysim.core.view import NodeView
 from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
-from happysim.search.report import Report
+from happysim.spec.report import Report
 from happysim.search.shrink import shrink
 from happysim.smt.prove import prove, smt
 from happysim.spec.linearizability import linearize

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from happysim.core.choice import Kind
+from happysim.core.choice import Choice, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.host import Site
@@ -32,7 +32,7 @@ from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
 from happysim.sim.live import LiveNode
 from happysim.sim.nemesis import At, Nemesis, Randomly
-from happysim.sim.record import Recorder, TimedChoice
+from happysim.sim.record import Recorder
 from happysim.sim.records import Records
 from happysim.sim.route import Route
 from happysim.sim.streams import floats
@@ -373,8 +373,8 @@ class Simulation:
         return True
 
     @property
-    def schedule(self) -> tuple[TimedChoice, ...]:
-        """Every step so far with its time. Raises `ScenarioError` without `trace=True`."""
+    def schedule(self) -> tuple[Choice, ...]:
+        """Every step so far, each with its time `at`. Raises `ScenarioError` without `trace=True`."""
         if self.recorder is None:
             raise ScenarioError("this run keeps no schedule; make it with trace=True")
         return self.recorder.schedule
