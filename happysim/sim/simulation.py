@@ -119,7 +119,8 @@ class Simulation:
         routes = Routes(list(self._sites), lambda to: self._route(name, to))
         self._routes[name] = routes
         if isinstance(process, ScriptProcess):
-            return LiveClient(process, self.agenda, routes, self.records.add, slot)
+            draw = floats(self.seed, f"sleeps of {name}")
+            return LiveClient(process, self.agenda, routes, self.records.add, draw, slot)
         host = LiveHost(
             process.site,
             self.agenda,
@@ -396,6 +397,8 @@ class Simulation:
         owner = getattr(entry[2], "__self__", None)
         if isinstance(owner, LiveNode) and entry[2].__func__ is LiveNode.ring:
             return owner.entries.get(entry[3]) == entry[4] and entry[3] in owner.deadlines
+        if isinstance(owner, LiveClient) and entry[2].__func__ is LiveClient.expire:
+            return owner.awaits(entry[3])
         return True
 
     @property
