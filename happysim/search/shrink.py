@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.rehome import rehome, with_faults
