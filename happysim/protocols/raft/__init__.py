@@ -1,11 +1,15 @@
 """Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
 
 `messages` holds what clients and servers tell each other, `server` the server itself, with the
-paper that it follows, what it assumes and where it deviates.
+paper that it follows, what it assumes and where it deviates; `log` and `machine` are the values
+that it keeps.
 """
 
+from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.machine import Cas, Delete, Get, Journal, KeyValue, Machine, Set
 from happysim.protocols.raft.messages import (
     AppendEntries,
+    AppendEntriesRefusal,
     AppendEntriesReply,
     ClientRequest,
     Entry,
@@ -15,14 +19,20 @@ from happysim.protocols.raft.messages import (
     RequestVote,
     Vote,
 )
-from happysim.protocols.raft.server import Journal, Machine, RaftNode, Role
+from happysim.protocols.raft.server import RaftNode, Role
 
 __all__ = [
     "AppendEntries",
+    "AppendEntriesRefusal",
     "AppendEntriesReply",
+    "Cas",
     "ClientRequest",
+    "Delete",
     "Entry",
+    "Get",
     "Journal",
+    "KeyValue",
+    "Log",
     "Machine",
     "NewerTerm",
     "NotLeader",
@@ -30,5 +40,6 @@ __all__ = [
     "RaftNode",
     "RequestVote",
     "Role",
+    "Set",
     "Vote",
 ]

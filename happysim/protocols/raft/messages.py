@@ -12,9 +12,16 @@ from happysim.core.script import Operation
 
 @message
 class ClientRequest:
-    """A client script asks for `command`; the answer is its result, or one of the next two."""
+    """A client script asks for `command`; the answer is its result, or one of the next two.
+
+    A client that repeats a command, because an answer is late, numbers its commands itself: each
+    has a larger `serial` than the one before, from 1 on, and a repetition has the same. It then is
+    applied once (dissertation, section 6.3). Without one, each call is a command of its own. A
+    client numbers either all of its commands or none.
+    """
 
     command: Any
+    serial: int | None = None
 
 
 @message
@@ -40,7 +47,7 @@ class Overwritten:
 
 @message
 class Entry:
-    """One place of the log: a command, and which one of which client it is.
+    """One place of the log: a command, whom to answer, and which of that client's commands it is.
 
     Without an `operation` it is a no-op, a leader's first entry.
     """
@@ -48,6 +55,7 @@ class Entry:
     term: int
     command: Any = None
     operation: Operation | None = None
+    serial: int = 0
 
 
 @message
@@ -79,11 +87,24 @@ class AppendEntries:
 
 @message
 class AppendEntriesReply:
-    """The sender's log equals the leader's up to `index`; without success, not even at `index`."""
+    """The sender's log equals the leader's up to `index`."""
 
     term: int
-    success: bool
     index: int
+
+
+@message
+class AppendEntriesRefusal:
+    """The sender's log does not fit at `index`, the prev_index of the request.
+
+    Its entry there has the term `conflict_term`, whose first entry it has at `first_index`. Where
+    its log is too short, they are 0 and the index behind its last entry.
+    """
+
+    term: int
+    index: int
+    conflict_term: int
+    first_index: int
 
 
 @message

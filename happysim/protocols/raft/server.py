@@ -27,15 +27,17 @@ has one open at a time, which the host's operations see to.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
     AppendEntries,
+    AppendEntriesRefusal,
     AppendEntriesReply,
     ClientRequest,
     Entry,
@@ -45,29 +47,6 @@ from happysim.protocols.raft.messages import (
     RequestVote,
     Vote,
 )
-
-
-class Machine(Protocol):
-    """The state machine that the log drives: a deterministic object, such as a register.
-
-    The sequential objects of `happysim.spec.objects` are machines.
-    """
-
-    initial: Any
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The next state and the result of `command` in `state`, and a function of these alone."""
-
-
-@dataclass(frozen=True)
-class Journal:
-    """The machine that keeps every command in order; the result is how many there are then."""
-
-    initial = ()
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The journal with `command` at its end, and its length."""
-        return (*state, command), len(state) + 1
 
 
 class Role(enum.StrEnum):
@@ -84,9 +63,13 @@ class RaftNode(Node):
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
     heartbeats off: what is lost then stays lost until the next command or election. An exhaustive
-    search wants it so, except on a duplicating network: heartbeats in flight have no bound.
+    search wants it so, except on a duplicating network: heartbeats in flight have no bound. An
+    AppendEntries carries at most `max_entries`. With `pipeline` a leader sends each entry once, and
+    goes back only when one is refused; without, whatever is not confirmed yet (fewer states to
+    search).
 
-    Raises `ProtocolError` where `peers` names this server or one twice, or heartbeats are too slow.
+    Raises `ProtocolError` where `peers` names this server or one twice, heartbeats are too slow, or
+    `max_entries` is less than one.
     """
 
     machine: Machine = Journal()
@@ -94,23 +77,29 @@ class RaftNode(Node):
     no_op: bool = True
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
+    max_entries: int = 64
+    pipeline: bool = True
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
     voted_for: str | None = durable(default=None)
-    log: list[Entry] = durable(default=[])
+    log: Log = durable(factory=Log)
 
     # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
+    # `pending`: where in the log the operations are that are not yet committed.
     role: Role = Role.FOLLOWER
     leader: str | None = None
     commit_index: int = 0
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
+    pending: dict[Operation, int] = {}
 
-    # Of a candidate; of a leader (figure 2). Empty otherwise.
+    # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
+    # is not known to agree at their next_index, since they refused what was sent.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
+    probing: set[str] = set()
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -124,15 +113,8 @@ class RaftNode(Node):
                 f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
                 f"make it less than the {patience} of election_seconds"
             )
-
-    @property
-    def last_index(self) -> int:
-        """The index of the last entry; 0 where there is none."""
-        return len(self.log)
-
-    def term_at(self, index: int) -> int:
-        """The term of the entry at `index`; 0 before the first."""
-        return self.log[index - 1].term if index else 0
+        if self.max_entries < 1:
+            raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
 
     def others(self, host: Host) -> tuple[str, ...]:
         """The rest of the cluster."""
@@ -146,17 +128,19 @@ class RaftNode(Node):
         """Figure 2: persistent state is on stable storage before anything rests on it."""
         host.sync()
 
-    def send(self, host: Host, to: str, sent: Any) -> None:
-        """Send to another server."""
-        self.persist(host)
-        host.send(to, sent)
-
     # -- section 5.1: terms ----------------------------------------------------------------------
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
-        self.state = self.machine.initial
+        self.restore()
         self.set_election_timer(host)
+
+    def restore(self) -> None:
+        """What is not durable follows from what is; nothing is known to be committed."""
+        self.state = self.machine.initial
+        for index, entry in enumerate(self.log.entries, self.log.offset + 1):
+            if entry.operation is not None:
+                self.pending[entry.operation] = index
 
     def observe_term(self, host: Host, term: int) -> None:
         """Figure 2, all servers: a newer term makes this server a follower in it."""
@@ -174,7 +158,8 @@ class RaftNode(Node):
     def become_follower(self, host: Host) -> None:
         """Whatever this server was, it now waits for a leader, and not for ever."""
         self.role, self.leader = Role.FOLLOWER, None
-        self.votes, self.next_index, self.match_index = set(), {}, {}
+        self.votes, self.probing = set(), set()
+        self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
         self.set_election_timer(host)
 
@@ -191,10 +176,10 @@ class RaftNode(Node):
         self.voted_for = self.name
         self.role, self.leader = Role.CANDIDATE, None
         self.votes = {self.name}
+        self.persist(host)
         self.set_election_timer(host)
-        last = self.last_index
-        for peer in self.others(host):
-            self.send(host, peer, RequestVote(self.current_term, last, self.term_at(last)))
+        request = RequestVote(self.current_term, self.log.last_index, self.log.last_term)
+        host.broadcast(request, to=self.others(host))
         self.count_votes(host)
 
     @on(RequestVote)
@@ -202,15 +187,16 @@ class RaftNode(Node):
         """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
         self.observe_term(host, request.term)
         if request.term < self.current_term:
-            self.send(host, sender, NewerTerm(self.current_term))
+            host.send(sender, NewerTerm(self.current_term))
         elif self.voted_for in (None, sender) and self.is_up_to_date(request):
             self.voted_for = sender
+            self.persist(host)
             self.set_election_timer(host)
-            self.send(host, sender, Vote(self.current_term))
+            host.send(sender, Vote(self.current_term))
 
     def is_up_to_date(self, request: RequestVote) -> bool:
         """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
-        mine = (self.term_at(self.last_index), self.last_index)
+        mine = (self.log.last_term, self.log.last_index)
         return (request.last_term, request.last_index) >= mine
 
     @on(Vote)
@@ -228,7 +214,7 @@ class RaftNode(Node):
     def lead(self, host: Host) -> None:
         """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
         self.role, self.leader, self.votes = Role.LEADER, self.name, set()
-        self.next_index = dict.fromkeys(self.others(host), self.last_index + 1)
+        self.next_index = dict.fromkeys(self.others(host), self.log.last_index + 1)
         self.match_index = dict.fromkeys(self.others(host), 0)
         host.cancel_timer("election")
         if self.no_op:
@@ -250,21 +236,24 @@ class RaftNode(Node):
         operation = host.operation
         if operation is None:
             raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
-        if any(entry.operation == operation for entry in self.log):
-            self.answer_again(host, operation)
+        serial = operation.number if request.serial is None else request.serial
+        if serial <= self.sessions.get(operation.client, (0, None))[0]:
+            self.answer_again(host, operation, serial)
+        elif operation in self.pending:
+            pass  # A copy; whoever commits the entry will answer.
         elif self.role is Role.LEADER:
-            self.append(host, Entry(self.current_term, request.command, operation))
+            self.append(host, Entry(self.current_term, request.command, operation, serial))
         else:
             self.refuse(host)
 
-    def answer_again(self, host: Host, operation: Operation) -> None:
-        """Section 8: a command that was applied is answered from its session.
+    def answer_again(self, host: Host, operation: Operation, serial: int) -> None:
+        """Section 8: a command that was applied is answered from its client's session.
 
-        One that was not yet will be answered when it is; one before the last needs no answer.
+        One before the last needs no answer: its client has had one, or does not wait for it.
         """
-        number, result = self.sessions.get(operation.client, (0, None))
-        if number == operation.number:
-            host.respond(result)
+        last, result = self.sessions[operation.client]
+        if serial == last:
+            host.respond(result, to=operation)
 
     def refuse(self, host: Host) -> None:
         """Section 8: a server that does not lead rejects a request, and names who does."""
@@ -272,10 +261,17 @@ class RaftNode(Node):
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
-        self.log.append(entry)
+        self.record(entry)
+        self.persist(host)
         self.replicate(host)
         # In a cluster of one there is no reply to wait for.
         self.advance_commit_index(host)
+
+    def record(self, entry: Entry) -> None:
+        """Add an entry to the log."""
+        self.log.append(entry)
+        if entry.operation is not None:
+            self.pending[entry.operation] = self.log.last_index
 
     @on.timer("heartbeat")
     def beat(self, host: Host) -> None:
@@ -291,24 +287,34 @@ class RaftNode(Node):
     def send_entries(self, host: Host, peer: str) -> None:
         """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
         previous = self.next_index[peer] - 1
-        term, entries = self.term_at(previous), tuple(self.log[previous:])
-        request = AppendEntries(self.current_term, previous, term, entries, self.commit_index)
-        self.send(host, peer, request)
+        term, entries = self.log.term_at(previous), self.log.behind(previous, self.max_entries)
+        host.send(
+            peer, AppendEntries(self.current_term, previous, term, entries, self.commit_index)
+        )
+        if self.trusts(peer):
+            self.next_index[peer] += len(entries)
+
+    def trusts(self, peer: str) -> bool:
+        """Dissertation, section 10.2: what was sent is taken to arrive, until a request is refused.
+
+        Then next_index is past what is on its way, else it is where the rest of the log begins.
+        """
+        return self.pipeline and peer not in self.probing
 
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
         """Figure 2, AppendEntries, rules 1 to 5."""
         self.observe_term(host, request.term)
         if request.term < self.current_term:
-            self.send(host, sender, NewerTerm(self.current_term))
+            host.send(sender, NewerTerm(self.current_term))
             return
         self.follow(host, sender)
-        fits, index = self.holds(request.prev_index, request.prev_term), request.prev_index
-        if fits:
-            self.merge(host, request)
-            self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
-            index = self.matched_index(request)
-        self.send(host, sender, AppendEntriesReply(self.current_term, fits, index))
+        if not self.log.agrees(request.prev_index, request.prev_term):
+            host.send(sender, self.refusal(request.prev_index))
+            return
+        self.merge(host, request)
+        self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
+        host.send(sender, AppendEntriesReply(self.current_term, self.matched_index(request)))
 
     def follow(self, host: Host, leader: str) -> None:
         """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
@@ -317,24 +323,33 @@ class RaftNode(Node):
         self.leader = leader
         self.set_election_timer(host)
 
-    def holds(self, index: int, term: int) -> bool:
-        """Rule 2. By Log Matching, all before that entry is the leader's then, too."""
-        return index <= self.last_index and self.term_at(index) == term
+    def refusal(self, index: int) -> AppendEntriesRefusal:
+        """Rule 2, and the end of section 5.3: where the term that contradicts begins."""
+        conflict_term, first_index = 0, self.log.last_index + 1
+        if index < first_index:
+            conflict_term = self.log.term_at(index)
+            first_index = self.log.first_of_same_term(index)
+        return AppendEntriesRefusal(self.current_term, index, conflict_term, first_index)
 
     def merge(self, host: Host, request: AppendEntries) -> None:
         """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
+        changed = False
         for index, entry in enumerate(request.entries, request.prev_index + 1):
-            if index <= self.last_index and self.term_at(index) != entry.term:
+            if self.log.agrees(index, entry.term):
+                continue
+            if index <= self.log.last_index:
                 self.truncate(host, index)
-            if index > self.last_index:
-                self.log.append(entry)
+            self.record(entry)
+            changed = True
+        if changed:
+            self.persist(host)
 
     def truncate(self, host: Host, index: int) -> None:
         """Rule 3: delete the entry at `index` and all that follow, and tell their clients."""
-        for entry in self.log[index - 1 :]:
+        for entry in self.log.truncate(index):
             if entry.operation is not None:
+                self.pending.pop(entry.operation, None)
                 host.respond(Overwritten(), to=entry.operation)
-        del self.log[index - 1 :]
 
     def matched_index(self, request: AppendEntries) -> int:
         """How far the log is known to be the leader's. What lies beyond may be another's."""
@@ -345,31 +360,61 @@ class RaftNode(Node):
         """Figure 2, leaders. A reply of an older term speaks of a log that may be gone since."""
         self.observe_term(host, reply.term)
         if self.role is Role.LEADER and reply.term == self.current_term:
-            self.note_progress(host, sender, reply)
+            self.note_progress(host, sender, reply.index)
 
-    def note_progress(self, host: Host, peer: str, reply: AppendEntriesReply) -> None:
-        """Figure 2, leaders: success moves both indices up, a refusal next_index down by one."""
-        if reply.success:
-            self.match_index[peer] = max(self.match_index[peer], reply.index)
-            self.next_index[peer] = max(self.next_index[peer], reply.index + 1)
+    def note_progress(self, host: Host, peer: str, index: int) -> None:
+        """Figure 2, leaders: success moves both indices up; what is still unsent follows."""
+        following = self.next_index[peer]
+        unsent = following if self.trusts(peer) else following + self.max_entries
+        self.probing.discard(peer)
+        self.next_index[peer] = max(following, index + 1)
+        if index > self.match_index[peer]:
+            self.match_index[peer] = index
             self.advance_commit_index(host)
-        elif self.next_index[peer] == reply.index + 1:
-            self.next_index[peer] -= 1
+        if unsent <= self.log.last_index:
             self.send_entries(host, peer)
+
+    @on(AppendEntriesRefusal)
+    def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
+        """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
+        self.observe_term(host, refusal.term)
+        leads = self.role is Role.LEADER and refusal.term == self.current_term
+        if leads and self.is_news(sender, refusal.index):
+            if self.pipeline:
+                self.probing.add(sender)
+            self.next_index[sender] = self.common_index(refusal) + 1
+            self.send_entries(host, sender)
+
+    def is_news(self, peer: str, index: int) -> bool:
+        """False for a refusal that is late or a copy: next_index has moved since."""
+        if self.trusts(peer):
+            return index > self.match_index[peer]
+        return self.next_index[peer] == index + 1
+
+    def common_index(self, refusal: AppendEntriesRefusal) -> int:
+        """End of section 5.3: the last index at which the two logs may agree, by what was said.
+
+        Each refusal passes over a whole term.
+        """
+        shared = self.log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
+        return min(shared or refusal.first_index - 1, refusal.index - 1)
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
     def advance_commit_index(self, host: Host) -> None:
         """Figure 2, leaders, last rule: commit what a majority of servers holds."""
-        for index in range(self.last_index, self.commit_index, -1):
-            holders = 1 + sum(match >= index for match in self.match_index.values())
-            if self.may_commit(index) and self.is_majority(host, holders):
-                self.commit(host, index)
-                return
+        index = self.majority_index()
+        if index > self.commit_index and self.may_commit(index):
+            self.commit(host, index)
+
+    def majority_index(self) -> int:
+        """The last index that a majority of servers holds, this one included."""
+        held = sorted([self.log.last_index, *self.match_index.values()])
+        return held[(len(held) - 1) // 2]
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
-        return self.term_at(index) == self.current_term
+        return self.log.term_at(index) == self.current_term
 
     def commit(self, host: Host, index: int) -> None:
         """Figure 2, all servers: what is committed is applied, in order."""
@@ -378,16 +423,23 @@ class RaftNode(Node):
             self.apply(host, self.commit_index)
 
     def apply(self, host: Host, index: int) -> None:
-        """Apply one entry to the state machine, and answer its client."""
-        entry = self.log[index - 1]
-        if entry.operation is None:
+        """Apply one entry to the state machine, and answer its client.
+
+        Section 6.3 of the dissertation: a command that its client has repeated is applied once.
+        """
+        entry = self.log.entry(index)
+        operation = entry.operation
+        if operation is None:
             return
-        self.state, result = self.machine.apply(self.state, entry.command)
-        self.sessions[entry.operation.client] = (entry.operation.number, result)
-        self.answer(host, index, entry.operation, result)
+        self.pending.pop(operation, None)
+        serial, result = self.sessions.get(operation.client, (0, None))
+        if entry.serial > serial:
+            self.state, result = self.machine.apply(self.state, entry.command)
+            self.sessions[operation.client] = (entry.serial, result)
+        if entry.serial >= serial:
+            self.answer(host, index, operation, result)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
         if self.role is Role.LEADER:
-            self.persist(host)
             host.respond(result, to=operation)
