@@ -59,7 +59,7 @@ from happysim.spec.linearizability import Outcome
 
 
 # The extensions of figure 2, switched off: each multiplies the states there are to search.
-PLAIN = {"pipeline": False}
+PLAIN: dict[str, Any] = {"pipeline": False, "pre_vote": False, "check_quorum": False}
 
 
 def cluster(
@@ -121,6 +121,14 @@ def along(world: World, *beginnings: str) -> World:
 def elect(world: World, candidate: str, *voters: str) -> World:
     """The world after `candidate` stood for the next term and these have voted for it."""
     world = along(world, f"fire {candidate} election")
+    if world[candidate].role is Role.PRE_CANDIDATE:
+        term = world[candidate].current_term + 1
+        for voter in voters:
+            world = along(
+                world,
+                f"deliver {candidate} -> {voter} PreVote(term={term},",
+                f"deliver {voter} -> {candidate} PreVoteGranted(term={term})",
+            )
     term = world[candidate].current_term
     for voter in voters:
         world = along(
@@ -136,13 +144,16 @@ def ask(world: World, name: str) -> World:
     return along(world, f"invoke {name}", f"deliver {name} -> ")
 
 
+STANDING = (Role.PRE_CANDIDATE, Role.CANDIDATE)
+
+
 def terms(highest: int, *standing: str) -> Callable[[World], bool]:
     """A bound: no term beyond `highest`, and no other candidates than these (default: any)."""
 
     def within(world: World) -> bool:
         return all(
             server.current_term <= highest
-            and (not standing or server.role is not Role.CANDIDATE or server.name in standing)
+            and (not standing or server.role not in STANDING or server.name in standing)
             for server in servers_of(world)
         )
 

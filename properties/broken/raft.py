@@ -134,9 +134,10 @@ class StepsDownForGood(RaftNode):
 
     def become_follower(self, host: Host) -> None:
         self.role, self.leader = Role.FOLLOWER, None
-        self.votes, self.probing = set(), set()
+        self.votes, self.probing, self.heard = set(), set(), set()
         self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
+        host.cancel_timer("quorum")
 
 
 @bounded(by=bfs(), within=terms(2))

@@ -16,6 +16,8 @@ from happysim.protocols.raft.messages import (
     NewerTerm,
     NotLeader,
     Overwritten,
+    PreVote,
+    PreVoteGranted,
     RequestVote,
     Vote,
 )
@@ -37,6 +39,8 @@ __all__ = [
     "NewerTerm",
     "NotLeader",
     "Overwritten",
+    "PreVote",
+    "PreVoteGranted",
     "RaftNode",
     "RequestVote",
     "Role",

@@ -75,6 +75,25 @@ class Vote:
 
 
 @message
+class PreVote:
+    """The sender would stand for leader of `term`, which it is not in yet: would this vote for it?
+
+    Its log ends in this entry, as in RequestVote. (Dissertation, section 9.6.)
+    """
+
+    term: int
+    last_index: int
+    last_term: int
+
+
+@message
+class PreVoteGranted:
+    """The sender would vote for the receiver in `term`."""
+
+    term: int
+
+
+@message
 class AppendEntries:
     """The leader of `term` wants `entries` right behind the entry (prev_index, prev_term)."""
 
@@ -109,6 +128,6 @@ class AppendEntriesRefusal:
 
 @message
 class NewerTerm:
-    """The answer to a RequestVote or AppendEntries of an older term."""
+    """The answer to a request between servers whose sender is in an older term."""
 
     term: int

@@ -21,7 +21,7 @@ has one open at a time, which the host's operations see to.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - Reads go through the log, as other commands do.
-- No membership changes, snapshots, pre-vote or leadership transfer.
+- No membership changes, snapshots or leadership transfer.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from happysim.protocols.raft.messages import (
     NewerTerm,
     NotLeader,
     Overwritten,
+    PreVote,
+    PreVoteGranted,
     RequestVote,
     Vote,
 )
@@ -53,6 +55,7 @@ class Role(enum.StrEnum):
     """What a server is at present."""
 
     FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre_candidate"
     CANDIDATE = "candidate"
     LEADER = "leader"
 
@@ -63,7 +66,12 @@ class RaftNode(Node):
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
     heartbeats off: what is lost then stays lost until the next command or election. An exhaustive
-    search wants it so, except on a duplicating network: heartbeats in flight have no bound. An
+    search wants it so, except on a duplicating network: heartbeats in flight have no bound.
+
+    With `pre_vote` a server asks whether it would be voted for before it begins a new term. With
+    `check_quorum` a leader that has not heard from a majority for an election timeout steps down,
+    and a server that hears from a leader takes no part in elections. Both together keep a server
+    that hears nobody, or was removed, from deposing a leader that works. An
     AppendEntries carries at most `max_entries`. With `pipeline` a leader sends each entry once, and
     goes back only when one is refused; without, whatever is not confirmed yet (fewer states to
     search).
@@ -77,6 +85,8 @@ class RaftNode(Node):
     no_op: bool = True
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
+    pre_vote: bool = True
+    check_quorum: bool = True
     max_entries: int = 64
     pipeline: bool = True
 
@@ -86,20 +96,24 @@ class RaftNode(Node):
     log: Log = durable(factory=Log)
 
     # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
-    # `pending`: where in the log the operations are that are not yet committed.
+    # `pending`: where in the log the operations are that are not yet committed. `hears_leader`:
+    # whether it has heard from a leader since its election timer last fired (with `check_quorum`).
     role: Role = Role.FOLLOWER
     leader: str | None = None
+    hears_leader: bool = False
     commit_index: int = 0
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
     pending: dict[Operation, int] = {}
 
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
-    # is not known to agree at their next_index, since they refused what was sent.
+    # is not known to agree at their next_index, since they refused what was sent. `heard`: those
+    # who have answered in this term since the last check of the quorum.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
     probing: set[str] = set()
+    heard: set[str] = set()
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -158,9 +172,10 @@ class RaftNode(Node):
     def become_follower(self, host: Host) -> None:
         """Whatever this server was, it now waits for a leader, and not for ever."""
         self.role, self.leader = Role.FOLLOWER, None
-        self.votes, self.probing = set(), set()
+        self.votes, self.probing, self.heard = set(), set(), set()
         self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
+        host.cancel_timer("quorum")
         self.set_election_timer(host)
 
     def set_election_timer(self, host: Host) -> None:
@@ -170,8 +185,52 @@ class RaftNode(Node):
     # -- section 5.2: leader election ------------------------------------------------------------
 
     @on.timer("election")
-    def stand(self, host: Host) -> None:
+    def miss_leader(self, host: Host) -> None:
         """Figure 2, followers and candidates: on election timeout, start an election."""
+        self.hears_leader = False
+        if self.pre_vote:
+            self.ask_around(host)
+        else:
+            self.stand(host)
+
+    def ask_around(self, host: Host) -> None:
+        """Dissertation, section 9.6: begin no term before a majority would vote in it."""
+        self.role, self.leader = Role.PRE_CANDIDATE, None
+        self.votes = {self.name}
+        self.set_election_timer(host)
+        request = PreVote(self.current_term + 1, self.log.last_index, self.log.last_term)
+        host.broadcast(request, to=self.others(host))
+        self.count_votes(host)
+
+    @on(PreVote)
+    def advise(self, host: Host, sender: str, request: PreVote) -> None:
+        """Dissertation, section 9.6: the answer that RequestVote would get; nothing changes here.
+
+        A sender in an older term, or one that would stand in a term in which others stand already,
+        is told. It could not win the term it asks for, and would ask for it for ever.
+        """
+        if request.term <= self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+        elif not self.has_leader() and self.is_up_to_date(request):
+            host.send(sender, PreVoteGranted(request.term))
+
+    @on(PreVoteGranted)
+    def take_pre_vote(self, host: Host, sender: str, vote: PreVoteGranted) -> None:
+        """Dissertation, section 9.6: a majority would vote for this server, so it stands."""
+        if self.role is Role.PRE_CANDIDATE and vote.term == self.current_term + 1:
+            self.votes.add(sender)
+            self.count_votes(host)
+
+    def has_leader(self) -> bool:
+        """Dissertation, section 4.2.3: while a leader is heard, another is not asked for.
+
+        It may be that no other server hears it any more. So this is only for clusters in which such
+        a leader steps down by itself (`check_quorum`).
+        """
+        return self.check_quorum and (self.hears_leader or self.role is Role.LEADER)
+
+    def stand(self, host: Host) -> None:
+        """Figure 2, candidates: a new term, a vote for itself, and requests for all others'."""
         self.current_term += 1
         self.voted_for = self.name
         self.role, self.leader = Role.CANDIDATE, None
@@ -185,6 +244,8 @@ class RaftNode(Node):
     @on(RequestVote)
     def vote(self, host: Host, sender: str, request: RequestVote) -> None:
         """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
+        if request.term > self.current_term and self.has_leader():
+            return
         self.observe_term(host, request.term)
         if request.term < self.current_term:
             host.send(sender, NewerTerm(self.current_term))
@@ -194,7 +255,7 @@ class RaftNode(Node):
             self.set_election_timer(host)
             host.send(sender, Vote(self.current_term))
 
-    def is_up_to_date(self, request: RequestVote) -> bool:
+    def is_up_to_date(self, request: RequestVote | PreVote) -> bool:
         """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
         mine = (self.log.last_term, self.log.last_index)
         return (request.last_term, request.last_index) >= mine
@@ -207,9 +268,12 @@ class RaftNode(Node):
             self.count_votes(host)
 
     def count_votes(self, host: Host) -> None:
-        """Become leader once a majority has voted for this candidate."""
+        """Figure 2, candidates: with the votes of a majority, go on to what they are for."""
         if self.is_majority(host, len(self.votes)):
-            self.lead(host)
+            if self.role is Role.PRE_CANDIDATE:
+                self.stand(host)
+            else:
+                self.lead(host)
 
     def lead(self, host: Host) -> None:
         """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
@@ -222,6 +286,29 @@ class RaftNode(Node):
         else:
             self.replicate(host)
         self.set_heartbeat_timer(host)
+        if self.check_quorum:
+            self.set_quorum_timer(host)
+
+    def set_quorum_timer(self, host: Host) -> None:
+        """The longest that a follower waits before it stands."""
+        host.set_timer("quorum", seconds=self.election_seconds[1])
+
+    @on.timer("quorum")
+    def count_heard(self, host: Host) -> None:
+        """Dissertation, section 6.2: a leader that a majority does not answer steps down.
+
+        Otherwise its followers might hear it, and it not them, for ever.
+        """
+        if self.is_majority(host, len(self.heard) + 1):
+            self.heard = set()
+            self.set_quorum_timer(host)
+        else:
+            self.become_follower(host)
+
+    def hear(self, sender: str) -> None:
+        """A follower has answered this leader in its term."""
+        if self.check_quorum:
+            self.heard.add(sender)
 
     def set_heartbeat_timer(self, host: Host) -> None:
         """Section 5.2: heartbeats keep followers from standing."""
@@ -321,6 +408,7 @@ class RaftNode(Node):
         if self.role is not Role.FOLLOWER:
             self.become_follower(host)
         self.leader = leader
+        self.hears_leader = self.check_quorum
         self.set_election_timer(host)
 
     def refusal(self, index: int) -> AppendEntriesRefusal:
@@ -360,6 +448,7 @@ class RaftNode(Node):
         """Figure 2, leaders. A reply of an older term speaks of a log that may be gone since."""
         self.observe_term(host, reply.term)
         if self.role is Role.LEADER and reply.term == self.current_term:
+            self.hear(sender)
             self.note_progress(host, sender, reply.index)
 
     def note_progress(self, host: Host, peer: str, index: int) -> None:
@@ -378,8 +467,10 @@ class RaftNode(Node):
     def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
         """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
         self.observe_term(host, refusal.term)
-        leads = self.role is Role.LEADER and refusal.term == self.current_term
-        if leads and self.is_news(sender, refusal.index):
+        if self.role is not Role.LEADER or refusal.term != self.current_term:
+            return
+        self.hear(sender)
+        if self.is_news(sender, refusal.index):
             if self.pipeline:
                 self.probing.add(sender)
             self.next_index[sender] = self.common_index(refusal) + 1
