@@ -41,7 +41,7 @@ from happysim import (
     step_always,
     uniform,
 )
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 from happysim.core.script import Operation, Response
 from happysim.core.view import Message
 from happysim.protocols.raft import (
@@ -59,7 +59,11 @@ from happysim.spec.linearizability import Outcome
 
 
 # The extensions of figure 2, switched off: each multiplies the states there are to search.
-PLAIN: dict[str, Any] = {"pipeline": False, "pre_vote": False, "check_quorum": False}
+PLAIN: dict[str, Any] = {
+    "pipeline": False,
+    "pre_vote": False,
+    "check_quorum": False,
+}
 
 
 def cluster(
@@ -70,7 +74,7 @@ def cluster(
     no_op: bool = False,
     heartbeats: bool = False,
     faults: Faults | None = None,
-    network: Network | None = None,
+    network: Delivery | None = None,
     **options: Any,
 ) -> World:
     """Servers n1, n2, ... and their clients; `kind` may be a broken variant.
