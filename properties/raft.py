@@ -63,6 +63,8 @@ PLAIN: dict[str, Any] = {
     "pipeline": False,
     "pre_vote": False,
     "check_quorum": False,
+    "snapshot_entries": None,
+    "trailing_entries": 0,
 }
 
 
@@ -179,11 +181,9 @@ def entries_of(log: Log) -> dict[int, Entry]:
 
 def differ(one: Log, other: Log, upto: int) -> bool:
     """True where the logs are not the same up to `upto`; what was discarded counts as the same."""
+    if upto > min(one.last_index, other.last_index):
+        return True
     first = max(one.offset, other.offset)
-    if one.offset + len(one.entries) < upto > other.offset:
-        return True
-    if other.offset + len(other.entries) < upto > one.offset:
-        return True
     return one.behind(first, max(upto - first, 0)) != other.behind(first, max(upto - first, 0))
 
 
@@ -378,7 +378,8 @@ def state_machine_safety(world: World) -> bool | str:
         applied = min(one.commit_index, other.commit_index)
         if differ(one.log, other.log, applied):
             return f"{one.name} and {other.name} applied different entries up to {applied}"
-        if one.commit_index == other.commit_index and one.state != other.state:
+        equal = one.is_up and other.is_up and one.commit_index == other.commit_index
+        if equal and one.state != other.state:
             return f"{one.name} and {other.name} are in different states at {applied}"
     return True
 

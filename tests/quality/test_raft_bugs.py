@@ -7,7 +7,7 @@ import pytest
 from happysim import Choice, Kind, Property, World, check
 from happysim.search.shrink import shrink
 from properties import raft as right
-from properties.broken import raft, raft_elections
+from properties.broken import raft, raft_elections, raft_snapshots
 
 # Deliveries between servers, and their timers, from the servers' start to the violation. What the
 # clients ask and are told, and crashes, come on top.
@@ -28,8 +28,11 @@ STEPS = {
     "pre_vote_begins_a_term": 9,  # an election by pre-vote of five steps, and n3 times out twice
     "a_leader_that_works_is_deposed": 11,  # n1 itself advises n3 to stand
     "another_is_elected_beside_a_leader_that_works": 7,
+    "a_command_is_applied_twice": 2,  # the server leads, and leads again
+    "confirmed_entries_are_thrown_away": 8,
+    "an_older_snapshot_is_taken": 9,
 }
-MODULES = (raft, raft_elections)
+MODULES = (raft, raft_elections, raft_snapshots)
 FOUND = {
     name: each
     for module in MODULES

@@ -13,12 +13,14 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ClientRequest,
     Entry,
+    InstallSnapshot,
     NewerTerm,
     NotLeader,
     Overwritten,
     PreVote,
     PreVoteGranted,
     RequestVote,
+    Snapshot,
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
@@ -32,6 +34,7 @@ __all__ = [
     "Delete",
     "Entry",
     "Get",
+    "InstallSnapshot",
     "Journal",
     "KeyValue",
     "Log",
@@ -45,5 +48,6 @@ __all__ = [
     "RequestVote",
     "Role",
     "Set",
+    "Snapshot",
     "Vote",
 ]

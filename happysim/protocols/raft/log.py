@@ -85,7 +85,9 @@ class Log:
         return removed
 
     def discard(self, index: int) -> None:
-        """Forget the entries up to `index`, which must be one that is kept, or the offset."""
+        """Forget the entries up to `index`, where they are still kept."""
+        if index <= self.offset:
+            return
         self.offset_term = self.term_at(index)
         del self.entries[: index - self.offset]
         self.offset = index

@@ -127,6 +127,28 @@ class AppendEntriesRefusal:
 
 
 @message
+class Snapshot:
+    """What stands for the entries up to `index`, the last of which has this `term` (section 5).
+
+    `state` is that of the machine; `sessions` has (client, number of its last command, result), so
+    that a command is still applied once.
+    """
+
+    index: int = 0
+    term: int = 0
+    state: Any = None
+    sessions: tuple[tuple[str, int, Any], ...] = ()
+
+
+@message
+class InstallSnapshot:
+    """The leader of `term` has discarded what the receiver lacks, and sends this instead."""
+
+    term: int
+    snapshot: Snapshot
+
+
+@message
 class NewerTerm:
     """The answer to a request between servers whose sender is in an older term."""
 

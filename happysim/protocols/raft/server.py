@@ -21,7 +21,7 @@ has one open at a time, which the host's operations see to.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - Reads go through the log, as other commands do.
-- No membership changes, snapshots or leadership transfer.
+- No membership changes or leadership transfer.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.protocols.raft import snapshots
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
@@ -41,12 +42,14 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ClientRequest,
     Entry,
+    InstallSnapshot,
     NewerTerm,
     NotLeader,
     Overwritten,
     PreVote,
     PreVoteGranted,
     RequestVote,
+    Snapshot,
     Vote,
 )
 
@@ -74,7 +77,8 @@ class RaftNode(Node):
     that hears nobody, or was removed, from deposing a leader that works. An
     AppendEntries carries at most `max_entries`. With `pipeline` a leader sends each entry once, and
     goes back only when one is refused; without, whatever is not confirmed yet (fewer states to
-    search).
+    search). Each `snapshot_entries` (None: never) a server replaces its log by a snapshot, but for
+    the last `trailing_entries`.
 
     Raises `ProtocolError` where `peers` names this server or one twice, heartbeats are too slow, or
     `max_entries` is less than one.
@@ -89,11 +93,14 @@ class RaftNode(Node):
     check_quorum: bool = True
     max_entries: int = 64
     pipeline: bool = True
+    snapshot_entries: int | None = 1_000
+    trailing_entries: int = 100
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
     voted_for: str | None = durable(default=None)
     log: Log = durable(factory=Log)
+    snapshot: Snapshot = durable(default=Snapshot())
 
     # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
     # `pending`: where in the log the operations are that are not yet committed. `hears_leader`:
@@ -150,9 +157,13 @@ class RaftNode(Node):
         self.set_election_timer(host)
 
     def restore(self) -> None:
-        """What is not durable follows from what is; nothing is known to be committed."""
-        self.state = self.machine.initial
-        for index, entry in enumerate(self.log.entries, self.log.offset + 1):
+        """What is not durable follows from what is; only the snapshot is known to be committed."""
+        snapshot = self.snapshot
+        self.state = snapshot.state if snapshot.index else self.machine.initial
+        self.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
+        self.commit_index = snapshot.index
+        self.pending = {}
+        for index, entry in enumerate(self.log.behind(snapshot.index), snapshot.index + 1):
             if entry.operation is not None:
                 self.pending[entry.operation] = index
 
@@ -374,6 +385,9 @@ class RaftNode(Node):
     def send_entries(self, host: Host, peer: str) -> None:
         """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
         previous = self.next_index[peer] - 1
+        if previous < self.log.offset:
+            snapshots.send(self, host, peer)
+            return
         term, entries = self.log.term_at(previous), self.log.behind(previous, self.max_entries)
         host.send(
             peer, AppendEntries(self.current_term, previous, term, entries, self.commit_index)
@@ -490,6 +504,32 @@ class RaftNode(Node):
         shared = self.log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
         return min(shared or refusal.first_index - 1, refusal.index - 1)
 
+    # -- dissertation, section 5: snapshots ------------------------------------------------------
+
+    @on(InstallSnapshot)
+    def take_snapshot(self, host: Host, sender: str, request: InstallSnapshot) -> None:
+        """Figure 5.3. Whether it was new or not, this log now equals the leader's up to there."""
+        self.observe_term(host, request.term)
+        if request.term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return
+        self.follow(host, sender)
+        if self.is_new(request.snapshot):
+            snapshots.install(self, host, request.snapshot)
+        host.send(sender, AppendEntriesReply(self.current_term, request.snapshot.index))
+
+    def is_new(self, snapshot: Snapshot) -> bool:
+        """False for one that is late: this server has applied more already."""
+        return snapshot.index > self.commit_index
+
+    def keeps_suffix(self, snapshot: Snapshot) -> bool:
+        """Figure 5.3, rule 6: the log goes on where the snapshot ends, perhaps beyond it."""
+        return self.log.agrees(snapshot.index, snapshot.term)
+
+    def make_snapshot(self) -> Snapshot:
+        """All that was applied so far."""
+        return snapshots.make(self)
+
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
     def advance_commit_index(self, host: Host) -> None:
@@ -512,6 +552,8 @@ class RaftNode(Node):
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
+        if snapshots.is_due(self):
+            snapshots.compact(self, host)
 
     def apply(self, host: Host, index: int) -> None:
         """Apply one entry to the state machine, and answer its client.
