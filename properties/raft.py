@@ -461,6 +461,8 @@ def effects(history: History) -> History:
     """
     events: list[tuple[int, str, Any]] = []
     for span in history.spans():
+        if not isinstance(span.call.operation, ClientRequest):
+            continue  # A change of membership is none.
         lane, command, result = span.call.client, span.call.operation.command, span.call.result
         if isinstance(result, NotLeader):
             continue

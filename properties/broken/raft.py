@@ -154,7 +154,7 @@ class WaitsAfterARestart(RaftNode):
     """The election timer is set when the server first starts, and not when it restarts."""
 
     def on_start(self, host: Host) -> None:
-        self.restore()
+        self.restore(host)
         disk_is_fresh = self.current_term == 0
         if disk_is_fresh:
             self.set_election_timer(host)
@@ -174,7 +174,7 @@ class CommitsOnRepliesOnly(RaftNode):
     """The commit index moves when a follower replies; a cluster of one has no followers."""
 
     def append(self, host: Host, entry: Entry) -> None:
-        self.record(entry)
+        self.record(host, entry)
         self.persist(host)
         self.replicate(host)
 

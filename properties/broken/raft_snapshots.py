@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from happysim import World, bfs, bounded, must_break
+from happysim import Host, World, bfs, bounded, must_break
 from happysim.protocols.raft import RaftNode, Snapshot
 from properties.raft import (
     commit_index_only_grows,
@@ -21,8 +21,8 @@ from properties.raft_snapshots import (
 class ForgetsWhatItAnswered(RaftNode):
     """A snapshot has the machine's state, and not which commands led to it."""
 
-    def make_snapshot(self) -> Snapshot:
-        return replace(super().make_snapshot(), sessions=())
+    def make_snapshot(self, host: Host) -> Snapshot:
+        return replace(super().make_snapshot(host), sessions=())
 
 
 @bounded(by=bfs(), within=terms(2))

@@ -7,7 +7,7 @@ import pytest
 from happysim import Choice, Kind, Property, World, check
 from happysim.search.shrink import shrink
 from properties import raft as right
-from properties.broken import raft, raft_elections, raft_snapshots
+from properties.broken import raft, raft_elections, raft_membership, raft_snapshots
 
 # Deliveries between servers, and their timers, from the servers' start to the violation. What the
 # clients ask and are told, and crashes, come on top.
@@ -31,8 +31,13 @@ STEPS = {
     "a_command_is_applied_twice": 2,  # the server leads, and leads again
     "confirmed_entries_are_thrown_away": 8,
     "an_older_snapshot_is_taken": 9,
+    "majorities_are_disjoint": 19,  # three elections, of 4 and 5 servers
+    "a_committed_change_is_lost": 19,
+    "an_old_majority_elects_a_leader": 12,
+    "two_clusters_decide": 6,  # two elections, with nothing between
+    "who_was_removed_deposes_the_leader": 10,
 }
-MODULES = (raft, raft_elections, raft_snapshots)
+MODULES = (raft, raft_elections, raft_snapshots, raft_membership)
 FOUND = {
     name: each
     for module in MODULES

@@ -5,12 +5,15 @@ paper that it follows, what it assumes and where it deviates; `log` and `machine
 that it keeps.
 """
 
+from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Cas, Delete, Get, Journal, KeyValue, Machine, Set
 from happysim.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesRefusal,
     AppendEntriesReply,
+    ChangeMembership,
+    ChangeRefused,
     ClientRequest,
     Entry,
     InstallSnapshot,
@@ -30,7 +33,10 @@ __all__ = [
     "AppendEntriesRefusal",
     "AppendEntriesReply",
     "Cas",
+    "ChangeMembership",
+    "ChangeRefused",
     "ClientRequest",
+    "Configuration",
     "Delete",
     "Entry",
     "Get",

@@ -6,6 +6,7 @@ from typing import Any
 
 from happysim.core.message import message
 from happysim.core.script import Operation
+from happysim.protocols.raft.configuration import Configuration
 
 # -- clients -------------------------------------------------------------------------------------
 
@@ -22,6 +23,26 @@ class ClientRequest:
 
     command: Any
     serial: int | None = None
+
+
+@message
+class ChangeMembership:
+    """A client script asks for these voters and learners, and for no others.
+
+    The answer is the Configuration, once it is committed, or ChangeRefused, NotLeader, Overwritten.
+    `serial` is as in ClientRequest.
+    """
+
+    voters: tuple[str, ...]
+    learners: tuple[str, ...] = ()
+    serial: int | None = None
+
+
+@message
+class ChangeRefused:
+    """The answer to a change of membership that this leader does not make, and why not."""
+
+    reason: str
 
 
 @message
@@ -49,7 +70,8 @@ class Overwritten:
 class Entry:
     """One place of the log: a command, whom to answer, and which of that client's commands it is.
 
-    Without an `operation` it is a no-op, a leader's first entry.
+    Without an `operation` it is a no-op, a leader's first entry. Where the command is a
+    Configuration, it is that of the cluster from here on.
     """
 
     term: int
@@ -131,13 +153,14 @@ class Snapshot:
     """What stands for the entries up to `index`, the last of which has this `term` (section 5).
 
     `state` is that of the machine; `sessions` has (client, number of its last command, result), so
-    that a command is still applied once.
+    that a command is still applied once. `configuration` is the newest up to `index`.
     """
 
     index: int = 0
     term: int = 0
     state: Any = None
     sessions: tuple[tuple[str, int, Any], ...] = ()
+    configuration: Configuration | None = None
 
 
 @message

@@ -5,8 +5,8 @@ version)*, 2014, figure 2 and sections 5 and 8; Ongaro, *Consensus: bridging the
 2014, sections 6.3 and 6.4 (clients). Sections named below are the paper's, unless said otherwise.
 
 **Assumes**: messages may be lost, delayed, reordered and copied. Servers crash, and restart with
-what they have synced to disk. The set of servers does not change. A client numbers its commands and
-has one open at a time, which the host's operations see to.
+what they have synced to disk. A client numbers its commands and has one open at a time, which the
+host's operations see to.
 
 **Deviates**:
 - Messages instead of remote calls. A lost RequestVote is made up for by the next election, a lost
@@ -21,25 +21,28 @@ has one open at a time, which the host's operations see to.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - Reads go through the log, as other commands do.
-- No membership changes or leadership transfer.
+- No leadership transfer.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from typing import Any
 
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.raft import snapshots
+from happysim.protocols.raft import membership, snapshots
+from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesRefusal,
     AppendEntriesReply,
+    ChangeMembership,
     ClientRequest,
     Entry,
     InstallSnapshot,
@@ -66,6 +69,10 @@ class Role(enum.StrEnum):
 class RaftNode(Node):
     """A server. All RaftNodes of a world form one cluster, unless `peers` names the others.
 
+    A server that `joins` belongs to none until it is added to one by ChangeMembership; those of the
+    first configuration then need `peers`. With `learners_first` it must be a learner, and hold what
+    is committed, before it gets a vote.
+
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
     heartbeats off: what is lost then stays lost until the next command or election. An exhaustive
@@ -86,6 +93,7 @@ class RaftNode(Node):
 
     machine: Machine = Journal()
     peers: tuple[str, ...] | None = None
+    joins: bool = False
     no_op: bool = True
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
@@ -95,6 +103,7 @@ class RaftNode(Node):
     pipeline: bool = True
     snapshot_entries: int | None = 1_000
     trailing_entries: int = 100
+    learners_first: bool = True
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -105,9 +114,12 @@ class RaftNode(Node):
     # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
     # `pending`: where in the log the operations are that are not yet committed. `hears_leader`:
     # whether it has heard from a leader since its election timer last fired (with `check_quorum`).
+    # `configuration`: the newest in the log, which is at `configuration_index`, or the first.
     role: Role = Role.FOLLOWER
     leader: str | None = None
     hears_leader: bool = False
+    configuration: Configuration = Configuration()
+    configuration_index: int = 0
     commit_index: int = 0
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
@@ -137,13 +149,30 @@ class RaftNode(Node):
         if self.max_entries < 1:
             raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
 
-    def others(self, host: Host) -> tuple[str, ...]:
-        """The rest of the cluster."""
-        return host.peers if self.peers is None else self.peers
+    @property
+    def is_leader(self) -> bool:
+        """True while this server leads its term."""
+        return self.role is Role.LEADER
 
-    def is_majority(self, host: Host, servers: int) -> bool:
-        """True for more than half of the cluster."""
-        return 2 * servers > len(self.others(host)) + 1
+    def first_configuration(self, host: Host) -> Configuration:
+        """Section 4.4 of the dissertation: what each server of a new cluster starts with."""
+        if self.joins:
+            return Configuration()
+        others = host.peers if self.peers is None else self.peers
+        return Configuration(frozenset((self.name, *others)))
+
+    def electorates(self) -> tuple[frozenset[str], ...]:
+        """The sets of servers of which a majority each makes a quorum."""
+        return self.configuration.electorates
+
+    def is_quorum(self, servers: Collection[str]) -> bool:
+        """True where `servers` may decide for the cluster."""
+        return is_quorum(self.electorates(), servers)
+
+    def rivals(self) -> list[str]:
+        """Whose votes a candidate asks for, besides its own."""
+        voters = frozenset[str]().union(*self.electorates())
+        return sorted(voters - {self.name})
 
     def persist(self, host: Host) -> None:
         """Figure 2: persistent state is on stable storage before anything rests on it."""
@@ -153,19 +182,25 @@ class RaftNode(Node):
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
-        self.restore()
+        self.restore(host)
         self.set_election_timer(host)
 
-    def restore(self) -> None:
+    def restore(self, host: Host) -> None:
         """What is not durable follows from what is; only the snapshot is known to be committed."""
         snapshot = self.snapshot
         self.state = snapshot.state if snapshot.index else self.machine.initial
         self.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
         self.commit_index = snapshot.index
+        self.configure(host)
         self.pending = {}
         for index, entry in enumerate(self.log.behind(snapshot.index), snapshot.index + 1):
             if entry.operation is not None:
                 self.pending[entry.operation] = index
+
+    def configure(self, host: Host) -> None:
+        """Use the newest configuration in the log."""
+        newest = membership.configuration_at(self, host, self.log.last_index)
+        membership.adopt(self, *newest)
 
     def observe_term(self, host: Host, term: int) -> None:
         """Figure 2, all servers: a newer term makes this server a follower in it."""
@@ -199,7 +234,9 @@ class RaftNode(Node):
     def miss_leader(self, host: Host) -> None:
         """Figure 2, followers and candidates: on election timeout, start an election."""
         self.hears_leader = False
-        if self.pre_vote:
+        if not membership.may_stand(self, host):
+            self.set_election_timer(host)
+        elif self.pre_vote:
             self.ask_around(host)
         else:
             self.stand(host)
@@ -210,7 +247,7 @@ class RaftNode(Node):
         self.votes = {self.name}
         self.set_election_timer(host)
         request = PreVote(self.current_term + 1, self.log.last_index, self.log.last_term)
-        host.broadcast(request, to=self.others(host))
+        host.broadcast(request, to=self.rivals())
         self.count_votes(host)
 
     @on(PreVote)
@@ -238,7 +275,7 @@ class RaftNode(Node):
         It may be that no other server hears it any more. So this is only for clusters in which such
         a leader steps down by itself (`check_quorum`).
         """
-        return self.check_quorum and (self.hears_leader or self.role is Role.LEADER)
+        return self.check_quorum and (self.hears_leader or self.is_leader)
 
     def stand(self, host: Host) -> None:
         """Figure 2, candidates: a new term, a vote for itself, and requests for all others'."""
@@ -249,7 +286,7 @@ class RaftNode(Node):
         self.persist(host)
         self.set_election_timer(host)
         request = RequestVote(self.current_term, self.log.last_index, self.log.last_term)
-        host.broadcast(request, to=self.others(host))
+        host.broadcast(request, to=self.rivals())
         self.count_votes(host)
 
     @on(RequestVote)
@@ -280,7 +317,7 @@ class RaftNode(Node):
 
     def count_votes(self, host: Host) -> None:
         """Figure 2, candidates: with the votes of a majority, go on to what they are for."""
-        if self.is_majority(host, len(self.votes)):
+        if self.is_quorum(self.votes):
             if self.role is Role.PRE_CANDIDATE:
                 self.stand(host)
             else:
@@ -289,8 +326,9 @@ class RaftNode(Node):
     def lead(self, host: Host) -> None:
         """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
         self.role, self.leader, self.votes = Role.LEADER, self.name, set()
-        self.next_index = dict.fromkeys(self.others(host), self.log.last_index + 1)
-        self.match_index = dict.fromkeys(self.others(host), 0)
+        others = sorted(self.configuration.members - {self.name})
+        self.next_index = dict.fromkeys(others, self.log.last_index + 1)
+        self.match_index = dict.fromkeys(others, 0)
         host.cancel_timer("election")
         if self.no_op:
             self.append(host, Entry(self.current_term))
@@ -310,7 +348,7 @@ class RaftNode(Node):
 
         Otherwise its followers might hear it, and it not them, for ever.
         """
-        if self.is_majority(host, len(self.heard) + 1):
+        if self.is_quorum({*self.heard, self.name}):
             self.heard = set()
             self.set_quorum_timer(host)
         else:
@@ -331,18 +369,29 @@ class RaftNode(Node):
     @on(ClientRequest)
     def serve(self, host: Host, client: str, request: ClientRequest) -> None:
         """Figure 2, leaders: append a client's command. Section 8: each command once."""
-        operation = host.operation
-        if operation is None:
-            raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
-        serial = operation.number if request.serial is None else request.serial
-        if serial <= self.sessions.get(operation.client, (0, None))[0]:
-            self.answer_again(host, operation, serial)
-        elif operation in self.pending:
-            pass  # A copy; whoever commits the entry will answer.
-        elif self.role is Role.LEADER:
-            self.append(host, Entry(self.current_term, request.command, operation, serial))
-        else:
-            self.refuse(host)
+        entry = self.entry_for(host, client, request.command, request.serial)
+        if self.is_first(host, entry):
+            if self.is_leader:
+                self.append(host, entry)
+            else:
+                self.refuse(host)
+
+    def entry_for(self, host: Host, client: str, command: Any, serial: int | None) -> Entry:
+        """What the log would have of a client's command."""
+        if host.operation is None:
+            raise ProtocolError(f"{client} sent a client's request; only a client script may")
+        number = host.operation.number if serial is None else serial
+        return Entry(self.current_term, command, host.operation, number)
+
+    def is_first(self, host: Host, entry: Entry) -> bool:
+        """Section 8: False for a command that is in the log, or was applied and is answered."""
+        operation = entry.operation
+        if operation is None or operation in self.pending:
+            return False  # A copy; whoever commits the entry will answer.
+        if entry.serial <= self.sessions.get(operation.client, (0, None))[0]:
+            self.answer_again(host, operation, entry.serial)
+            return False
+        return True
 
     def answer_again(self, host: Host, operation: Operation, serial: int) -> None:
         """Section 8: a command that was applied is answered from its client's session.
@@ -359,17 +408,19 @@ class RaftNode(Node):
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
-        self.record(entry)
+        self.record(host, entry)
         self.persist(host)
         self.replicate(host)
         # In a cluster of one there is no reply to wait for.
         self.advance_commit_index(host)
 
-    def record(self, entry: Entry) -> None:
-        """Add an entry to the log."""
+    def record(self, host: Host, entry: Entry) -> None:
+        """Add an entry to the log. Dissertation, section 4.1: a configuration is used from then."""
         self.log.append(entry)
         if entry.operation is not None:
             self.pending[entry.operation] = self.log.last_index
+        if isinstance(entry.command, Configuration):
+            self.configure(host)
 
     @on.timer("heartbeat")
     def beat(self, host: Host) -> None:
@@ -379,7 +430,7 @@ class RaftNode(Node):
 
     def replicate(self, host: Host) -> None:
         """Send every follower what it lacks."""
-        for peer in self.others(host):
+        for peer in self.next_index:
             self.send_entries(host, peer)
 
     def send_entries(self, host: Host, peer: str) -> None:
@@ -441,7 +492,7 @@ class RaftNode(Node):
                 continue
             if index <= self.log.last_index:
                 self.truncate(host, index)
-            self.record(entry)
+            self.record(host, entry)
             changed = True
         if changed:
             self.persist(host)
@@ -452,6 +503,8 @@ class RaftNode(Node):
             if entry.operation is not None:
                 self.pending.pop(entry.operation, None)
                 host.respond(Overwritten(), to=entry.operation)
+        if self.configuration_index >= index:
+            self.configure(host)
 
     def matched_index(self, request: AppendEntries) -> int:
         """How far the log is known to be the leader's. What lies beyond may be another's."""
@@ -461,9 +514,13 @@ class RaftNode(Node):
     def take_reply(self, host: Host, sender: str, reply: AppendEntriesReply) -> None:
         """Figure 2, leaders. A reply of an older term speaks of a log that may be gone since."""
         self.observe_term(host, reply.term)
-        if self.role is Role.LEADER and reply.term == self.current_term:
+        if self.is_answer(sender, reply.term):
             self.hear(sender)
             self.note_progress(host, sender, reply.index)
+
+    def is_answer(self, sender: str, term: int) -> bool:
+        """True for what a member of the cluster says to this leader in its term."""
+        return self.is_leader and term == self.current_term and sender in self.next_index
 
     def note_progress(self, host: Host, peer: str, index: int) -> None:
         """Figure 2, leaders: success moves both indices up; what is still unsent follows."""
@@ -481,7 +538,7 @@ class RaftNode(Node):
     def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
         """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
         self.observe_term(host, refusal.term)
-        if self.role is not Role.LEADER or refusal.term != self.current_term:
+        if not self.is_answer(sender, refusal.term):
             return
         self.hear(sender)
         if self.is_news(sender, refusal.index):
@@ -526,22 +583,44 @@ class RaftNode(Node):
         """Figure 5.3, rule 6: the log goes on where the snapshot ends, perhaps beyond it."""
         return self.log.agrees(snapshot.index, snapshot.term)
 
-    def make_snapshot(self) -> Snapshot:
+    def make_snapshot(self, host: Host) -> Snapshot:
         """All that was applied so far."""
-        return snapshots.make(self)
+        return snapshots.make(self, host)
+
+    # -- dissertation, section 4: cluster membership ---------------------------------------------
+
+    @on(ChangeMembership)
+    def change_membership(self, host: Host, client: str, request: ChangeMembership) -> None:
+        """Section 4.1: the log's next entry is a configuration, if there is no objection."""
+        target = membership.target_of(request)
+        entry = self.entry_for(host, client, target, request.serial)
+        if self.is_first(host, entry):
+            if self.is_leader:
+                membership.change(self, host, entry)
+            else:
+                self.refuse(host)
+
+    def objection(self, host: Host, target: Configuration) -> str | None:
+        """Why this leader may not change to `target` now; None where it may."""
+        return membership.objection(self, host, target)
+
+    def has_committed_in_term(self) -> bool:
+        """What others have left in the logs is committed, or never will be."""
+        return self.log.term_at(self.commit_index) == self.current_term
+
+    def settle(self, host: Host) -> None:
+        """Section 4.2.2: a leader that is not in the committed configuration steps down."""
+        if not self.configuration.has_vote(self.name):
+            self.become_follower(host)
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
     def advance_commit_index(self, host: Host) -> None:
         """Figure 2, leaders, last rule: commit what a majority of servers holds."""
-        index = self.majority_index()
+        held = {**self.match_index, self.name: self.log.last_index}
+        index = quorum_index(self.electorates(), held)
         if index > self.commit_index and self.may_commit(index):
             self.commit(host, index)
-
-    def majority_index(self) -> int:
-        """The last index that a majority of servers holds, this one included."""
-        held = sorted([self.log.last_index, *self.match_index.values()])
-        return held[(len(held) - 1) // 2]
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
@@ -549,11 +628,14 @@ class RaftNode(Node):
 
     def commit(self, host: Host, index: int) -> None:
         """Figure 2, all servers: what is committed is applied, in order."""
+        before = self.commit_index
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
         if snapshots.is_due(self):
             snapshots.compact(self, host)
+        if self.is_leader and before < self.configuration_index <= self.commit_index:
+            self.settle(host)
 
     def apply(self, host: Host, index: int) -> None:
         """Apply one entry to the state machine, and answer its client.
@@ -567,12 +649,15 @@ class RaftNode(Node):
         self.pending.pop(operation, None)
         serial, result = self.sessions.get(operation.client, (0, None))
         if entry.serial > serial:
-            self.state, result = self.machine.apply(self.state, entry.command)
+            if isinstance(entry.command, Configuration):
+                result = entry.command
+            else:
+                self.state, result = self.machine.apply(self.state, entry.command)
             self.sessions[operation.client] = (entry.serial, result)
         if entry.serial >= serial:
             self.answer(host, index, operation, result)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
-        if self.role is Role.LEADER:
+        if self.is_leader:
             host.respond(result, to=operation)

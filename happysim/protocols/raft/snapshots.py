@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
 from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.membership import configuration_at
 from happysim.protocols.raft.messages import InstallSnapshot, Overwritten, Snapshot
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
 
 
-def make(node: RaftNode) -> Snapshot:
+def make(node: RaftNode, host: Host) -> Snapshot:
     """Section 5.1: all that was applied, and what tells a repeated command from a new one."""
     sessions = tuple((client, *last) for client, last in sorted(node.sessions.items()))
     index = node.commit_index
-    return Snapshot(index, node.log.term_at(index), node.state, sessions)
+    configuration = node.configuration
+    if node.configuration_index > index:
+        _, configuration = configuration_at(node, host, index)
+    return Snapshot(index, node.log.term_at(index), node.state, sessions, configuration)
 
 
 def is_due(node: RaftNode) -> bool:
@@ -33,7 +37,7 @@ def is_due(node: RaftNode) -> bool:
 
 def compact(node: RaftNode, host: Host) -> None:
     """Section 5.1: write a snapshot, then discard what it stands for."""
-    node.snapshot = node.make_snapshot()
+    node.snapshot = node.make_snapshot(host)
     node.log.discard(node.commit_index - node.trailing_entries)
     node.persist(host)
 
@@ -59,5 +63,5 @@ def install(node: RaftNode, host: Host, snapshot: Snapshot) -> None:
                 host.respond(Overwritten(), to=operation)
         node.log = Log([], snapshot.index, snapshot.term)
     node.snapshot = snapshot
-    node.restore()
+    node.restore(host)
     node.persist(host)

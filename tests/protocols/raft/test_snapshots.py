@@ -5,6 +5,7 @@ from __future__ import annotations
 from happysim import Faults, World
 from happysim.core.script import Operation
 from happysim.protocols.raft import (
+    Configuration,
     Entry,
     InstallSnapshot,
     Log,
@@ -29,7 +30,8 @@ def a_command_applied(*commands: str, **options: int) -> World:
 
 def test_what_is_applied_is_replaced_by_a_snapshot() -> None:
     server = a_command_applied("a")["n1"]
-    assert server.snapshot == Snapshot(1, 1, ("a",), (("c1", 1, 1),))
+    first = Configuration(frozenset({"n1", "n2", "n3"}))
+    assert server.snapshot == Snapshot(1, 1, ("a",), (("c1", 1, 1),), first)
     assert server.log == Log([], 1, 1)
 
 
