@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from happysim import Cas, Faults, NodeView, ProtocolError, Read, Script, World, Write
+from happysim import Cas, Faults, Host, NodeView, ProtocolError, Read, Script, World, Write, call
 from happysim.protocols.raft import (
+    AppendEntries,
+    AppendEntriesRefusal,
     AppendEntriesReply,
+    ClientRequest,
     Entry,
+    Log,
     NotLeader,
     Overwritten,
     RaftNode,
@@ -29,16 +34,18 @@ def answers(world: World, name: str) -> list[Any]:
 
 
 def terms_in(server: NodeView) -> list[int]:
-    return [entry.term for entry in server.log]
+    return [entry.term for entry in server.log.entries]
 
 
-def replicate(world: World, leader: str, follower: str, which: str = "") -> World:
-    """One AppendEntries arrives, and its reply."""
+def replicate(
+    world: World, leader: str, follower: str, which: str = "", answer: str = "Reply"
+) -> World:
+    """One AppendEntries arrives, and its reply (or its refusal)."""
     term = world[leader].current_term
     return along(
         world,
         f"deliver {leader} -> {follower} AppendEntries(term={term}{which}",
-        f"deliver {follower} -> {leader} AppendEntriesReply(term={term},",
+        f"deliver {follower} -> {leader} AppendEntries{answer}(term={term},",
     )
 
 
@@ -121,7 +128,7 @@ def test_a_leader_steps_back_to_where_the_logs_agree() -> None:
     world = replicate(elect(cluster(3, no_op=True), "n1", "n2"), "n1", "n2")
     world = elect(along(world, "fire n3"), "n2", "n3")
     assert terms_in(world["n2"]) == [1, 2]
-    world = replicate(world, "n2", "n3", ", prev_index=1")
+    world = replicate(world, "n2", "n3", ", prev_index=1", "Refusal")
     assert (world["n2"].next_index["n3"], terms_in(world["n3"])) == (1, [])
     world = replicate(world, "n2", "n3", ", prev_index=0")
     assert (world["n2"].next_index["n3"], terms_in(world["n3"])) == (3, [1, 2])
@@ -132,7 +139,7 @@ def test_a_late_request_does_not_shorten_a_log_and_vouches_for_its_own_part_only
     world = along(world, f"deliver n1 -> n2 {BOTH}", f"deliver n1 -> n2 {NO_OP}")
     assert terms_in(world["n2"]) == [1, 1]
     replies = [sent.message for sent in world.in_flight if sent.target == "n1"]
-    assert replies == [AppendEntriesReply(1, True, 1), AppendEntriesReply(1, True, 2)]
+    assert replies == [AppendEntriesReply(1, 1), AppendEntriesReply(1, 2)]
 
 
 def test_a_refusal_for_an_old_term_says_nothing_of_the_log() -> None:
@@ -149,11 +156,91 @@ def test_an_entry_of_an_older_term_is_committed_by_one_of_its_own() -> None:
     clients = [client("c1", ("n1", Write(1))), client("c2", ("n1", Read()))]
     world = ask(elect(cluster(3, *clients), "n1", "n2"), "c1")
     world = elect(along(world, "fire n2", "deliver n2 -> n1 RequestVote(term=2"), "n1", "n2")
-    world = replicate(world, "n1", "n2", ", prev_index=1")
+    world = replicate(world, "n1", "n2", ", prev_index=1", "Refusal")
     world = replicate(world, "n1", "n2", FIRST_ENTRY)
     assert (world["n1"].match_index["n2"], world["n1"].commit_index) == (1, 0)
     world = replicate(ask(world, "c2"), "n1", "n2", ", prev_index=1")
     assert (world["n1"].match_index["n2"], world["n1"].commit_index) == (2, 2)
+
+
+def five_entries(**options: Any) -> World:
+    """n1 leads term 1 with five commands in its log, and n2 has heard of none."""
+    clients = [client(f"c{number}", ("n1", Write(number))) for number in range(1, 6)]
+    world = elect(cluster(3, *clients, **options), "n1", "n2")
+    for each in clients:
+        world = ask(world, each.name)
+    return world
+
+
+def sent_to(world: World, follower: str) -> list[tuple[int, int]]:
+    """Where each AppendEntries on its way begins, and how many entries it has."""
+    found = [sent.message for sent in world.in_flight if sent.target == follower]
+    requests = [each for each in found if isinstance(each, AppendEntries) and each.entries]
+    return sorted((each.prev_index, len(each.entries)) for each in requests)
+
+
+def test_a_request_carries_no_more_entries_than_it_may() -> None:
+    world = five_entries(max_entries=2)
+    assert {count for _, count in sent_to(world, "n2")} == {1, 2}
+    for previous in (0, 2, 4):
+        entries = f"AppendEntries(term=1, prev_index={previous}, prev_term={min(previous, 1)}"
+        both = f", entries=({world['n1'].log.entry(previous + 1)!r},"
+        along_all = [str(choice) for choice in world.choices() if "n1 -> n2" in str(choice)]
+        fitting = [text for text in along_all if entries in text and both in text]
+        world = along(world, max(fitting, key=len).partition(" (")[0])
+        world = along(
+            world, f"deliver n2 -> n1 AppendEntriesReply(term=1, index={min(previous + 2, 5)})"
+        )
+    assert world["n2"].log == world["n1"].log
+
+
+def test_a_pipeline_sends_each_entry_once() -> None:
+    assert sent_to(five_entries(pipeline=True), "n2") == [(at, 1) for at in range(5)]
+    assert sent_to(five_entries(), "n2") == [(0, count) for count in range(1, 6)]
+
+
+def test_what_a_pipeline_lost_is_refused_behind_the_gap_and_sent_again() -> None:
+    world = five_entries(pipeline=True)
+    world = replicate(world, "n1", "n2", ", prev_index=3", "Refusal")
+    assert (world["n1"].probing, world["n1"].next_index["n2"]) == ({"n2"}, 1)
+    assert (0, 5) in sent_to(world, "n2")
+    late = along(world, "deliver n1 -> n2 AppendEntries(term=1, prev_index=4")
+    assert not any(str(each).startswith("deliver n2 -> n1") for each in late.choices())
+    all_five = [str(choice) for choice in world.choices() if "n1 -> n2" in str(choice)]
+    world = along(
+        world, max(all_five, key=len), "deliver n2 -> n1 AppendEntriesReply(term=1, index=5"
+    )
+    assert (world["n1"].probing, world["n1"].next_index["n2"]) == (set(), 6)
+    assert world["n2"].log == world["n1"].log
+
+
+def test_a_refusal_passes_over_a_whole_term() -> None:
+    """End of section 5.3: n1 led terms 1 and 3, n2 term 2 alone; their logs share one entry."""
+    refused = RaftNode("n2", log=Log([Entry(1), *[Entry(2)] * 9]))
+    refusal = refused.refusal(8)
+    assert refusal == AppendEntriesRefusal(0, 8, conflict_term=2, first_index=2)
+    leader = RaftNode("n1", log=Log([Entry(1), *[Entry(3)] * 9]))
+    assert leader.common_index(refusal) == 1
+    # Where the leader has that term too, it tries behind its own last entry of it.
+    assert RaftNode("n1", log=Log([Entry(1), *[Entry(2)] * 3, Entry(3)])).common_index(refusal) == 4
+    assert refused.refusal(11) == AppendEntriesRefusal(0, 11, conflict_term=0, first_index=11)
+
+
+class CountsItsSyncs(RaftNode):
+    syncs: int = 0
+
+    def persist(self, host: Host) -> None:
+        self.syncs += 1
+
+
+def test_a_heartbeat_writes_nothing_to_disk() -> None:
+    world = elect(cluster(3, kind=CountsItsSyncs, no_op=True, heartbeats=True), "n1", "n2")
+    world = replicate(world, "n1", "n2")
+    before = [server.syncs for server in world.nodes(RaftNode)]
+    assert before[:2] == [2, 3]  # a term with its vote, an entry; a term, a vote, an entry
+    world = along(world, "fire n1", "deliver n1 -> n2 AppendEntries(term=1, prev_index=1")
+    assert world["n2"].commit_index == 1
+    assert [server.syncs for server in world.nodes(RaftNode)] == before
 
 
 # -- clients --------------------------------------------------------------------------------------
@@ -165,7 +252,7 @@ def test_who_does_not_lead_refuses_and_names_the_leader() -> None:
     world = ask(along(world, "deliver n1 -> n2 AppendEntries"), "c1")
     world = along(world, "deliver n2 -> c1")
     assert answers(world, "c1") == [NotLeader(None), NotLeader("n1")]
-    assert world["n2"].log == []
+    assert world["n2"].log == Log()
 
 
 def test_a_copy_of_a_request_is_not_appended_again_and_gets_the_same_answer() -> None:
@@ -174,17 +261,32 @@ def test_a_copy_of_a_request_is_not_appended_again_and_gets_the_same_answer() ->
     world = along(world, "duplicate c1 -> n1", "duplicate c1 -> n1", "deliver c1 -> n1")
     assert not any(str(choice).startswith("deliver c1") for choice in world.choices())
     world = along(replicate(world, "n1", "n2", FIRST_ENTRY), "deliver c1 -> n1")
-    assert len(world["n1"].log) == 1
+    assert world["n1"].log.last_index == 1
     coming = [sent.message.value for sent in world.in_flight if sent.target == "c1"]
     assert coming == [True, True]
+
+
+def test_a_command_that_is_repeated_is_applied_once() -> None:
+    """Section 6.3 of the dissertation: the client numbers it, and gets the one result there is."""
+
+    def repeats() -> Iterator[Any]:
+        for number, command in ((1, "a"), (1, "a"), (2, "b")):
+            yield call("n1", ClientRequest(command, number))
+
+    world = World.of(RaftNode("n1", heartbeat_seconds=None), Script("c1", repeats))
+    world = along(world, "fire n1")
+    for _ in range(3):
+        world = along(ask(world, "c1"), "deliver n1 -> c1")
+    assert answers(world, "c1") == [1, 1, 2]
+    assert world["n1"].state == ("a", "b")
 
 
 def test_the_next_leader_answers_what_it_commits() -> None:
     world = ask(elect(cluster(3, client("c1", ("n1", Write(1))), no_op=True), "n1", "n2"), "c1")
     world = elect(along(world, f"deliver n1 -> n2 {BOTH}"), "n2", "n3")
     assert terms_in(world["n2"]) == [1, 1, 2]
-    for which in (", prev_index=2", ", prev_index=1", FIRST_ENTRY):
-        world = replicate(world, "n2", "n3", which)
+    world = replicate(world, "n2", "n3", ", prev_index=2", "Refusal")
+    world = replicate(world, "n2", "n3", FIRST_ENTRY)
     world = along(world, "deliver n2 -> c1")
     assert answers(world, "c1") == [None]
 
