@@ -26,7 +26,7 @@ from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Policy, bfs, dfs, uniform
-from happysim.search.report import Report
+from happysim.spec.report import Report
 from happysim.search.shrink import shrink
 from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
-from happysim.search.report import Report
+from happysim.spec.report import Report
 from happysim.spec.property import Property
 from happysim.spec.scenario import Bounds, Scenario
 

@@ -17,7 +17,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
-from happysim.search.report import Report
+from happysim.spec.report import Report
 from happysim.search.schedule import Run
 from happysim.smt.boxes import NotCoveredError
 from happysim.smt.closure import Closure, TooLargeError, close
