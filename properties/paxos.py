@@ -29,7 +29,7 @@ from happysim import (
     step_always,
     uniform,
 )
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 from happysim.core.script import Operation, Response
 from happysim.protocols.paxos import PaxosNode, Propose
 from properties.raft import along
@@ -44,7 +44,7 @@ def cluster(
     proposals: tuple[Any, ...] = (),
     catches_up: bool = False,
     faults: Faults | None = None,
-    network: Network | None = None,
+    network: Delivery | None = None,
 ) -> World:
     """Nodes n1, n2, ..., of which the first propose these; `kind` may be a broken variant."""
     values = [*proposals, *[None] * (size - len(proposals))]
