@@ -100,6 +100,8 @@ class Simulation:
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
         self._cuts: list[str] = []
+        # Links that have gone bad, with what they were before.
+        self.degraded: dict[tuple[str, str], Link | None] = {}
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
@@ -177,6 +179,7 @@ class Simulation:
             for name in state.timers:
                 low, high = live.process.site.delays.get(name, (1.0, 1.0))
                 live.host.resume_timer(name, low, high)
+            live.resume_actions()
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
@@ -330,6 +333,19 @@ class Simulation:
             self.route(source, target).mend()
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
+
+    def degrade(self, source: str, target: str, link: Link) -> None:
+        """Let a link behave as another from now on."""
+        route = self.route(source, target)
+        self.degraded[source, target] = route.link
+        route.use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} {link.name}")
+
+    def restore(self, source: str, target: str) -> None:
+        """Let a link behave as it did before it went bad."""
+        link = self.degraded.pop((source, target))
+        self.route(source, target).use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} restored")
 
     def heal_node(self, name: str) -> None:
         """Bring a node up, and let it go on, whatever has befallen it."""
