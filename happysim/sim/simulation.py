@@ -21,6 +21,7 @@ from typing import Any
 from happysim.core.choice import Choice, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
+from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
 from happysim.core.prng import Random
@@ -92,7 +93,8 @@ class Simulation:
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
-        self.records = Records(world.history)
+        # A fresh world is started again here, and records what that does again.
+        self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self._routes: dict[str, Routes] = {}
         self.processes: dict[str, Process] = {}
