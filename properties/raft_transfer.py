@@ -70,9 +70,10 @@ def a_leader_that_hands_over_takes_nothing_on(world: World) -> bool | str:
     """Step 1: else the other server would never be up to date."""
     for leader in leaders_of(world):
         under_way = leader.transfer
-        if under_way is not None and under_way.told:
-            if leader.match_index[under_way.to] < leader.log.last_index:
-                return f"{leader.name} went on after it told {under_way.to} to stand"
+        if under_way is None or not under_way.told:
+            continue
+        if leader.match_index[under_way.to] < leader.log.last_index:
+            return f"{leader.name} went on after it told {under_way.to} to stand"
     return True
 
 

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
 from happysim.core.script import Operation
-from happysim.protocols.raft import membership, transfer
+from happysim.protocols.raft import membership, reads, transfer
 from happysim.protocols.raft.messages import (
     ChangeMembership,
     ClientRequest,
     Entry,
     Forwarded,
+    ReadRequest,
     TransferLeadership,
 )
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
 
-Asked = ClientRequest | ChangeMembership | TransferLeadership
+Asked = ClientRequest | ReadRequest | ChangeMembership | TransferLeadership
 
 
 def take(node: RaftNode, host: Host, operation: Operation, request: Asked, hops: int) -> None:
@@ -45,6 +46,8 @@ def serve(
 ) -> None:
     """What a leader does about each kind of request."""
     match request:
+        case ReadRequest(command):
+            reads.begin(node, host, operation, command)
         case TransferLeadership(to):
             transfer.begin(node, host, operation, to)
         case ChangeMembership() if entry is not None:
@@ -55,7 +58,7 @@ def serve(
 
 def entry_for(node: RaftNode, operation: Operation, request: Asked) -> Entry | None:
     """The entry that a request asks for, if it does."""
-    if isinstance(request, TransferLeadership):
+    if isinstance(request, ReadRequest | TransferLeadership):
         return None
     serial = operation.number if request.serial is None else request.serial
     if isinstance(request, ChangeMembership):

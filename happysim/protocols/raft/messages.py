@@ -26,6 +26,16 @@ class ClientRequest:
 
 
 @message
+class ReadRequest:
+    """A client script asks for the result of a command that changes nothing.
+
+    The answer is the result, or NotLeader. It costs no place in the log and no write to disk.
+    """
+
+    command: Any
+
+
+@message
 class ChangeMembership:
     """A client script asks for these voters and learners, and for no others.
 
@@ -214,6 +224,22 @@ class InstallSnapshot:
 
     term: int
     snapshot: Snapshot
+
+
+@message
+class Probe:
+    """The leader of `term` asks whether it still is; this is its question of that number."""
+
+    term: int
+    round: int
+
+
+@message
+class ProbeReply:
+    """In the sender's view the receiver led `term` when its question of that number came."""
+
+    term: int
+    round: int
 
 
 @message

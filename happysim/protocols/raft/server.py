@@ -20,7 +20,7 @@ host's operations see to.
   of the dissertation filters such copies when they are applied.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
-- Reads go through the log, as other commands do.
+- A read is a command like others, or a `ReadRequest`, which is not put in the log.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.raft import clients, membership, snapshots, transfer
+from happysim.protocols.raft import clients, membership, reads, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
@@ -51,6 +51,9 @@ from happysim.protocols.raft.messages import (
     Overwritten,
     PreVote,
     PreVoteGranted,
+    Probe,
+    ProbeReply,
+    ReadRequest,
     RequestVote,
     RequestVoteAtOnce,
     Snapshot,
@@ -58,6 +61,7 @@ from happysim.protocols.raft.messages import (
     TransferLeadership,
     Vote,
 )
+from happysim.protocols.raft.reads import PendingRead
 from happysim.protocols.raft.transfer import Transfer
 
 
@@ -135,13 +139,17 @@ class RaftNode(Node):
 
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
     # is not known to agree at their next_index, since they refused what was sent. `heard`: those
-    # who have answered in this term since the last check of the quorum.
+    # who have answered in this term since the last check of the quorum. `round`: the number of the
+    # last question whether this server still leads, and `rounds`, which one each has answered.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
     probing: set[str] = set()
     heard: set[str] = set()
     transfer: Transfer | None = None
+    reads: list[PendingRead] = []
+    round: int = 0
+    rounds: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -234,6 +242,7 @@ class RaftNode(Node):
         if self.transfer is not None:
             host.cancel_timer("transfer")
             transfer.give_up(self, host, f"{self.name} leads no more")
+        reads.refuse_all(self, host)
         self.set_election_timer(host)
 
     def set_election_timer(self, host: Host) -> None:
@@ -383,7 +392,7 @@ class RaftNode(Node):
 
     # -- section 5.3: log replication ------------------------------------------------------------
 
-    @on(ClientRequest, ChangeMembership, TransferLeadership)
+    @on(ClientRequest, ReadRequest, ChangeMembership, TransferLeadership)
     def serve(self, host: Host, client: str, request: clients.Asked) -> None:
         """Figure 2, leaders: append a client's command. Section 8: each command once."""
         if host.operation is None:
@@ -421,6 +430,8 @@ class RaftNode(Node):
     def beat(self, host: Host) -> None:
         """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
+        if self.reads:
+            reads.probe(self, host)
         self.set_heartbeat_timer(host)
 
     def replicate(self, host: Host) -> None:
@@ -607,6 +618,8 @@ class RaftNode(Node):
         index = quorum_index(self.electorates(), held)
         if index > self.commit_index and self.may_commit(index):
             self.commit(host, index)
+            if self.reads:
+                reads.serve(self, host)
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
@@ -661,3 +674,28 @@ class RaftNode(Node):
     def keep_leading(self, host: Host) -> None:
         """Nobody has taken over in time. Should it still happen, it is an election like another."""
         transfer.give_up(self, host, "it did not catch up in time")
+
+    # -- dissertation, section 6.4: reads --------------------------------------------------------
+
+    @on(Probe)
+    def confirm(self, host: Host, sender: str, probe: Probe) -> None:
+        """Step 3: a heartbeat. Who is in a newer term says so, and the sender leads no more."""
+        self.observe_term(host, probe.term)
+        if probe.term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return
+        self.follow(host, sender)
+        host.send(sender, ProbeReply(self.current_term, probe.round))
+
+    @on(ProbeReply)
+    def take_confirmation(self, host: Host, sender: str, reply: ProbeReply) -> None:
+        """Step 3: once a quorum has answered a round, what came before it may be answered."""
+        self.observe_term(host, reply.term)
+        if self.is_answer(sender, reply.term):
+            self.hear(sender)
+            self.rounds[sender] = max(self.rounds.get(sender, 0), reply.round)
+            reads.serve(self, host)
+
+    def is_confirmed(self, number: int) -> bool:
+        """True once a quorum has answered the round of that number, or a later one."""
+        return number <= reads.confirmed(self)
