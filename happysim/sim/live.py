@@ -19,7 +19,7 @@ from happysim.sim.agenda import Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import settler
+from happysim.sim.values import Settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
@@ -60,7 +60,7 @@ class LiveNode:
         self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = settler(kind)
+        self._settle = Settler(kind) or None
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""

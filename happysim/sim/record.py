@@ -91,7 +91,7 @@ class Recorder:
     @property
     def schedule(self) -> tuple[Choice, ...]:
         """The steps as choices, each with its time."""
-        return tuple(_choice(*step) for step in self._steps)
+        return tuple(_choice(step) for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -101,16 +101,9 @@ def _about(kind: Kind, route: Route, message: Any, operation: Operation | None) 
     return kind, route.target.name, route.source, message, operation, (), ()
 
 
-def _choice(
-    at: int,
-    kind: Kind,
-    node: str,
-    source: str,
-    what: Any,
-    operation: Operation | None,
-    picks: tuple[str, ...],
-    readings: tuple[int, ...],
-) -> Choice:
+def _choice(step: tuple[Any, ...]) -> Choice:
+    """A step as it was kept, as a choice with its text."""
+    at, kind, node, source, what, operation, picks, readings = step
     choosing, reading = ", ".join(picks), ", ".join(map(str, readings))
     if kind is Kind.INVOKE:
         text = f"{source} {message_text(freeze(what), operation)}"
