@@ -64,8 +64,9 @@ def members_of(world: World) -> tuple[NodeView, ...]:
 
 
 def here(world: World) -> list[NodeView]:
-    """Members that are up and have not left."""
-    return [member for member in members_of(world) if member.is_up and not member.has_left]
+    """Members that are up and have not left. One that is down makes no claims."""
+    up = [member for member in members_of(world) if member.is_up and member.claims]
+    return [member for member in up if not member.has_left]
 
 
 def probes(*highest: int) -> Callable[[World], bool]:
@@ -491,8 +492,7 @@ RULES = (
 )
 STEPS = (
     incarnations_only_grow,
-    nobody_dies_unsuspected,
-    nobody_is_suspected_unprobed,
+    no_claim_comes_back,
     everyone_has_a_turn,
     what_is_learnt_is_passed_on,
 )
@@ -518,7 +518,10 @@ def every_step(before: World, after: World) -> bool | str:
     return True
 
 
-claims_stand_where_all_probe = no_claim_comes_back.over(three_probers)
+nobody_dies_unsuspected_where_all_probe = nobody_dies_unsuspected.over(three_probers)
+nobody_dies_unsuspected_in_rough_seas = nobody_dies_unsuspected.over(rough_seas)
+nobody_is_suspected_unprobed_where_all_probe = nobody_is_suspected_unprobed.over(three_probers)
+nobody_is_suspected_unprobed_in_rough_seas = nobody_is_suspected_unprobed.over(rough_seas)
 every_rule_through_a_crash = every_rule.over(one_prober_and_a_crash)
 every_step_through_a_crash = every_step.over(one_prober_and_a_crash)
 every_rule_where_one_leaves = every_rule.over(a_member_leaves)

@@ -7,14 +7,25 @@ import pytest
 from happysim import Link, Network, World, constant, datacenter_network
 from happysim.protocols.swim import MembershipProtocol, Status
 from happysim.sim.simulation import Simulation
+from properties.broken.swim import (
+    LeavesTheDeadAlone,
+    MissesItsAcks,
+    NeverRaises,
+    PingsTheDelegate,
+)
 from properties.swim import both_ways, every_rule, every_step, wrong_views
 
 
-def group(size: int, seed: int = 1, link: Link | None = None, health_max: int = 0) -> Simulation:
+def group(
+    size: int,
+    seed: int = 1,
+    link: Link | None = None,
+    kind: type[MembershipProtocol] = MembershipProtocol,
+) -> Simulation:
     """Members m1, m2, ... with the timeouts they have by default, on one network."""
     network = Network(default=datacenter_network() if link is None else link)
     for number in range(1, size + 1):
-        MembershipProtocol(f"m{number}", health_max=health_max, network=network)
+        kind(f"m{number}", network=network)
     return Simulation(World.of(network=network), seed=seed)
 
 
@@ -105,6 +116,33 @@ def test_a_restart_is_soon_known() -> None:
     simulation.run(10)
     assert wrong_views(simulation.world) == ""
     assert simulation.world["m2"].claims["m1"].incarnation == 1
+
+
+# -- a test that cannot fail is a defect: the same runs with a wrong member --------------------------
+
+
+def test_members_that_miss_their_acks_suspect_each_other() -> None:
+    assert refutations(group(5, kind=MissesItsAcks).run(60)) > 0
+
+
+def test_with_plain_pings_of_delegates_a_cut_link_condemns() -> None:
+    simulation = group(5, kind=PingsTheDelegate)
+    simulation.cut(sorted(both_ways(("m1",), ("m2",))), "m1 | m2")
+    assert refutations(simulation.run(60)) > 0
+
+
+@pytest.mark.parametrize("kind", [NeverRaises, LeavesTheDeadAlone])
+def test_after_a_minute_apart_the_wrong_ones_stay_apart(kind: type[MembershipProtocol]) -> None:
+    across = sorted(both_ways(("m1", "m2"), ("m3", "m4", "m5")))
+    simulation = group(5, kind=kind)
+    simulation.cut(across, "apart")
+    simulation.run(60)
+    simulation.mend(across, "apart")
+    simulation.run(60)
+    assert simulation.world["m1"].dead_members == ("m3", "m4", "m5")
+
+
+# -- local health ---------------------------------------------------------------------------------
 
 
 def slow_member(health_max: int) -> int:
