@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from happysim.core.entries import CRASH, RESTART
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge
-from happysim.smt.solver import load_z3
+from happysim.smt.solver import load_z3, why_unknown
 from happysim.smt.unroll import Arc, Unrolled, unroll
 
 # How times are represented. All give the same verdicts; docs/smt.md says which is fast.
@@ -342,7 +342,7 @@ class Encoding:
             if found == z3.unsat:
                 return None
             if found == z3.unknown:
-                return _why(solver.reason_unknown())
+                return why_unknown(solver.reason_unknown())
             return self._steps(solver.model())
         finally:
             solver.pop()
@@ -364,11 +364,3 @@ class Encoding:
 
     def _moment(self, value: Any) -> float:
         return float(value.as_fraction()) if self.clock == "reals" else int(value.as_long())
-
-
-def _why(reason: str) -> str:
-    if "timeout" in reason:
-        return "the time ran out"
-    if "cancel" in reason or "interrupt" in reason:
-        return "interrupted"
-    return f"the solver gave up: {reason}"

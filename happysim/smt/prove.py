@@ -23,7 +23,7 @@ from happysim.smt.boxes import NotCoveredError
 from happysim.smt.closure import Closure, TooLargeError, close
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.question import Answer, Limits, ask, ask_raises
-from happysim.smt.solver import SolverMissingError, load_z3
+from happysim.smt.solver import SolverMissingError, load_z3, z3_error
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
@@ -137,7 +137,7 @@ class _Prover:
             return Unknown(prop, reason=f"it reads {error}, and smt() covers local states only")
         except KeyboardInterrupt:
             return Unknown(prop, reason="interrupted")
-        except _z3_error() as error:
+        except z3_error() as error:
             return Unknown(prop, reason=f"the solver failed: {error}")
 
     def _verdict(self, prop: Property, deadline: float) -> Verdict:
@@ -246,18 +246,6 @@ class _Prover:
         return Broken(prop, reason="no world satisfies it (proved)", notes=notes)
 
 
-def _z3_error() -> type[Exception]:
-    """z3's own exception; where z3 is missing, one that nothing raises."""
-    try:
-        error: type[Exception] = load_z3().Z3Exception
-    except SolverMissingError:
-        return TooLargeError
-    return error
-
-
-def without_solver(prop: Property, why: str) -> Verdict:
-    """The verdict where there is no solver to ask."""
-    return Unknown(prop, reason=why)
 
 
 __all__ = ["Smt", "prove", "smt"]
