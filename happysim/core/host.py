@@ -55,6 +55,7 @@ class Host:
 
     __slots__ = (
         "_closed",
+        "_delays",
         "_events",
         "_on_sync",
         "_operation",
@@ -79,6 +80,8 @@ class Host:
         self._site = site
         self._where = where
         self._timers = set(timers)
+        # The range of seconds of each timer that this handler sets.
+        self._delays: dict[str, tuple[float, float]] = {}
         self._picks = list(picks)
         self._options: list[list[Frozen]] = []
         self._sender = sender
@@ -188,11 +191,13 @@ class Host:
                 "with 0 <= low <= high"
             )
         self._timers.add(name)
+        self._delays[name] = delay
 
     def cancel_timer(self, name: str) -> None:
         """Forget the timer `name`; does nothing where it is not set."""
         self._use("cancel_timer")
         self._timers.discard(name)
+        self._delays.pop(name, None)
 
     @property
     def now(self) -> int:

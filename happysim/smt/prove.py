@@ -246,6 +246,4 @@ class _Prover:
         return Broken(prop, reason="no world satisfies it (proved)", notes=notes)
 
 
-
-
 __all__ = ["Smt", "prove", "smt"]
