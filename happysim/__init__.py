@@ -12,11 +12,32 @@ from happysim.core.errors import (
 )
 from happysim.core.history import Call, History, HistoryError
 from happysim.core.host import Host
+from happysim.core.latency import (
+    Latency,
+    constant,
+    exponential,
+    lognormal,
+    percentiles,
+    uniform_latency,
+)
+from happysim.core.link import (
+    Link,
+    cross_region_network,
+    datacenter_network,
+    internet_network,
+    local_network,
+    lossy_network,
+    mobile_3g_network,
+    mobile_4g_network,
+    satellite_network,
+    slow_network,
+)
 from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Script, call
+from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
 from happysim.search.check import check, explore
@@ -74,6 +95,9 @@ __all__ = [
     "Host",
     "KeyValue",
     "Kind",
+    "Latency",
+    "Link",
+    "Network",
     "Node",
     "NodeView",
     "Operation",
@@ -101,24 +125,38 @@ __all__ = [
     "bounded",
     "call",
     "check",
+    "constant",
+    "cross_region_network",
+    "datacenter_network",
     "dfs",
     "duplicating",
     "durable",
     "explore",
+    "exponential",
+    "internet_network",
     "linearizable",
     "linearize",
+    "local_network",
+    "lognormal",
+    "lossy_network",
     "message",
+    "mobile_3g_network",
+    "mobile_4g_network",
     "must_break",
     "on",
     "ordered",
+    "percentiles",
     "prove",
     "quiescent",
     "reachable",
     "replay",
+    "satellite_network",
     "shrink",
+    "slow_network",
     "smt",
     "step_always",
     "uniform",
+    "uniform_latency",
     "unlimited",
     "unordered",
 ]

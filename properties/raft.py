@@ -41,7 +41,7 @@ from happysim import (
     step_always,
     uniform,
 )
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 from happysim.core.script import Operation, Response
 from happysim.core.view import Message
 from happysim.protocols.raft import ClientRequest, Entry, NotLeader, Overwritten, RaftNode, Role
@@ -58,7 +58,7 @@ def cluster(
     no_op: bool = False,
     heartbeats: bool = False,
     faults: Faults | None = None,
-    network: Network | None = None,
+    network: Delivery | None = None,
 ) -> World:
     """Servers n1, n2, ... and their clients; `kind` may be a broken variant."""
     servers = [

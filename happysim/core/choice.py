@@ -43,7 +43,8 @@ class Choice:
     """One thing that may happen next, by content: `deliver c1 -> store Write(token=1)`.
 
     `node` is where it happens, `source` the sender of the message it is about, `what` that message,
-    timer, action or split, `choosing` what the handler draws. Two choices of one world differ in
+    timer, action or split, `choosing` what the handler draws, `reading` what it reads from its clock
+    (in nanoseconds, where there is one). Two choices of one world differ in
     their text, so the text of a choice names it, in another process and after a change of code.
     """
 
@@ -52,6 +53,7 @@ class Choice:
     source: str = ""
     what: str = ""
     choosing: str = ""
+    reading: str = ""
 
     @property
     def is_fault(self) -> bool:
@@ -69,6 +71,8 @@ class Choice:
             words = [self.kind.value, self.node, "->", self.what]
         if self.choosing:
             words.append(f"choosing {self.choosing}")
+        if self.reading:
+            words.append(f"reading {self.reading}")
         return " ".join(word for word in words if word)
 
 

@@ -33,12 +33,16 @@ _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 
 
 class Event(NamedTuple):
-    """What happens to one process: deliver, fire, act, start, crash, restart or invoke."""
+    """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
+
+    `readings` is what its handler finds on its clock, each time it looks, in nanoseconds.
+    """
 
     kind: str
     what: Frozen = None
     source: str = ""
     operation: Operation | None = None
+    readings: tuple[int, ...] = ()
 
 
 class NodeState(NamedTuple):
@@ -205,6 +209,7 @@ class NodeProcess:
         where = f"{self.kind.__name__}.{name} on {self.name}"
         timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
         host = Host(self.site, where, timers, picks, event.source or None, event.operation)
+        host._readings = list(event.readings)
         node = self._thaw(state.fields)
         synced: list[tuple[Frozen, ...]] = []
         host._on_sync = lambda: synced.append(self._freeze(node, where))
@@ -214,7 +219,7 @@ class NodeProcess:
         except HappysimError:
             raise
         except Exception as error:
-            raised = _raised(where, error, getattr(self.kind, name))
+            raised = raised_by(where, error, getattr(self.kind, name))
             result = None
         host._closed = True
         if result is not None:
@@ -331,7 +336,8 @@ def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: s
         raise ProtocolError(f"{where}: {name}.{missing} was deleted; set it to None instead")
 
 
-def _raised(where: str, error: Exception, handler: Any = None) -> Raised:
+def raised_by(where: str, error: Exception, handler: Any = None) -> Raised:
+    """What a handler let out, and where; `handler` stands for a call that itself failed."""
     at = traceback.extract_tb(error.__traceback__)[-1]
     file, line, name = at.filename, at.lineno, at.name
     code = getattr(handler, "__code__", None)
@@ -408,7 +414,7 @@ class ScriptProcess:
         except HappysimError:
             raise
         except Exception as error:
-            return [Outcome(None, raised=_raised(where, error))]
+            return [Outcome(None, raised=raised_by(where, error))]
         return [Outcome(after, (), (("complete", self.name, value),))]
 
 

@@ -19,9 +19,9 @@ def rehome(world: World, tables: Tables) -> World:
     own = world.tables
     if _shape(own) != _shape(tables):
         raise ScenarioError(
-            "worlds of one scenario have the same nodes, classes, network and faults; only what "
-            "the nodes hold may differ (where nodes crash, not what a crash falls back to: the "
-            "values that fields which are not durable were made with)"
+            "worlds of one scenario have the same nodes, classes, network, links and faults; only "
+            "what the nodes hold may differ (where nodes crash, not what a crash falls back to: "
+            "the values that fields which are not durable were made with)"
         )
     numbers = {}
     for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
@@ -39,7 +39,7 @@ def rehome(world: World, tables: Tables) -> World:
 
 
 def _shape(tables: Tables) -> list[Any]:
-    shape: list[Any] = [tables.network.kind, tables.faults]
+    shape: list[Any] = [tables.network.kind, tables.topology.content, tables.faults]
     for each in tables.processes:
         if isinstance(each, ScriptProcess):
             shape.append((each.name, each.script.function, each.script.arguments))

@@ -35,7 +35,7 @@ from happysim import (
     reachable,
     unordered,
 )
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 from happysim.core.rehome import rehome
 from happysim.core.tables import Tables
 from happysim.search.schedule import Run, follow
@@ -547,7 +547,7 @@ FORGOT = ("crash a losing 1", "restart a", "fire a tick")
     ],
 )
 def test_messages_are_matched_to_the_step_that_sent_them(
-    network: Network, schedule: tuple[str, ...], sent: tuple[int | None, ...]
+    network: Delivery, schedule: tuple[str, ...], sent: tuple[int | None, ...]
 ) -> None:
     faults = Faults(crashes=1, unsynced_loss=True)
     run = follow(World.of(Chatter("a"), Chatter("b"), faults=faults, network=network), schedule)

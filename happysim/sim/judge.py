@@ -1,0 +1,240 @@
+"""Judging properties at every step of a live run, without asking again what cannot have changed.
+
+A property is a function of what it reads. What it read last time is noted; as long as none of that
+has changed, it would say the same, so it is not asked. A field of shared, unchangeable data has
+changed when it is not equal to what it was; of a flat list, dict or set of such data a copy is kept
+to compare; anything deeper is compared by its frozen content.
+
+At the end of a run every property is asked once more, whatever was noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args, get_origin
+
+from happysim.core.freeze import freeze, thaw
+from happysim.core.stable_set import StableFrozenSet, StableSet
+from happysim.sim.live import LiveNode
+from happysim.sim.values import SHARED, STABLE, hints_of, promise_of
+from happysim.sim.view import HISTORY, STATUS, TIMERS, WIDE, LiveWorld, Reads
+from happysim.spec.property import Property, Sort
+
+_FLAT = (list, dict, set, frozenset)
+
+
+class Watched:
+    """A property, and what it read when it was last asked: per slot, the names of fields."""
+
+    __slots__ = ("ask", "by_slot", "history", "prop", "wide")
+
+    def __init__(self, prop: Property) -> None:
+        self.prop = prop
+        self.by_slot: dict[int, set[str]] = {}
+        self.wide = self.history = True
+
+    def note(self, reads: Reads) -> None:
+        self.by_slot = {}
+        for slot, name in reads:
+            if slot >= 0:
+                self.by_slot.setdefault(slot, set()).add(name)
+        self.wide = (-1, WIDE) in reads
+        self.history = (-1, HISTORY) in reads
+
+
+class Keeper:
+    """Keeps the last value of some fields of one node, to tell which of them changed in a step."""
+
+    def __init__(self, live: LiveNode) -> None:
+        self.live = live
+        self.kept: dict[str, Any] = {}
+        self._kind: type | None = None
+        self._copies: dict[str, Callable[[Any], Any]] = {}
+
+    def watch(self, names: set[str]) -> None:
+        """Keep these fields from now on, as they are now."""
+        for name in names:
+            if name not in self.kept and name not in (STATUS, TIMERS):
+                self.kept[name] = self._copier(name)(self.live.values.get(name))
+
+    def _copier(self, name: str) -> Callable[[Any], Any]:
+        if self._kind is not self.live.kind:
+            self._kind, self._copies = self.live.kind, {}
+        known = self._copies.get(name)
+        if known is None:
+            hint = hints_of(self.live.kind).get(name, Any)
+            known = self._copies[name] = _copier(hint)
+        return known
+
+    def changed(self) -> set[str]:
+        """The names of kept fields that differ from what was kept; what is there now is kept."""
+        found = set()
+        values = self.live.values
+        for name, old in self.kept.items():
+            new = values.get(name)
+            if new is old:
+                continue
+            copier = self._copier(name)
+            if copier is freeze or type(new) is not type(old) or new != old:
+                new = copier(new)
+                if new != old:
+                    self.kept[name] = new
+                    found.add(name)
+        return found
+
+
+def _copier(hint: Any) -> Callable[[Any], Any]:
+    """How to keep a field with this annotation: as it is, a flat copy, or its content."""
+    promised = promise_of(hint)
+    if promised == SHARED:
+        return _itself
+    origin, inner = get_origin(hint), get_args(hint)
+    flat = origin in _FLAT and all(promise_of(each) == SHARED for each in inner)
+    return _flat if flat or promised == STABLE else freeze
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+_PLAIN_KINDS = frozenset({type(None), str, bytes, int, bool, float})
+
+
+def _flat(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN_KINDS or kind is tuple or kind is frozenset or kind is StableFrozenSet:
+        return value
+    if kind is list:
+        return value[:]
+    if kind is dict or kind is set or kind is StableSet:
+        return value.copy()
+    return freeze(value)
+
+
+class Judge:
+    """Asks properties of a live world. `wrong` is the first that is broken, and what it said."""
+
+    def __init__(
+        self, world: LiveWorld, nodes: Sequence[LiveNode], props: Sequence[Property]
+    ) -> None:
+        self.world = world
+        self.wrong: tuple[Property, str] | None = None
+        self.reached: set[Property] = set()
+        self.judged: dict[Property, int] = {}
+        self._keepers = {live.slot: Keeper(live) for live in nodes}
+        self._every_step = [Watched(each) for each in props if each.sort in _EVERY_STEP]
+        self._between = [Watched(each) for each in props if each.sort is Sort.STEP_ALWAYS]
+        self._at_end = [each for each in props if each.sort in _AT_END]
+        self.monitors = [(each, each.function()) for each in props if each.sort is Sort.MONITOR]
+        self._before = {live.slot: {} for live in nodes} if self._between else {}
+        self._history = -1
+        if self._between:
+            for slot, keeper in self._keepers.items():
+                keeper.watch(set(keeper.live.kind.happysim_fields))
+                self._before[slot] = dict(keeper.live.values)
+
+    def first(self) -> None:
+        """Ask everything of the first world."""
+        for watched in self._every_step:
+            self._ask(watched)
+        for watched in self._between:
+            self._ask_between(watched, self.world)
+        for name in self.world.names:
+            self._watch(name)
+
+    def _watch(self, name: str) -> None:
+        for prop, monitor in self.monitors:
+            said = prop.ask(monitor, self.world, name)
+            self.judged[prop] = self.judged.get(prop, 0) + 1
+            if said is not None:
+                self._break(prop, said)
+
+    def after(self, process: Any, history_version: int) -> None:
+        """Ask what may have changed by a step of a process."""
+        if self.monitors:
+            self._watch(process.name)
+        keeper = self._keepers.get(process.slot)
+        changed = keeper.changed() if keeper is not None else set()
+        changed |= {STATUS, TIMERS}
+        news = history_version != self._history
+        self._history = history_version
+        for watched in self._every_step:
+            if self._is_stale(watched, process.slot, changed, news):
+                self._ask(watched)
+        if self._between and keeper is not None:
+            self._after_between(process.slot, changed, news)
+
+    def _is_stale(self, watched: Watched, slot: int, changed: set[str], news: bool) -> bool:
+        if watched.wide or (watched.history and news):
+            return True
+        read = watched.by_slot.get(slot)
+        return read is not None and not changed.isdisjoint(read)
+
+    def _after_between(self, slot: int, changed: set[str], news: bool) -> None:
+        keeper = self._keepers[slot]
+        if len(changed) > 2 or news:
+            before = LiveWorld(self.world._simulation, {slot: self._before[slot]})
+            for watched in self._between:
+                if self._is_stale(watched, slot, changed, news):
+                    self._ask_between(watched, before)
+            values = {name: thawed_copy(keeper, name) for name in keeper.kept}
+            self._before[slot] = {"name": keeper.live.name, **values}
+
+    def _ask(self, watched: Watched) -> None:
+        prop, reads = watched.prop, set[tuple[int, str]]()
+        self.world.reads = reads
+        try:
+            said = prop.judge(self.world)  # type: ignore[arg-type]
+        finally:
+            self.world.reads = None
+        self._learn(watched, reads)
+        if said is not None:
+            if prop.sort is Sort.REACHABLE:
+                self.reached.add(prop)
+                self._every_step = [each for each in self._every_step if each is not watched]
+            else:
+                self._break(prop, said)
+
+    def _ask_between(self, watched: Watched, before: LiveWorld) -> None:
+        reads: set[tuple[int, str]] = set()
+        self.world.reads = before.reads = reads
+        try:
+            said = watched.prop.judge(before, self.world)  # type: ignore[arg-type]
+        finally:
+            self.world.reads = before.reads = None
+        self._learn(watched, reads)
+        if said is not None:
+            self._break(watched.prop, said)
+
+    def _learn(self, watched: Watched, reads: Reads) -> None:
+        self.judged[watched.prop] = self.judged.get(watched.prop, 0) + 1
+        watched.note(reads)
+        for slot, names in watched.by_slot.items():
+            self._keepers[slot].watch(names)
+
+    def _break(self, prop: Property, said: str) -> None:
+        if self.wrong is None:
+            self.wrong = prop, said
+
+    def last(self) -> None:
+        """Ask everything once more, and what is only asked at the end."""
+        for watched in list(self._every_step):
+            self._ask(watched)
+        for prop in self._at_end:
+            if prop.sort is Sort.QUIESCENT and not self.world.is_quiescent:
+                continue
+            said = prop.judge(self.world)  # type: ignore[arg-type]
+            self.judged[prop] = self.judged.get(prop, 0) + 1
+            if said is not None:
+                self._break(prop, said)
+
+
+_EVERY_STEP = frozenset({Sort.ALWAYS, Sort.REACHABLE})
+# A history that cannot be explained stays so however it goes on, so it is enough to ask at the end.
+_AT_END = frozenset({Sort.LINEARIZABLE, Sort.QUIESCENT})
+
+
+def thawed_copy(keeper: Keeper, name: str) -> Any:
+    """A copy of a field as it is now, which later steps leave alone."""
+    value = keeper.live.values[name]
+    return _flat(value) if keeper._copier(name) is not freeze else thaw(freeze(value))

@@ -1,0 +1,243 @@
+"""What live nodes hold: the same as a handler finds in a search, without copying it each time.
+
+A search freezes a node after each handler and thaws it before the next. So its sets iterate in
+order of content, its messages are no one else's, and what has no content is refused. A simulation
+keeps nodes alive, and must show handlers the same. Three things see to it:
+
+- after a handler, fields that may hold built-in sets have those replaced by stable ones. Which
+  fields these are is read off the annotations; a field of plain data is not looked at;
+- a message that may hold something mutable, or a set, is looked at when it is sent;
+- annotations may be wrong, so now and then (after the 1st, 2nd, 4th, 8th ... call) a node or a
+  message is frozen as in a search. What a search refuses is refused here, if later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin
+
+from happysim.core.errors import ProtocolError
+from happysim.core.freeze import field_names, freeze, thaw
+from happysim.core.stable_set import StableFrozenSet, StableSet
+
+_ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})
+_BOXES: tuple[type, ...] = (list, dict, deque, OrderedDict, defaultdict, Counter, bytearray)
+
+# What an annotation promises. PLAIN and SHARED values hold no set; SHARED ones cannot be changed.
+# A STABLE field is a set of shared values. ANYTHING promises nothing.
+SHARED, PLAIN, STABLE, ANYTHING = range(4)
+
+
+def promise_of(hint: Any, within: tuple[type, ...] = ()) -> int:
+    """What a type annotation promises of a value."""
+    if hint is None or hint in _ATOMS:
+        return SHARED
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return SHARED
+    if origin in (Union, types.UnionType):
+        promised = max(promise_of(each, within) for each in inner)
+        return promised if promised < STABLE else ANYTHING
+    if origin in (set, frozenset) and inner and promise_of(inner[0], within) == SHARED:
+        return STABLE
+    if origin is tuple or origin in _BOXES:
+        listed = [each for each in inner if each is not Ellipsis]
+        promised = max([promise_of(each, within) for each in listed], default=ANYTHING)
+        if promised >= STABLE:
+            return ANYTHING
+        return promised if origin is tuple else PLAIN
+    return _promise_of_class(hint, within)
+
+
+def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
+    if not isinstance(kind, type) or kind in within or hasattr(kind, "__freeze__"):
+        return ANYTHING
+    if issubclass(kind, enum.Enum):
+        return SHARED
+    if not dataclasses.is_dataclass(kind) or kind.__subclasses__():
+        return ANYTHING
+    fields = hints_of(kind)
+    promised = [promise_of(fields.get(name), (*within, kind)) for name in field_names(kind)]
+    if any(each >= STABLE for each in promised):
+        return ANYTHING
+    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return max(promised, default=SHARED) if frozen else PLAIN
+
+
+def hints_of(kind: type) -> dict[str, Any]:
+    """A class's annotations, resolved; `Any` for all of them where that cannot be done."""
+    try:
+        return typing.get_type_hints(kind)
+    except Exception:  # names that exist for the type checker alone
+        return dict.fromkeys(field_names(kind), Any)
+
+
+# -- sets ----------------------------------------------------------------------------------------
+
+
+def stable(value: Any) -> Any:
+    """The value with every built-in set in it replaced by a stable one, in place where it can."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    known = _STABILISERS.get(kind)
+    if known is None:
+        known = _STABILISERS[kind] = _make_stabiliser(kind)
+    return known(value)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _stable_set(value: Any) -> Any:
+    return StableSet([stable(each) for each in set.__iter__(value)])
+
+
+def _stable_frozenset(value: Any) -> Any:
+    return StableFrozenSet([stable(each) for each in frozenset.__iter__(value)])
+
+
+def _stable_tuple(value: Any) -> Any:
+    made = [stable(each) for each in value]
+    if all(one is other for one, other in zip(made, value, strict=True)):
+        return value
+    return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+
+
+def _stable_list(value: Any) -> Any:
+    for at, each in enumerate(value):
+        made = stable(each)
+        if made is not each:
+            value[at] = made
+    return value
+
+
+def _stable_dict(value: Any) -> Any:
+    rekey = False
+    for key, each in value.items():
+        made = stable(each)
+        if made is not each:
+            value[key] = made
+        rekey = rekey or stable(key) is not key
+    if rekey:
+        items = [(stable(key), each) for key, each in value.items()]
+        value.clear()
+        for key, each in items:
+            value[key] = each
+    return value
+
+
+def _stable_dataclass(kind: type) -> Callable[[Any], Any]:
+    names = field_names(kind)
+    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+    def in_place(value: Any) -> Any:
+        for name in names:
+            each = getattr(value, name)
+            made = stable(each)
+            if made is not each:
+                setattr(value, name, made)
+        return value
+
+    def copied(value: Any) -> Any:
+        held = [getattr(value, name) for name in names]
+        made = [stable(each) for each in held]
+        if all(one is other for one, other in zip(made, held, strict=True)):
+            return value
+        return thaw(freeze(value))
+
+    return copied if frozen else in_place
+
+
+_STABILISERS: dict[type, Callable[[Any], Any]] = {
+    set: _stable_set,
+    StableSet: _same,
+    frozenset: _stable_frozenset,
+    StableFrozenSet: _same,
+    tuple: _stable_tuple,
+    list: _stable_list,
+    deque: _stable_list,
+    bytearray: _same,
+    **dict.fromkeys((dict, OrderedDict, defaultdict, Counter), _stable_dict),
+}
+
+
+def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
+    if hasattr(kind, "__freeze__") or issubclass(kind, enum.Enum):
+        return _same
+    if dataclasses.is_dataclass(kind):
+        return _stable_dataclass(kind)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _stable_tuple
+    return _same
+
+
+# -- fields --------------------------------------------------------------------------------------
+
+
+def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
+    """What to do with the fields of a node of a class after each handler; None where nothing."""
+    hints = hints_of(kind)
+    names = kind.happysim_fields  # type: ignore[attr-defined]
+    promised = {name: promise_of(hints.get(name, Any)) for name in names}
+    sets = tuple(name for name in names if promised[name] == STABLE)
+    others = tuple(name for name in names if promised[name] == ANYTHING)
+    if not sets and not others:
+        return None
+
+    def settle(values: dict[str, Any]) -> None:
+        for name in sets:
+            value = values[name]
+            if type(value) is set or type(value) is frozenset:
+                values[name] = stable(value)
+        for name in others:
+            value = values[name]
+            if type(value) not in _ATOMS:
+                values[name] = stable(value)
+
+    return settle
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def parcel(kind: type) -> Callable[[Any], Any] | None:
+    """How to make a message of a class safe to share; None where the class promises that it is."""
+    promised = _promise_of_class(kind, ())
+    if promised == SHARED:
+        return None
+    if _holds_hooks(kind):
+        return lambda message: thaw(freeze(message))
+
+    def checked(message: Any) -> Any:
+        try:
+            hash(message)
+        except TypeError as error:
+            raise ProtocolError(
+                f"{kind.__name__} holds a mutable value ({error}); use a tuple for a list, "
+                "a frozenset for a set, a tuple of pairs for a dict"
+            ) from None
+        return stable(message)
+
+    return checked
+
+
+def _holds_hooks(kind: type) -> bool:
+    """True where a field is of a class with `__freeze__`, which may be mutable and hashable."""
+    pending, seen = [*hints_of(kind).values()], set()
+    while pending:
+        hint = pending.pop()
+        pending += [each for each in get_args(hint) if each is not Ellipsis]
+        if isinstance(hint, type) and hint not in seen:
+            seen.add(hint)
+            if hasattr(hint, "__freeze__"):
+                return True
+            if dataclasses.is_dataclass(hint):
+                pending += hints_of(hint).values()
+    return False
