@@ -57,6 +57,11 @@ class Timing:
         """The least and the most that a message travels there."""
         return _exact_range(self.links.get((source, target), self.latency))
 
+    @property
+    def offsets(self) -> tuple[Fraction, Fraction | None]:
+        """What a clock shows at the start: the least and the most."""
+        return _exact_range(self.offset)
+
     def drift_of(self, node: str) -> Fraction:
         """How much a second of a node's clock may be off."""
         return exact(self.drifts.get(node, self.drift), "drift")
@@ -96,7 +101,7 @@ def _check_range(where: str, given: object, *, negative: bool = False) -> None:
 
 
 def seconds_text(value: Fraction) -> str:
-    """A number of seconds: as a decimal where it is one of up to nine places, else as a fraction."""
+    """A number of seconds: a decimal where it is one of up to nine places, else a fraction."""
     if 10**9 % value.denominator == 0:
         whole, rest = divmod(abs(value), 1)
         text = f"{whole}.{int(rest * 10**9):09d}".rstrip("0").rstrip(".")
@@ -104,7 +109,7 @@ def seconds_text(value: Fraction) -> str:
     return str(value)
 
 
-# -- in a formula ------------------------------------------------------------------------------------
+# -- in a formula --------------------------------------------------------------------------------
 
 KINDS = ("drift", "latency", "timer")
 
@@ -121,9 +126,7 @@ class Parameter:
         """Raises `ScenarioError` where the text names none."""
         kind, _, name = text.partition(" ") if isinstance(text, str) else ("", "", "")
         if kind not in KINDS or bool(name) != (kind == "timer"):
-            raise ScenarioError(
-                f'{text!r} is no bound; give "drift", "latency" or "timer NAME"'
-            )
+            raise ScenarioError(f'{text!r} is no bound; give "drift", "latency" or "timer NAME"')
         return cls(kind, name)
 
     def __str__(self) -> str:
