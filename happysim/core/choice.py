@@ -26,6 +26,23 @@ class Kind(enum.StrEnum):
     RESTART = "restart"
     PARTITION = "partition"
     HEAL = "heal"
+    # What exists only where time passes. A search needs none of it: there, not choosing a step is
+    # its delay, and any message may be lost by never being delivered.
+    PAUSE = "pause"
+    RESUME = "resume"
+    SLOW = "slow"
+    CUT = "cut"
+    MEND = "mend"
+    CLOG = "clog"
+    RELEASE = "release"
+    LINK = "link"
+    CLOCK = "clock"
+    DISK = "disk"
+
+    @property
+    def is_timed(self) -> bool:
+        """True for what a simulation does and a search has no need of; a replay passes over it."""
+        return self in _TIMED
 
     @property
     def is_fault(self) -> bool:
@@ -36,6 +53,20 @@ class Kind(enum.StrEnum):
 _FAULTS = frozenset(
     {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
 )
+_TIMED = frozenset(
+    {
+        Kind.PAUSE,
+        Kind.RESUME,
+        Kind.SLOW,
+        Kind.CUT,
+        Kind.MEND,
+        Kind.CLOG,
+        Kind.RELEASE,
+        Kind.LINK,
+        Kind.CLOCK,
+        Kind.DISK,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +74,9 @@ class Choice:
     """One thing that may happen next, by content: `deliver c1 -> store Write(token=1)`.
 
     `node` is where it happens, `source` the sender of the message it is about, `what` that message,
-    timer, action or split, `choosing` what the handler draws, `reading` what it reads from its clock
-    (in nanoseconds, where there is one). Two choices of one world differ in
-    their text, so the text of a choice names it, in another process and after a change of code.
+    timer, action or split, `choosing` what the handler draws, `reading` what it finds on its clock,
+    in nanoseconds, where there is one. Two choices of one world differ in their text, so the text
+    of a choice names it, in another process and after a change of code.
     """
 
     kind: Kind

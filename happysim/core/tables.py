@@ -59,7 +59,6 @@ from happysim.core.process import (
 from happysim.core.script import Operation
 from happysim.core.topology import Network
 
-
 # What a handler reads from its clock, at the end of a choice's text.
 _READING = re.compile(r" reading (\d+(?:, \d+)*)$")
 
@@ -172,7 +171,9 @@ class Tables:
                     yield self._move(slot, rest, told, envelope.source)
         value = self.states[slot].values[state]
         for kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART):
-            what = text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
+            what = (
+                text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
+            )
             choice = Choice(kind, name, "", what)
             if text.startswith(str(choice)) and self._may(slot, value, kind, what):
                 event = Event(kind.value, what or None, readings=readings)

@@ -53,7 +53,8 @@ class LiveHost(Host):
     ) -> None:
         self._site, self._agenda, self._routes = site, agenda, routes
         self._random, self._draw, self._record = random, draw, record
-        self._live: LiveNode = None  # type: ignore[assignment] - set when the node is made
+        # Set by `bind`, when the node is made.
+        self._live: LiveNode = None  # type: ignore[assignment]
         self._sender: str | None = None
         self._operation: Operation | None = None
         self.is_open = False
@@ -226,5 +227,3 @@ class LiveHost(Host):
             self._use("sync")
         if self.disk is not None:
             self.spent += self.disk.sync()
-
-

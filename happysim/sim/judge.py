@@ -126,7 +126,7 @@ class Judge:
         self._between = [Watched(each) for each in props if each.sort is Sort.STEP_ALWAYS]
         self._at_end = [each for each in props if each.sort in _AT_END]
         self.monitors = [(each, each.function()) for each in props if each.sort is Sort.MONITOR]
-        self._before = {live.slot: {} for live in nodes} if self._between else {}
+        self._before: dict[int, dict[str, Any]] = {}
         self._history = -1
         if self._between:
             for slot, keeper in self._keepers.items():

@@ -7,7 +7,6 @@ Its host puts messages on routes and timers on the agenda at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappush
 from typing import Any
 
 from happysim.core.choice import Kind
@@ -31,9 +30,7 @@ Gate = Callable[[Route, Any, Operation | None, int], bool]
 class LiveNode:
     """One node in virtual time."""
 
-    def __init__(
-        self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int
-    ) -> None:
+    def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
         self.process, self.slot, self.name = process, slot, process.name
         self.agenda, self.host = agenda, host
         self.status = NEW
@@ -48,6 +45,8 @@ class LiveNode:
         self.calls = 0
         self._audit_at = 1
         self.actions: dict[str, bool] = {}
+        # What has arrived at the gate of a node that stands still.
+        self.waiting: list[tuple[Route, Any, Operation | None, int]] = []
         self.become(process.kind, process.made_with)
 
     def become(self, kind: type[Node], fields: tuple[Frozen, ...]) -> None:
@@ -159,10 +158,29 @@ class LiveNode:
         self.gate = self._is_down
         self.deadlines.clear()
         self.actions.clear()
+        self.waiting.clear()
         made = self.process.made_with if self.kind is self.process.kind else None
         for at, name in enumerate(self.kind.happysim_fields):
             if not self.kind.happysim_durable[at] and made is not None:
                 self.values[name] = thaw(made[at])
+
+    def hold(self) -> None:
+        """Stand still: what arrives waits at the gate, and no timer rings."""
+        self.gate = self._wait
+
+    def _wait(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
+        """The gate of a node that stands still."""
+        self.waiting.append((route, message, operation, epoch))
+        return False
+
+    def go_on(self) -> None:
+        """Take what has arrived meanwhile, in its order, and ring the timers that are due."""
+        self.gate = None
+        waiting, self.waiting = self.waiting, []
+        now = self.agenda.now
+        for route, message, operation, epoch in waiting:
+            self.agenda.at(now, route.arrive, message, operation, epoch)
+        self.wind()
 
     # -- timers ----------------------------------------------------------------------------------
 
@@ -184,7 +202,7 @@ class LiveNode:
         if known is None or due < known:
             self.entries[name] = due
             agenda = self.agenda
-            heappush(agenda.heap, (due, agenda.ticket(), self.ring, name, due, None))
+            agenda.at(due, self.ring, name, due)
 
     def ring(self, name: str, entry: int, _: None) -> None:
         """An entry of a timer comes up: fire, or move on to where the timer is set now."""

@@ -47,7 +47,9 @@ class Recorder:
         self, kind: Kind, process: Any, source: str, what: Any, operation: Operation | None
     ) -> None:
         """A step was taken."""
-        node, picks, readings = process.name, (), ()
+        node = process.name
+        picks: tuple[str, ...] = ()
+        readings: tuple[int, ...] = ()
         if isinstance(process, LiveNode):
             host = process.host
             if host.picks or host.readings:
@@ -72,7 +74,9 @@ class Recorder:
     def copied(self, route: Route, message: Any, operation: Operation | None) -> None:
         """A route has made a copy. A duplicating network has it already."""
         if self.delivery != "duplicating":
-            self._after.append((self.agenda.now, *_about(Kind.DUPLICATE, route, message, operation)))
+            self._after.append(
+                (self.agenda.now, *_about(Kind.DUPLICATE, route, message, operation))
+            )
 
     def queued(self, route: Route, message: Any, operation: Operation | None, lost: bool) -> None:
         """An ordered route has taken a message on, or lost it: those behind must get past it."""
@@ -105,13 +109,11 @@ class Recorder:
         return len(self._steps)
 
 
-def _about(
-    kind: Kind, route: Route, message: Any, operation: Operation | None
-) -> tuple[Any, ...]:
+def _about(kind: Kind, route: Route, message: Any, operation: Operation | None) -> tuple[Any, ...]:
     return kind, route.target.name, route.source, message, operation, (), ()
 
 
-def _choice(  # noqa: PLR0913 - a step as it was kept
+def _choice(
     kind: Kind,
     node: str,
     source: str,

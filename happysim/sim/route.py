@@ -76,7 +76,7 @@ class Route:
         "traffic",
     )
 
-    def __init__(  # noqa: PLR0913 - one of each, and made in one place
+    def __init__(
         self,
         agenda: Agenda,
         source: str,
@@ -135,9 +135,7 @@ class Route:
         self.sent += 1
         if self._plain:
             at = now + self._sample()
-            heappush(
-                self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch)
-            )
+            heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
         else:
             self._send_with_care(message, operation, now)
 

@@ -18,17 +18,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from happysim.core.choice import Kind
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.host import Site
 from happysim.core.prng import Random
-from happysim.core.process import NEW, NodeProcess, ScriptProcess
+from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
+from happysim.sim.faults import node_named
 from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
 from happysim.sim.live import LiveNode
+from happysim.sim.nemesis import At, Nemesis, Randomly
 from happysim.sim.record import Recorder, TimedChoice
 from happysim.sim.records import Records
 from happysim.sim.route import Route
@@ -70,6 +73,7 @@ class Simulation:
         *,
         seed: int = 0,
         properties: Sequence[Property] = (),
+        faults: Sequence[At | Randomly] = (),
         trace: bool = False,
     ) -> None:
         if not isinstance(world, World):
@@ -91,11 +95,13 @@ class Simulation:
         for slot, process in enumerate(tables.processes):
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
+        self._cuts: list[str] = []
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
         self._observe()
         self._begin(fresh)
+        self.nemesis = Nemesis(self, faults)
         if properties:
             self._judge = Judge(self.world, self.nodes, properties)
             self._observe()
@@ -258,6 +264,73 @@ class Simulation:
             self._judge.last()
             self._settle()
         return self
+
+    # -- faults, by hand -------------------------------------------------------------------------
+
+    def crash(self, name: str) -> None:
+        """A node goes down now; one that is down already stays so."""
+        live = node_named(self, name, "crash")
+        if live.status == DOWN:
+            return
+        self.records.add("abandon", name, None)
+        if self.delivery == "ordered":
+            for route in self._ends_at(name):
+                route.reset()
+        live.crash()
+        self._note(Kind.CRASH, live)
+
+    def restart(self, name: str) -> None:
+        """A node that is down comes up again, and runs `on_start`."""
+        live = node_named(self, name, "restart")
+        if live.status == DOWN:
+            live.start(Kind.RESTART)
+            self._settle()
+
+    def pause(self, name: str) -> None:
+        """A node stands still: it takes nothing, and its timers ring late."""
+        live = node_named(self, name, "pause")
+        if live.gate is None:
+            live.hold()
+            self._note(Kind.PAUSE, live)
+
+    def resume(self, name: str) -> None:
+        """A node that was paused goes on."""
+        live = node_named(self, name, "resume")
+        if live.status == UP and live.gate is not None:
+            self._note(Kind.RESUME, live)
+            live.go_on()
+
+    def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
+        """Nothing gets from the first to the second of each pair any more."""
+        for source, target in pairs:
+            self.route(source, target).cut()
+        self._cuts.append(told)
+        self._environment(Kind.CUT, told)
+
+    def mend(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
+        """One cut across these pairs is over; others may still be there."""
+        for source, target in pairs:
+            self.route(source, target).mend()
+        self._cuts.remove(told)
+        self._environment(Kind.MEND, told)
+
+    def cuts_text(self) -> str:
+        """The cuts in force, as text."""
+        return ", ".join(self._cuts)
+
+    def _ends_at(self, name: str) -> Iterator[Route]:
+        for route in self.routes():
+            if name in (route.source, route.target.name):
+                yield route
+
+    def _note(self, kind: Kind, live: LiveNode) -> None:
+        """A fault has befallen a node: record it, and judge what it changed."""
+        if live.observe is not None:
+            live.observe(kind, live, "", "", None)
+
+    def _environment(self, kind: Kind, told: str) -> None:
+        if self.recorder is not None:
+            self.recorder.note(kind, what=told)
 
     # -- what there is ---------------------------------------------------------------------------
 

@@ -53,9 +53,7 @@ class Summary:
         total = Traffic()
         for each in self.links.values():
             for field in fields(Traffic):
-                setattr(
-                    total, field.name, getattr(total, field.name) + getattr(each, field.name)
-                )
+                setattr(total, field.name, getattr(total, field.name) + getattr(each, field.name))
         return total
 
     @property

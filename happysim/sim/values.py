@@ -134,25 +134,31 @@ def _stable_dict(value: Any) -> Any:
 
 
 def _stable_dataclass(kind: type) -> Callable[[Any], Any]:
-    names = field_names(kind)
-    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-
-    def in_place(value: Any) -> Any:
-        for name in names:
-            each = getattr(value, name)
-            made = stable(each)
-            if made is not each:
-                setattr(value, name, made)
-        return value
+    hints = hints_of(kind)
+    # Fields that promise plain data are not looked at.
+    names = [name for name in field_names(kind) if promise_of(hints.get(name)) > PLAIN]
+    if not names:
+        return _same
+    if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return lambda value: _stable_in_place(value, names)
 
     def copied(value: Any) -> Any:
-        held = [getattr(value, name) for name in names]
-        made = [stable(each) for each in held]
-        if all(one is other for one, other in zip(made, held, strict=True)):
-            return value
-        return thaw(freeze(value))
+        for name in names:
+            held = getattr(value, name)
+            if stable(held) is not held:
+                return thaw(freeze(value))
+        return value
 
-    return copied if frozen else in_place
+    return copied
+
+
+def _stable_in_place(value: Any, names: list[str]) -> Any:
+    for name in names:
+        held = getattr(value, name)
+        made = stable(held)
+        if made is not held:
+            setattr(value, name, made)
+    return value
 
 
 _STABILISERS: dict[type, Callable[[Any], Any]] = {
@@ -182,26 +188,101 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
 
 
 def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
-    """What to do with the fields of a node of a class after each handler; None where nothing."""
+    """What to do with the fields of one node of a class after each handler; None: nothing."""
     hints = hints_of(kind)
-    names = kind.happysim_fields  # type: ignore[attr-defined]
-    promised = {name: promise_of(hints.get(name, Any)) for name in names}
-    sets = tuple(name for name in names if promised[name] == STABLE)
-    others = tuple(name for name in names if promised[name] == ANYTHING)
-    if not sets and not others:
+    passes = []
+    for name in kind.happysim_fields:  # type: ignore[attr-defined]
+        hint = hints.get(name, Any)
+        promised = promise_of(hint)
+        if promised == STABLE:
+            passes.append((name, _settle_set))
+        elif promised == ANYTHING:
+            passes.append((name, _Tail().settle if _is_log(hint) else _Last().settle))
+    if not passes:
         return None
 
     def settle(values: dict[str, Any]) -> None:
-        for name in sets:
-            value = values[name]
-            if type(value) is set or type(value) is frozenset:
-                values[name] = stable(value)
-        for name in others:
+        for name, settled in passes:
             value = values[name]
             if type(value) not in _ATOMS:
-                values[name] = stable(value)
+                made = settled(value)
+                if made is not value:
+                    values[name] = made
 
     return settle
+
+
+def _settle_set(value: Any) -> Any:
+    return stable(value) if type(value) is set or type(value) is frozenset else value
+
+
+class _Last:
+    """Settles a field that may hold anything; a value that cannot change is looked at once."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: Any = None
+
+    def settle(self, value: Any) -> Any:
+        if value is self._last:
+            return value
+        made = stable(value)
+        kind = type(made)
+        if kind is tuple or kind is StableFrozenSet or is_frozen_class(kind):
+            self._last = made if _can_hash(made) else None
+        return made
+
+
+class _Tail:
+    """Settles a list of unchangeable entries, such as a log: looks at the new ones at its end.
+
+    An entry replaced in the middle is looked at with the next audit of its node.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: list[Any] = []
+
+    def settle(self, value: Any) -> Any:
+        if type(value) is not list:
+            return stable(value)
+        seen, at = self._seen, len(value)
+        if len(seen) > at:
+            del seen[at:]
+        while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
+            at -= 1
+        if at < len(value):
+            del seen[at:]
+            for index in range(at, len(value)):
+                value[index] = stable(value[index])
+                seen.append(value[index])
+        return value
+
+
+def _is_log(hint: Any) -> bool:
+    """True for a list of frozen dataclasses."""
+    inner = get_args(hint)
+    return get_origin(hint) is list and len(inner) == 1 and is_frozen_class(inner[0])
+
+
+def is_frozen_class(kind: Any) -> bool:
+    """True for a frozen dataclass without hooks of its own."""
+    return (
+        isinstance(kind, type)
+        and dataclasses.is_dataclass(kind)
+        and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        and not hasattr(kind, "__freeze__")
+    )
+
+
+def _can_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 # -- messages ------------------------------------------------------------------------------------

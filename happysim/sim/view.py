@@ -40,14 +40,16 @@ class LiveView:
 
     @property
     def name(self) -> str:
-        return self._live.name
+        name: str = self._live.name
+        return name
 
     @property
     def is_up(self) -> bool:
         """False while the node is crashed (or has not started)."""
         if self._world.reads is not None:
             self._world.reads.add((self._slot, STATUS))
-        return self._live.is_up
+        up: bool = self._live.is_up
+        return up
 
     @property
     def timers(self) -> tuple[str, ...]:
