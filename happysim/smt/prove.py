@@ -21,6 +21,7 @@ from happysim.search.report import Report
 from happysim.search.schedule import Run
 from happysim.smt.boxes import NotCoveredError
 from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.question import Answer, Limits, ask, ask_raises
 from happysim.smt.solver import SolverMissingError, load_z3, z3_error
@@ -31,6 +32,8 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 # How many steps runs may have that are looked for where a whole closure is too large.
 _ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
 _EFFECTS_IN_PART_MAX = 20_000
+# How far each way to close is tried before either is given more.
+_EFFECTS_AT_FIRST = 10_000
 
 _COVERED = (Sort.ALWAYS, Sort.REACHABLE, Sort.STEP_ALWAYS, Sort.NO_RAISE)
 
@@ -196,16 +199,34 @@ class _Prover:
     def _closure(self, name: str, start: World, deadline: float) -> Closure:
         if name not in self.closures:
             left = deadline - time.perf_counter()
-            depth = self.bounds.max_depth
-            self.closures[name] = close(
-                start,
-                self.within,
-                effects_max=self.policy.steps_max,
-                # The other half of the time is for what can be said without it.
-                deadline=deadline - left / 2,
-                rounds=math.inf if depth is None else depth - 1,
-            )
+            # The other half of the time is for what can be said without it.
+            self.closures[name] = self._smallest(start, deadline - left / 2)
         return self.closures[name]
+
+    def _smallest(self, start: World, deadline: float) -> Closure:
+        """A plain closure or, where that does not seem to end, one that counts copies."""
+        depth, most = self.bounds.max_depth, self.policy.steps_max
+        rounds = math.inf if depth is None else depth - 1
+        few = min(most, _EFFECTS_AT_FIRST)
+        ways = [(True, few), (False, few), (False, most), (True, most)]
+        if depth is not None or not counts_copies(start):
+            ways = [(True, most)]
+        for plain, effects_max in ways:
+            try:
+                if plain:
+                    return close(
+                        start,
+                        self.within,
+                        effects_max=effects_max,
+                        deadline=deadline,
+                        rounds=rounds,
+                    )
+                return close_counting(
+                    start, self.within, effects_max=effects_max, deadline=deadline
+                )
+            except TooLargeError as error:
+                why = error
+        raise why
 
     def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
         limits = Limits(
