@@ -102,6 +102,10 @@ class Encoding:
     def _by(self, one: Any, other: Any) -> Any:
         return self.z3.ULE(one, other) if self.clock == "bits" else one <= other
 
+    def was_before(self, one: Any, other: Any) -> Any:
+        """The same, where not being earlier has to mean being as late or later."""
+        return self.before(one, other)
+
     # -- paths -----------------------------------------------------------------------------------
 
     def _path(self, slot: int, graph: Unrolled) -> None:
@@ -208,9 +212,10 @@ class Encoding:
                     continue
                 is_down = z3.Bool(f"d{number}.{slot}")
                 for known, when, ups in downs:
-                    again = [z3.And(up.on, self.before(up.at, crash.at)) for up in ups]
+                    again = [z3.And(up.on, self.was_before(up.at, crash.at)) for up in ups]
                     # Crashes at one moment have an order too, so each would be the later one.
-                    was = z3.And(known, self._by(when, crash.at), z3.Not(z3.Or(again)))
+                    fallen = z3.Not(self.was_before(crash.at, when))
+                    was = z3.And(known, fallen, z3.Not(z3.Or(again)))
                     self.solver.add(z3.Implies(z3.And(crash.on, was), is_down))
                 down.append(is_down)
             if len(down) >= most:
@@ -241,14 +246,15 @@ class Encoding:
         for taker in takers:
             supply = [
                 z3.If(
-                    z3.And(giver.on, self.before(giver.at, taker.at)),
+                    z3.And(giver.on, self.was_before(giver.at, taker.at)),
                     giver.arc.edge.sends.count(envelope),
                     0,
                 )
                 for giver in givers
             ]
             demand = [
-                z3.If(z3.And(other.on, self._by(other.at, taker.at)), 1, 0) for other in takers
+                z3.If(z3.And(other.on, z3.Not(self.was_before(taker.at, other.at))), 1, 0)
+                for other in takers
             ]
             enough = z3.Sum([*supply, *supply_more, z3.IntVal(free)]) >= z3.Sum(demand)
             self.solver.add(z3.Implies(taker.on, enough))
