@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from happysim.core.errors import ScenarioError
@@ -76,7 +76,8 @@ class Choice:
     `node` is where it happens, `source` the sender of the message it is about, `what` that message,
     timer, action or split, `choosing` what the handler draws, `reading` what it finds on its clock,
     in nanoseconds, where there is one. Two choices of one world differ in their text, so the text
-    of a choice names it, in another process and after a change of code.
+    of a choice names it, in another process and after a change of code. `at` is the nanosecond at
+    which a simulation took it; it is no part of the choice.
     """
 
     kind: Kind
@@ -85,6 +86,7 @@ class Choice:
     what: str = ""
     choosing: str = ""
     reading: str = ""
+    at: int | None = field(default=None, compare=False)
 
     @property
     def is_fault(self) -> bool:

@@ -26,10 +26,10 @@ from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Policy, bfs, dfs, uniform
-from happysim.search.report import Report
 from happysim.search.shrink import shrink
 from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
+from happysim.spec.report import Report
 from happysim.spec.verdict import Broken, Holds
 from happysim.trace.changes import table
 from happysim.trace.diagram import diagram

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from happysim.front.telling import shown
-from happysim.search.report import Report
 from happysim.search.schedule import first_world, follow
 from happysim.search.shrink import shrink
 from happysim.spec.property import Property, Sort
+from happysim.spec.report import Report
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 from happysim.trace.diagram import diagram
 from happysim.trace.format import TraceError, save

@@ -52,6 +52,11 @@ def shrink(
     """
     if broken.schedule is None:
         raise ValueError(f"{broken.of.name} is broken for want of a world; there is no schedule")
+    if broken.of.sort is Sort.EVENTUALLY:
+        raise ValueError(
+            f"{broken.of.name} demands that something happens in time; a shorter run would show "
+            "nothing, so there is nothing to shrink"
+        )
     search = _Shrinker(broken, progress)
     search.run()
     best = replace(
@@ -74,7 +79,9 @@ class _Shrinker:
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
         self.within = broken.within or broken.of.scenario.bounds.within
-        self.best = self.follow(self.world, broken.schedule)
+        # Once a choice is left out, the times of a simulation are true no more.
+        untimed = [replace(each, at=None) for each in broken.schedule if not each.kind.is_timed]
+        self.best = self.follow(self.world, untimed)
         if not self.breaks(self.best):
             raise ValueError(
                 f"the schedule does not break {self.prop.name}; has the protocol changed?"
@@ -169,6 +176,8 @@ class _Shrinker:
         if tuple(schedule) in self.tried:
             return False
         self.tried.add(tuple(schedule))
+        if self.prop.sort is Sort.MONITOR:
+            same = 0  # its memory of the run begins with the run
         # The prefix breaks nothing, or the best would be shorter; start behind it.
         tail = self.follow(self.best.worlds[same], schedule[same:])
         run = Run(
@@ -184,10 +193,15 @@ class _Shrinker:
         return True
 
 
+def _is_of_one_run(prop: Property) -> bool:
+    """True where an exhaustive search could not tell: of faults without end there is none."""
+    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR) or prop.scenario.loose
+
+
 def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
     """Look for a shorter schedule exhaustively; say so where there is none."""
     schedule = search.best.schedule
-    if len(schedule) <= 1 or worlds <= 0 or best.of.sort is Sort.NO_RAISE:
+    if len(schedule) <= 1 or worlds <= 0 or _is_of_one_run(best.of):
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     report = explore(

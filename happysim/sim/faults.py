@@ -7,7 +7,7 @@ out is drawn anew each time, where the fault is part of a random process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,9 @@ class Fault(Protocol):
 
     def begin(self, simulation: Simulation) -> End:
         """Let it happen now; returns what ends it."""
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        """True where it leaves these processes, and what they send each other, alone."""
 
 
 def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
@@ -73,6 +76,9 @@ class Crash:
         simulation.crash(self.node)
         return lambda: simulation.restart(self.node)
 
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
+
 
 @dataclass(frozen=True)
 class Pause:
@@ -91,6 +97,9 @@ class Pause:
     def begin(self, simulation: Simulation) -> End:
         simulation.pause(self.node)
         return lambda: simulation.resume(self.node)
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,9 @@ class Partition:
         pairs = list(self._pairs())
         simulation.cut(pairs, str(self))
         return lambda: simulation.mend(pairs, str(self))
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not any(one in names and two in names for one, two in self._pairs())
 
     def _pairs(self) -> Iterable[tuple[str, str]]:
         for at, side in enumerate(self.sides):

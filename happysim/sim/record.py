@@ -8,27 +8,15 @@ itself and a search does not need (a message that is never delivered is lost alr
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.freeze import freeze
 from happysim.core.script import Operation, Response
 from happysim.core.tables import message_text
-from happysim.sim.agenda import Agenda, seconds_text
+from happysim.sim.agenda import Agenda
 from happysim.sim.live import LiveNode
 from happysim.sim.route import Route
-
-
-@dataclass(frozen=True)
-class TimedChoice:
-    """A choice, and the nanosecond at which it was taken."""
-
-    time: int
-    choice: Choice
-
-    def __str__(self) -> str:
-        return f"{seconds_text(self.time)} {self.choice}"
 
 
 class Recorder:
@@ -101,9 +89,9 @@ class Recorder:
             self._steps.append((self.agenda.now, *step))
 
     @property
-    def schedule(self) -> tuple[TimedChoice, ...]:
-        """The steps as choices."""
-        return tuple(TimedChoice(step[0], _choice(*step[1:])) for step in self._steps)
+    def schedule(self) -> tuple[Choice, ...]:
+        """The steps as choices, each with its time."""
+        return tuple(_choice(step) for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -113,20 +101,14 @@ def _about(kind: Kind, route: Route, message: Any, operation: Operation | None) 
     return kind, route.target.name, route.source, message, operation, (), ()
 
 
-def _choice(
-    kind: Kind,
-    node: str,
-    source: str,
-    what: Any,
-    operation: Operation | None,
-    picks: tuple[str, ...],
-    readings: tuple[int, ...],
-) -> Choice:
+def _choice(step: tuple[Any, ...]) -> Choice:
+    """A step as it was kept, as a choice with its text."""
+    at, kind, node, source, what, operation, picks, readings = step
     choosing, reading = ", ".join(picks), ", ".join(map(str, readings))
     if kind is Kind.INVOKE:
         text = f"{source} {message_text(freeze(what), operation)}"
-        return Choice(kind, node, "", text, choosing, reading)
+        return Choice(kind, node, "", text, choosing, reading, at)
     if kind in (Kind.DELIVER, Kind.DUPLICATE, Kind.DROP):
         shown = None if isinstance(what, Response) else operation
         what = message_text(freeze(what), shown)
-    return Choice(kind, node, source, what, choosing, reading)
+    return Choice(kind, node, source, what, choosing, reading, at)

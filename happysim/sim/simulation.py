@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from happysim.core.choice import Kind
+from happysim.core.choice import Choice, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.host import Site
+from happysim.core.link import Link
 from happysim.core.prng import Random
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
@@ -32,7 +33,7 @@ from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
 from happysim.sim.live import LiveNode
 from happysim.sim.nemesis import At, Nemesis, Randomly
-from happysim.sim.record import Recorder, TimedChoice
+from happysim.sim.record import Recorder
 from happysim.sim.records import Records
 from happysim.sim.route import Route
 from happysim.sim.streams import floats
@@ -62,7 +63,8 @@ class Simulation:
     """A run of a world in virtual time, under the control of a test.
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
-    every step; the run stops where one is broken. With `trace`, `schedule` holds every step.
+    every step; the run stops where one is broken. `faults` befall it. `link` remakes each link of
+    the world's network. With `trace`, `schedule` holds every step.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -74,6 +76,7 @@ class Simulation:
         seed: int = 0,
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
+        link: Callable[[Link], Link] | None = None,
         trace: bool = False,
     ) -> None:
         if not isinstance(world, World):
@@ -85,6 +88,7 @@ class Simulation:
         self.agenda = Agenda()
         tables = world.tables
         self.network = tables.topology
+        self._remade = link
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
@@ -130,6 +134,8 @@ class Simulation:
 
     def _route(self, source: str, to: str) -> Route:
         link = self.network.link(source, to)
+        if link is not None and self._remade is not None and source != to:
+            link = self._remade(link)
         draw = floats(self.seed, f"link {source} -> {to}")
         route = Route(
             self.agenda,
@@ -314,6 +320,19 @@ class Simulation:
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
 
+    def heal_node(self, name: str) -> None:
+        """Bring a node up, and let it go on, whatever has befallen it."""
+        self.restart(name)
+        self.resume(name)
+
+    def heal_link(self, source: str, target: str) -> None:
+        """Let a link lose, copy, damage and hold back nothing any more."""
+        route = self.route(source, target)
+        if route.clogged:
+            route.release()
+        if route.link is not None:
+            route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
+
     def cuts_text(self) -> str:
         """The cuts in force, as text."""
         return ", ".join(self._cuts)
@@ -370,11 +389,19 @@ class Simulation:
         return True
 
     @property
-    def schedule(self) -> tuple[TimedChoice, ...]:
-        """Every step so far with its time. Raises `ScenarioError` without `trace=True`."""
+    def schedule(self) -> tuple[Choice, ...]:
+        """Every step so far, each with its time `at`.
+
+        Raises `ScenarioError` without `trace=True`.
+        """
         if self.recorder is None:
             raise ScenarioError("this run keeps no schedule; make it with trace=True")
         return self.recorder.schedule
+
+    @property
+    def handled(self) -> int:
+        """How many handler calls there were."""
+        return sum(each.calls for each in self.nodes)
 
     @property
     def judged(self) -> dict[Property, int]:
