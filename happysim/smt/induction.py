@@ -17,18 +17,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from happysim.core.errors import ScenarioError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
-from happysim.search.report import Report
 from happysim.smt.boxes import Box, NotCoveredError, Reader, merged
 from happysim.smt.closure import Closure, TooLargeError, close
 from happysim.smt.combinations import Combinations, Found
 from happysim.smt.question import wrong_boxes, wrong_steps
 from happysim.smt.solver import SolverMissingError, load_z3, z3_error
 from happysim.spec.property import Property, Sort
+from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -45,7 +46,13 @@ class Induction:
     seconds: float = 60.0
     steps_max: int = 200_000
 
-    def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
+    def explore(
+        self,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Report:
         """See `Elsewhere`."""
         began = time.perf_counter()
         proof = _Proof(self, scenario, bounds)

@@ -79,9 +79,14 @@ def _at_start(
 
 
 def occurrences(world: World, schedule: Iterable[Choice | str]) -> Iterator[Occurrence]:
-    """The steps of a schedule. Raises `ScheduleError` where a choice is not enabled."""
+    """The steps of a schedule. A delivery that changes nothing is none of them.
+
+    Raises `ScheduleError` where a choice is not enabled.
+    """
     for number, wanted in enumerate(schedule, 1):
         found = world.find(wanted)
+        if found is None and world.is_idle(wanted):
+            continue
         if found is None:
             raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), world.choices())}")
         choice, slot, move = found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -73,6 +73,11 @@ class Realised:
     rates: dict[str, Fraction] = field(default_factory=dict)
     offsets: dict[str, Fraction] = field(default_factory=dict)
 
+    @property
+    def schedule(self) -> tuple[Choice, ...]:
+        """The choices with their nanoseconds in them, as a simulation keeps them."""
+        return tuple(replace(choice, at=ns) for choice, ns in self.steps)
+
     def __str__(self) -> str:
         lines = [f"{_shown(ns)} {choice}" for choice, ns in self.steps]
         lines += [f"clock of {node}: rate {rate}" for node, rate in self.rates.items()]
@@ -122,6 +127,9 @@ def realise_schedule(
     world: World, schedule: Sequence[Choice | str], timing: Timing, *, seconds: float = 60.0
 ) -> Realisation:
     """The same for a schedule from a world."""
+    for choice in schedule:
+        if isinstance(choice, Choice) and choice.kind.is_timed:
+            return Undecided(f"{choice} changes how time passes, and has its own time already")
     begin, steps = beginning(world), list(occurrences(world, schedule))
     deadline = time.perf_counter() + seconds
     try:
