@@ -95,7 +95,8 @@ class Closure:
     `first` maps each envelope in flight in the first world to its copies. `outside` says that
     the bound `within` cut the closure; `exact` that it judges each process by itself, so that a
     world is inside where all its local states are. `rounds` is infinite for a whole closure; else
-    it holds every run of so many steps, and perhaps not the longer ones.
+    it holds every run of so many steps, and perhaps not the longer ones. `copies` says how many
+    copies of a message a process takes, where that is counted.
     """
 
     start: World
@@ -106,6 +107,7 @@ class Closure:
     exact: bool = True
     rounds: float = math.inf
     seconds: float = 0.0
+    copies: Callable[[int], float] | None = None
 
     @property
     def tables(self) -> Tables:
@@ -168,7 +170,7 @@ class _Closing:
         self.todo: list[tuple[int, int, int]] = []
         ledger: Ledger = self.tables.ledgers.values[start.ledger]
         self.counts_crashes = 0 < ledger.budgets[CRASH - 1] < math.inf
-        self.closure = Closure(start, self.graphs, self._in_flight(cells), ledger)
+        self.closure = Closure(start, self.graphs, self._in_flight(cells), ledger, copies=copies)
 
     def _in_flight(self, cells: list[Cell]) -> dict[int, int]:
         network = self.tables.network

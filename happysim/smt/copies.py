@@ -40,22 +40,26 @@ def close_counting(
 
     Raises `TooLargeError`, also where ever more copies are sent.
     """
+    duplicates: float = start.tables.ledgers.values[start.ledger].budgets[DUPLICATE - 1]
     most: dict[int, float] = {}
-    duplicates = start.tables.ledgers.values[start.ledger].budgets[DUPLICATE - 1]
+
+    def copies(envelope: int) -> float:
+        return most.get(envelope, 1 + duplicates)
+
     for _ in range(_ROUNDS_MAX):
         closure = close(
             start,
             within,
             effects_max=effects_max,
             deadline=deadline,
-            copies=lambda envelope: most.get(envelope, 1 + duplicates),
+            copies=copies,
         )
         grown = False
         for envelope in _received(closure):
             source = closure.tables.envelopes.values[envelope].source
             needed = _sent_at_most(closure.graphs[source], envelope)
             needed += closure.first.get(envelope, 0) + duplicates
-            if needed > most.get(envelope, 1 + duplicates):
+            if needed > copies(envelope):
                 most[envelope] = needed
                 grown = True
         if not grown:

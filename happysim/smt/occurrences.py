@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Cell, Envelope
-from happysim.core.errors import ScheduleError
+from happysim.core.errors import HappysimError, ScheduleError
 from happysim.core.freeze import Frozen
+from happysim.core.process import UP, NodeState, Outcome
 from happysim.core.process import Event as LocalEvent
-from happysim.core.process import NodeState, Outcome
 from happysim.core.script import Operation
+from happysim.core.tables import Tables
 from happysim.core.world import World, not_enabled
 
 
@@ -93,6 +94,41 @@ def occurrences(world: World, schedule: Iterable[Choice | str]) -> Iterator[Occu
         after = world.take(choice, slot, move)
         yield _occurrence(world, after, choice, slot)
         world = after
+
+
+def hidden(world: World, schedule: Iterable[Choice | str]) -> set[tuple[str, str]]:
+    """The (node, timer) that a delivery which changes nothing else would set anew on the way.
+
+    Such a delivery is no choice, so that no schedule holds it; and yet it takes place in time.
+    """
+    found = set()
+    for wanted in schedule:
+        for slot, number in enumerate(world.cells):
+            cell: Cell = world.tables.cells[slot].values[number]
+            for envelope, _ in world.tables.network.waiting(cell.inbox):
+                found |= set(hidden_timers(world.tables, slot, cell.state, envelope))
+        step = world.find(wanted)
+        if step is not None:
+            world = world.take(*step)
+    return found
+
+
+def hidden_timers(
+    tables: Tables, slot: int, state: int, envelope: int
+) -> Iterator[tuple[str, str]]:
+    """The timers that a delivery sets anew where it changes nothing else, each with its node."""
+    value = tables.states[slot].values[state]
+    if not isinstance(value, NodeState) or value.status != UP or not value.timers:
+        return
+    of: Envelope = tables.envelopes.values[envelope]
+    event = LocalEvent("deliver", of.message, tables.names[of.source], of.operation)
+    try:
+        outcomes = tables.processes[slot].run(value, event)  # type: ignore[arg-type]
+    except HappysimError:
+        return
+    for outcome in outcomes:
+        if outcome.state == value and not outcome.sends:
+            yield from ((tables.names[slot], timer) for timer, _, _ in outcome.delays)
 
 
 def _occurrence(world: World, after: World, choice: Choice, slot: int) -> Occurrence:

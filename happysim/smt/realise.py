@@ -19,7 +19,7 @@ from happysim.core.freeze import describe
 from happysim.core.world import World
 from happysim.search.schedule import first_world
 from happysim.smt.moments import Moments
-from happysim.smt.occurrences import Beginning, Occurrence, Parcel, beginning, occurrences
+from happysim.smt.occurrences import Beginning, Occurrence, Parcel, beginning, hidden, occurrences
 from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
 from happysim.smt.timing import Clockwork, Timing, seconds_text
 from happysim.spec.verdict import Broken, Holds
@@ -167,10 +167,20 @@ class _Realising:
         moments = self._moments(reals)
         clash = self._clash(moments)
         if clash is not None:
-            return Unrealisable(clash)
+            return self._refused(clash)
         right = self._right_clocks(moments)
         gap = self._widest_gap(moments, right)
         return self._in_nanoseconds(right, gap)
+
+    def _refused(self, clash: tuple[str, ...]) -> Realisation:
+        """That rules clash, unless a timer in them may be set anew by what is no step."""
+        anew = hidden(self.world, [step.choice for step in self.steps])
+        for node, timer in sorted(anew):
+            if any(rule.startswith(f"timer {timer} of {node} is not overdue") for rule in clash):
+                return Undecided(
+                    f"a delivery that changes nothing else may set timer {timer} of {node} anew"
+                )
+        return Unrealisable(clash)
 
     def _moments(self, at: Sequence[Any]) -> Moments:
         clockwork = Clockwork(self.z3, self.world.tables.names, self.timing)

@@ -19,7 +19,7 @@ from happysim.core.errors import HappysimError
 from happysim.core.process import NodeState
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.encoding import Encoding, Step
-from happysim.smt.occurrences import Beginning, delays_of, event_of, outcome_of
+from happysim.smt.occurrences import Beginning, delays_of, event_of, hidden_timers, outcome_of
 from happysim.smt.timing import Clockwork
 from happysim.smt.unroll import components
 
@@ -42,6 +42,7 @@ class TimedEncoding(Encoding):
 
     def __init__(self, closure: Closure, clockwork: Clockwork, begin: Beginning) -> None:
         check_acyclic(closure)
+        check_hidden(closure)
         self.clockwork, self.begin = clockwork, begin
         super().__init__(closure, layers=1, clock="integers", simple=False)
         self.delays = [
@@ -131,7 +132,8 @@ class TimedEncoding(Encoding):
             if arc.is_loop:
                 if delays or fired is not None:
                     raise NotTimedError(
-                        f"{choice} leaves {name} as it was but for its timers; bound how often"
+                        f"{choice} leaves {name} as it was but for its timers; "
+                        "let it count in a field"
                     )
                 continue
             for timer, (earliest, latest) in due[arc.source].items():
@@ -187,6 +189,34 @@ def check_acyclic(closure: Closure) -> None:
                 f"{graph.name} may come back to a local state that it has left; "
                 "bound how often with within=..."
             )
+
+
+def check_hidden(closure: Closure) -> None:
+    """Raises `NotTimedError` where a step that changes nothing but a timer is not in the graphs."""
+    tables = closure.tables
+    sent = dict.fromkeys(closure.first)
+    for graph in closure.graphs:
+        for edge in graph.edges:
+            sent.update(dict.fromkeys(edge.sends))
+    for slot, graph in enumerate(closure.graphs):
+        mine = [each for each in sent if tables.envelopes.values[each].target == slot]
+        for number, vertex in enumerate(graph.vertices):
+            timers = _timers_of(closure, slot, number)
+            for effect in tables.own_effects(slot, vertex.state)[0] if timers else ():
+                if effect.state == vertex.state and not effect.own and not effect.sends:
+                    raise NotTimedError(
+                        f"{effect.choice} leaves {graph.name} as it was but for its timers; "
+                        "let it count in a field"
+                    )
+            for envelope in mine if timers else ():
+                if closure.copies and vertex.took(envelope) >= closure.copies(envelope):
+                    continue
+                for _, timer in hidden_timers(tables, slot, vertex.state, envelope):
+                    of = tables.envelopes.values[envelope]
+                    raise NotTimedError(
+                        f"{of.text} sets timer {timer} of {graph.name} anew and changes nothing "
+                        "else; let it count in a field"
+                    )
 
 
 def _timers_of(closure: Closure, slot: int, vertex: int) -> tuple[str, ...]:

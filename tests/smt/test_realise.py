@@ -287,6 +287,29 @@ def test_a_witness_is_realised_too() -> None:
     assert isinstance(realise(witness, Timing()), Realised)  # type: ignore[arg-type]
 
 
+class Snoozer(Racer):
+    """Waits for another second when it is told to, and does nothing else."""
+
+    @on(Tick)
+    def snooze(self, host: Host, sender: str, tick: Tick) -> None:
+        if not self.rang:
+            host.set_timer("ring", self.seconds)
+
+
+def snoozing() -> World:
+    return World.of(Sender("sender"), Snoozer("ear", seconds=1.5))
+
+
+def test_a_timer_that_no_step_sets_anew_is_not_held_against_a_schedule() -> None:
+    """The first tick may put the ringing off until after the second, and is no choice."""
+    late = [FIRE, FIRE, "fire ear ring"]
+    said = realise_schedule(snoozing(), late, Timing())
+    assert said == Undecided("a delivery that changes nothing else may set timer ring of ear anew")
+    early = ["fire ear ring", FIRE]
+    clash = realise_schedule(snoozing(), early, Timing())
+    assert isinstance(clash, Unrealisable)
+
+
 # -- what is said where there is no answer --------------------------------------------------------
 
 
