@@ -36,7 +36,7 @@ from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
-from happysim.core.script import Operation, Script, call
+from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
 from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
@@ -126,6 +126,7 @@ __all__ = [
     "Script",
     "SequentialObject",
     "Simulation",
+    "TimedOut",
     "Unknown",
     "Verdict",
     "World",
@@ -160,6 +161,7 @@ __all__ = [
     "on",
     "ordered",
     "percentiles",
+    "post",
     "prove",
     "quiescent",
     "randomly",
@@ -168,6 +170,7 @@ __all__ = [
     "satellite_network",
     "shrink",
     "simulated",
+    "sleep",
     "slow_network",
     "smt",
     "step_always",

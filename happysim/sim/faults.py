@@ -103,6 +103,42 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Clog:
+    """What one process sends another is held back; the end releases it, in its order.
+
+    A message that comes late is worse for many protocols than one that never comes.
+    """
+
+    source: str = ""
+    target: str = ""
+
+    def check(self, simulation: Simulation) -> None:
+        if self.source or self.target:
+            for name in (self.source, self.target):
+                if name not in simulation.processes:
+                    known = ", ".join(simulation.processes)
+                    raise ScenarioError(
+                        f"{self}: there is no {name!r} in this world; it has {known}"
+                    )
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        if self.source:
+            return self
+        names = [each.name for each in simulation.nodes]
+        if len(names) < 2:
+            return None
+        source = random.choice(names)
+        return Clog(source, random.choice([name for name in names if name != source]))
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.clog(self.source, self.target)
+        return lambda: simulation.release(self.source, self.target)
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not (self.source in names and self.target in names)
+
+
+@dataclass(frozen=True)
 class Partition:
     """Messages do not cross between sides: `Partition(["n1"], ["n2", "n3"])`.
 

@@ -119,7 +119,8 @@ class Simulation:
         routes = Routes(list(self._sites), lambda to: self._route(name, to))
         self._routes[name] = routes
         if isinstance(process, ScriptProcess):
-            return LiveClient(process, self.agenda, routes, self.records.add, slot)
+            draw = floats(self.seed, f"sleeps of {name}")
+            return LiveClient(process, self.agenda, routes, self.records.add, draw, slot)
         host = LiveHost(
             process.site,
             self.agenda,
@@ -306,6 +307,16 @@ class Simulation:
             self._note(Kind.RESUME, live)
             live.go_on()
 
+    def clog(self, source: str, target: str) -> None:
+        """Hold back what one process sends another from now on."""
+        self.route(source, target).clog()
+        self._environment(Kind.CLOG, f"{source} -> {target}")
+
+    def release(self, source: str, target: str) -> None:
+        """Let go of what was held back."""
+        self._environment(Kind.RELEASE, f"{source} -> {target}")
+        self.route(source, target).release()
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -328,7 +339,7 @@ class Simulation:
     def heal_link(self, source: str, target: str) -> None:
         """Let a link lose, copy, damage and hold back nothing any more."""
         route = self.route(source, target)
-        if route.clogged:
+        while route.clogs:
             route.release()
         if route.link is not None:
             route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
@@ -386,6 +397,8 @@ class Simulation:
         owner = getattr(entry[2], "__self__", None)
         if isinstance(owner, LiveNode) and entry[2].__func__ is LiveNode.ring:
             return owner.entries.get(entry[3]) == entry[4] and entry[3] in owner.deadlines
+        if isinstance(owner, LiveClient) and entry[2].__func__ is LiveClient.expire:
+            return owner.awaits(entry[3])
         return True
 
     @property
