@@ -393,6 +393,15 @@ class ScriptProcess:
             return [Event("fire", "sleep")]
         return [] if step.asked is None else [Event("invoke")]
 
+    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
+        """The least and the most that a sleep, or the patience with a call, lasts from here."""
+        asked = self._step(state.answers).asked
+        if isinstance(asked, Sleep):
+            return asked.low_ns, asked.high_ns
+        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
+            return asked.timeout_ns, asked.timeout_ns
+        return None
+
     def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
         where = f"script {self.name}, after {len(answers)} answers"
         try:

@@ -29,7 +29,7 @@ from happysim.smt.closure import Closure, TooLargeError, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import Step
 from happysim.smt.moments import Moments
-from happysim.smt.occurrences import beginning, occurrences
+from happysim.smt.occurrences import beginning, clocks, occurrences
 from happysim.smt.question import wrong_boxes
 from happysim.smt.replay import Refused, schedule_of
 from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
@@ -165,7 +165,7 @@ class _Search:
         if not boxes:
             return
         z3 = self.z3
-        clockwork = Clockwork(z3, closure.tables.names, self.timing, self.parameter)
+        clockwork = Clockwork(z3, clocks(start), self.timing, self.parameter)
         encoding = TimedEncoding(closure, clockwork, beginning(start))
         goal = z3.Or([encoding.ends_in(box) for box in merged(boxes)])
         while True:
@@ -209,7 +209,7 @@ class _Search:
         """The least value, or the greatest, at which one schedule happens."""
         z3 = self.z3
         schedule: tuple[Choice, ...] = run.schedule
-        clockwork = Clockwork(z3, start.tables.names, self.timing, self.parameter)
+        clockwork = Clockwork(z3, clocks(start), self.timing, self.parameter)
         at = [z3.Real(f"t{number}") for number in range(len(schedule) + 1)]
         moments = Moments(
             clockwork,

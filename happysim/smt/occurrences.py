@@ -7,6 +7,7 @@ to learn what it sent, which message it took, and which timers it set and for ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Cell, Envelope
 from happysim.core.errors import HappysimError, ScheduleError
 from happysim.core.freeze import Frozen
-from happysim.core.process import UP, NodeState, Outcome
+from happysim.core.process import UP, NodeProcess, NodeState, Outcome, ScriptProcess, ScriptState
 from happysim.core.process import Event as LocalEvent
 from happysim.core.script import Operation
 from happysim.core.tables import Tables
@@ -51,18 +52,28 @@ class Beginning(NamedTuple):
     timers: dict[str, dict[str, tuple[Any, Any] | None]]
 
 
+def clocks(world: World) -> list[str]:
+    """The names of the nodes: each has a clock of its own."""
+    processes = world.tables.processes
+    return [each.name for each in processes if isinstance(each, NodeProcess)]
+
+
 def beginning(world: World) -> Beginning:
     """What is in flight, and which timers are set, in the world that a schedule starts from."""
     tables = world.tables
-    in_flight, timers = [], {}
+    in_flight: list[Parcel] = []
+    timers: dict[str, dict[str, tuple[Any, Any] | None]] = {}
     for slot, number in enumerate(world.cells):
         cell: Cell = tables.cells[slot].values[number]
         for envelope, copies in tables.network.waiting(cell.inbox):
             in_flight += [_parcel(world, tables.envelopes.values[envelope])] * copies
-        state = tables.states[slot].values[cell.state]
-        if isinstance(state, NodeState) and state.timers:
-            known = tables.processes[slot].site.delays
-            timers[tables.names[slot]] = {timer: known.get(timer) for timer in state.timers}
+        state, process = tables.states[slot].values[cell.state], tables.processes[slot]
+        name = tables.names[slot]
+        if isinstance(process, ScriptProcess):
+            waits = script_delays(process, state)
+            timers[name] = dict(waits)
+        elif state.timers:
+            timers[name] = {timer: process.site.delays.get(timer) for timer in state.timers}
     is_fresh = tables.first == world.numbers
     if is_fresh:
         timers = {name: _at_start(world, name, each) for name, each in timers.items()}
@@ -74,7 +85,9 @@ def _at_start(
 ) -> dict[str, tuple[Any, Any] | None]:
     """The delays that `on_start` has set them with."""
     process = world.tables.processes[world.tables.slot_of[name]]
-    outcomes = process.run(process.initial(), LocalEvent("start"))  # type: ignore[arg-type]
+    if isinstance(process, ScriptProcess):
+        return timers
+    outcomes = process.run(process.initial(), LocalEvent("start"))
     told = delays_of(outcomes[0]) if len(outcomes) == 1 else {}
     return {timer: told.get(timer) for timer in timers}
 
@@ -139,17 +152,32 @@ def _occurrence(world: World, after: World, choice: Choice, slot: int) -> Occurr
     envelope = _find(world, choice, slot) if choice.kind is Kind.DELIVER else None
     event = event_of(choice, envelope)
     state = tables.states[slot].values[world.state_number(slot)]
-    outcome = outcome_of(tables.processes[slot].run(state, event), choice)
+    process = tables.processes[slot]
+    outcome = outcome_of(process.run(state, event), choice)
     left = tables.states[slot].values[after.state_number(slot)]
+    if isinstance(process, ScriptProcess):
+        delays = script_delays(process, left)
+        timers = tuple(delays)
+    else:
+        delays, timers = delays_of(outcome), left.timers
     return Occurrence(
         choice,
         tables.names[slot],
         None if envelope is None else _parcel(world, envelope),
         tuple(Parcel(tables.names[slot], *sent) for sent in outcome.sends),
-        delays_of(outcome),
-        left.timers if isinstance(left, NodeState) else (),
+        delays,
+        timers,
         event.readings,
     )
+
+
+def script_delays(process: ScriptProcess, state: ScriptState) -> dict[str, tuple[Any, Any]]:
+    """What a client script waits for: the end of its patience with a call, or of a sleep."""
+    waits = process.waits_ns(state)
+    if waits is None:
+        return {}
+    low, high = (Fraction(ns, 10**9) for ns in waits)
+    return {"timeout" if state.waiting else "sleep": (low, high)}
 
 
 def event_of(choice: Choice, envelope: Envelope | None) -> LocalEvent:

@@ -19,7 +19,15 @@ from happysim.core.freeze import describe
 from happysim.core.world import World
 from happysim.search.schedule import first_world
 from happysim.smt.moments import Moments
-from happysim.smt.occurrences import Beginning, Occurrence, Parcel, beginning, hidden, occurrences
+from happysim.smt.occurrences import (
+    Beginning,
+    Occurrence,
+    Parcel,
+    beginning,
+    clocks,
+    hidden,
+    occurrences,
+)
 from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
 from happysim.smt.timing import Clockwork, Timing, seconds_text
 from happysim.spec.verdict import Broken, Holds
@@ -183,7 +191,7 @@ class _Realising:
         return Unrealisable(clash)
 
     def _moments(self, at: Sequence[Any]) -> Moments:
-        clockwork = Clockwork(self.z3, self.world.tables.names, self.timing)
+        clockwork = Clockwork(self.z3, clocks(self.world), self.timing)
         duplicates = self.world.tables.network.kind == "duplicating"
         return Moments(clockwork, self.begin, self.steps, at, duplicates=duplicates)
 
@@ -321,7 +329,7 @@ class _Reading:
     def _delays(self, seconds: dict[str, Fraction]) -> list[Delay]:
         made = []
         for wait in self.moments.waits:
-            second = seconds[wait.node]
+            second = seconds.get(wait.node, Fraction(1))
             if wait.fires:
                 passed = Fraction(self.ns[wait.ended_by], _NS) - self._value(wait.at)
             elif wait.most is not None:

@@ -16,10 +16,17 @@ from typing import Any, NamedTuple
 
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
-from happysim.core.process import NodeState
+from happysim.core.process import ScriptProcess
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.encoding import Encoding, Step
-from happysim.smt.occurrences import Beginning, delays_of, event_of, hidden_timers, outcome_of
+from happysim.smt.occurrences import (
+    Beginning,
+    delays_of,
+    event_of,
+    hidden_timers,
+    outcome_of,
+    script_delays,
+)
 from happysim.smt.timing import Clockwork
 from happysim.smt.unroll import components
 
@@ -220,20 +227,27 @@ def check_hidden(closure: Closure) -> None:
 
 
 def _timers_of(closure: Closure, slot: int, vertex: int) -> tuple[str, ...]:
-    state = closure.graphs[slot].vertices[vertex].state
-    value = closure.tables.states[slot].values[state]
-    return value.timers if isinstance(value, NodeState) else ()
+    process = closure.tables.processes[slot]
+    value = _state(closure, slot, vertex)
+    if isinstance(process, ScriptProcess):
+        return tuple(script_delays(process, value))
+    return value.timers  # type: ignore[no-any-return]
+
+
+def _state(closure: Closure, slot: int, vertex: int) -> Any:
+    return closure.tables.states[slot].values[closure.graphs[slot].vertices[vertex].state]
 
 
 def _delays(closure: Closure, slot: int, edge: Edge) -> Delays:
     """The timers that a step sets, each with its range of seconds."""
-    tables = closure.tables
+    tables, process = closure.tables, closure.tables.processes[slot]
     if edge.target == RAISED or edge.choice.kind is Kind.CRASH:
         return {}
+    if isinstance(process, ScriptProcess):
+        return script_delays(process, _state(closure, slot, edge.target))
     envelope = None if edge.receives < 0 else tables.envelopes.values[edge.receives]
-    state = tables.states[slot].values[closure.graphs[slot].vertices[edge.source].state]
     try:
-        outcomes = tables.processes[slot].run(state, event_of(edge.choice, envelope))
+        outcomes = process.run(_state(closure, slot, edge.source), event_of(edge.choice, envelope))
     except HappysimError as error:
         raise NotTimedError(str(error)) from None
     return delays_of(outcome_of(outcomes, edge.choice))

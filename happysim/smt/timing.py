@@ -137,6 +137,7 @@ class Clockwork:
     """The bounds as terms of z3. `rules` are what holds of its variables, each with its text.
 
     With a `parameter` that bound is the variable `open`, and overrules what `timing` says of it.
+    Processes that are no `nodes`, the clients, have clocks that are right.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class Clockwork:
             lasting = self._open_timer(node)
             return lasting, lasting, "the seconds in question"
         low, high = self.timing.timer(timer, seconds)
-        second = self.second[node]
+        second = self.second.get(node, self.number(Fraction(1)))
         most = None if high is None else self.number(high) * second
         return self.number(low) * second, most, _range_text(low, high)
 
@@ -197,7 +198,7 @@ class Clockwork:
         """
         if node not in self._lasting:
             lasting = self._lasting[node] = self.z3.Real(f"timer of {node}")
-            drift = self.timing.drift_of(node)
+            drift = self.timing.drift_of(node) if node in self.second else Fraction(0)
             least, most = self.number(1 - drift), self.number(1 + drift)
             rule = self.z3.And(lasting >= least * self.open, lasting <= most * self.open)
             self.rules.append((rule, f"{self.parameter} runs on {node}'s clock"))

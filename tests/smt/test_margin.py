@@ -14,11 +14,15 @@ from happysim import (
     Faults,
     Host,
     Node,
+    Operation,
     Property,
     ScenarioError,
+    Script,
+    TimedOut,
     World,
     action,
     always,
+    call,
     message,
     on,
     step_always,
@@ -165,6 +169,60 @@ def test_timers_of_one_clock_keep_their_order() -> None:
     assert value(longest) == 2
     said = margin(the_long_timer_never_rings, "timer long", Timing(drift="0.1"), safe="above")
     assert str(said) == "timer long: unknown (n has other timers (short) on a clock that drifts)"
+
+
+@message
+class Ask: ...
+
+
+class Slow(Node):
+    """Answers a client after a second of its clock."""
+
+    asked: Operation | None = None
+
+    @on(Ask)
+    def think(self, host: Host, sender: str, ask: Ask) -> None:
+        if self.asked is None:
+            self.asked = host.operation
+            host.set_timer("answer", 1)
+
+    @on.timer("answer")
+    def answer(self, host: Host) -> None:
+        host.respond("here", to=self.asked)
+
+
+def asks(patience: float) -> Any:
+    answer = yield call("slow", Ask(), timeout=patience)
+    if isinstance(answer, TimedOut):
+        yield call("judge", Ask())
+
+
+class Judge(Node):
+    complaints: int = 0
+
+    @on(Ask)
+    def hear(self, host: Host, sender: str, ask: Ask) -> None:
+        self.complaints = 1
+
+
+def patient(patience: float = 1.5) -> World:
+    return World.of(Slow("slow"), Judge("judge"), Script("c", asks, patience))
+
+
+@always(patient)
+def who_complains_was_not_heard_or_is_answered(world: World) -> bool:
+    slow = world["slow"]
+    return not (world["judge"].complaints and slow.asked and "answer" in slow.timers)
+
+
+def test_the_patience_of_a_client_is_a_timer_too() -> None:
+    """A request on its way for 0.5 s, and a second of the server's: as long as the client waits."""
+    prop = who_complains_was_not_heard_or_is_answered
+    assert value(margin(prop, "latency")) == Fraction(1, 2)
+    assert value(margin(prop, "drift", Timing(latency=(0, "0.4")))) == Fraction(1, 10)
+    wait = margin(prop, "timer timeout", Timing(latency=("0.1", "0.4")), safe="above")
+    # The complaint takes a tenth as well, so the client may be that much less patient.
+    assert value(wait) == Fraction(13, 10)
 
 
 class Periodic(Node):

@@ -16,14 +16,17 @@ from happysim import (
     Kind,
     Node,
     ScenarioError,
+    Script,
     World,
     always,
+    call,
     check,
     duplicating,
     durable,
     message,
     on,
     reachable,
+    sleep,
 )
 from happysim.search.schedule import first_world
 from happysim.smt.realise import (
@@ -308,6 +311,42 @@ def test_a_timer_that_no_step_sets_anew_is_not_held_against_a_schedule() -> None
     early = ["fire ear ring", FIRE]
     clash = realise_schedule(snoozing(), early, Timing())
     assert isinstance(clash, Unrealisable)
+
+
+class Server(Node):
+    asked: int = 0
+
+    @on(Tick)
+    def answer(self, host: Host, sender: str, tick: Tick) -> None:
+        self.asked += 1
+        host.respond(self.asked)
+
+
+def impatient() -> Any:
+    yield sleep(0.5)
+    yield call("server", Tick(), timeout=1.0)
+    yield call("server", Tick())
+
+
+def a_client() -> World:
+    return World.of(Server("server"), Script("c", impatient))
+
+
+ASK, ASKED = (
+    [f"{how} Tick(number=0) as call {number}" for number in (1, 2)]
+    for how in ("invoke c -> server", "deliver c -> server")
+)
+
+
+@pytest.mark.parametrize(("most", "kind"), [("0.9", Unrealisable), ("1", Realised)])
+def test_a_client_waits_as_long_as_it_says(most: str, kind: type) -> None:
+    """The first request comes after the second only where it travels for a second or more."""
+    late = ["fire c sleep", ASK[0], "fire c timeout", ASK[1], ASKED[1], ASKED[0]]
+    run = realise_schedule(a_client(), late, Timing(latency=(0, most), drift="0.1"))
+    assert isinstance(run, kind)
+    if isinstance(run, Realised):
+        assert run.steps[0][1] == NS // 2
+        assert run.steps[2][1] - run.steps[1][1] == NS
 
 
 # -- what is said where there is no answer --------------------------------------------------------
