@@ -10,12 +10,16 @@ from pathlib import Path
 from happysim.front.telling import shown
 from happysim.search.schedule import first_world, follow
 from happysim.search.shrink import shrink
+from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
 from happysim.spec.report import Report
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 from happysim.trace.diagram import diagram
 from happysim.trace.format import TraceError, save
 from happysim.trace.replay import trace_of
+
+# Asked whether a run is as short as any, where a search is too long.
+PROVES = smt(seconds=5.0)
 
 
 class Outcome(enum.Enum):
@@ -65,7 +69,7 @@ def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
 
 def small(verdict: Broken) -> Broken:
     """The verdict, shrunk where it has a schedule."""
-    return verdict if verdict.schedule is None else shrink(verdict)
+    return verdict if verdict.schedule is None else shrink(verdict, prove_by=PROVES)
 
 
 def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:
