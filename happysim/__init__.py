@@ -46,6 +46,7 @@ from happysim.search.shrink import shrink
 from happysim.sim.faults import Crash, Partition, Pause
 from happysim.sim.nemesis import at, randomly
 from happysim.sim.policy import simulated
+from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
@@ -169,6 +170,7 @@ __all__ = [
     "replay",
     "satellite_network",
     "shrink",
+    "simulate",
     "simulated",
     "sleep",
     "slow_network",
