@@ -83,13 +83,18 @@ class Raised(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order."""
+    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
+
+    `delays` are the timers that it sets, by name, each with its range of seconds. A search takes no
+    notice of them.
+    """
 
     state: Any
     sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
     records: tuple[tuple[str, str, Frozen], ...] = ()
     choosing: str = ""
     raised: Raised | None = None
+    delays: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass
@@ -239,7 +244,8 @@ class NodeProcess:
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
         after = self._after(state, self._freeze(node, where), host, synced)
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen)
+        delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
+        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen, delays=delays)
         return outcome, host._options, used
 
     def _after(
@@ -303,7 +309,8 @@ class NodeProcess:
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
                 return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
-        part = "its timers" if first.state != second.state else "what it sent"
+        timers = (first.state, first.delays) != (second.state, second.delays)
+        part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
 
 
@@ -385,6 +392,15 @@ class ScriptProcess:
         if isinstance(step.asked, Sleep):
             return [Event("fire", "sleep")]
         return [] if step.asked is None else [Event("invoke")]
+
+    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
+        """The least and the most that a sleep, or the patience with a call, lasts from here."""
+        asked = self._step(state.answers).asked
+        if isinstance(asked, Sleep):
+            return asked.low_ns, asked.high_ns
+        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
+            return asked.timeout_ns, asked.timeout_ns
+        return None
 
     def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
         where = f"script {self.name}, after {len(answers)} answers"

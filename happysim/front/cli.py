@@ -20,7 +20,7 @@ from rich.table import Table
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
 from happysim.front.collect import FOLDER, gather, target
-from happysim.front.judging import Judged, Outcome, is_timed, judge, keep, picture, small
+from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
@@ -349,7 +349,7 @@ def _smallest(verdict: Broken, console: Console) -> Broken:
     best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
     try:
         with Progress(console, f"shrinking {verdict.of.name}"):
-            return shrink(verdict, progress=best.append)
+            return shrink(verdict, progress=best.append, prove_by=PROVES)
     except KeyboardInterrupt:
         console.out("interrupted; this is the smallest so far", highlight=False)
         return replace(verdict, schedule=best[-1])
