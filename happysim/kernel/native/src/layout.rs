@@ -2,8 +2,10 @@
 //!
 //! Each place (a cell for each process, then the ledger and the history) has a field just wide
 //! enough for the largest number met there so far, and no field lies across two words. So a step is
-//! an addition to one word or two, and two worlds are equal where their words are. When a number
-//! outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+//! an addition to one word or two, and two worlds are equal where their words are. The first word has
+//! a bit to spare, so that no world is all ones. When a number outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+
+use crate::tables::Tables;
 
 /// A world in `W` words.
 pub type Key<const W: usize> = [u64; W];
@@ -33,7 +35,7 @@ fn bits(largest: u32) -> u32 {
 fn pack(widths: &[u32]) -> (Vec<Field>, usize) {
     let mut order: Vec<usize> = (0..widths.len()).collect();
     order.sort_by_key(|&place| (std::cmp::Reverse(widths[place]), place));
-    let mut used: Vec<u32> = vec![0];
+    let mut used: Vec<u32> = vec![1];
     let mut fields = vec![Field::default(); widths.len()];
     for place in order {
         let width = widths[place];
@@ -45,7 +47,8 @@ fn pack(widths: &[u32]) -> (Vec<Field>, usize) {
             }
         };
         // A field of no width reads as 0, wherever it is.
-        let shift = if width == 0 { 0 } else { used[word] };
+        let spare = (word == 0) as u32;
+        let shift = if width == 0 { 0 } else { used[word] - spare };
         fields[place] = Field { word, shift, mask: (1u64 << width) - 1 };
         used[word] += width;
     }
@@ -80,6 +83,15 @@ impl Layout {
     pub fn get<const W: usize>(&self, key: &Key<W>, place: usize) -> u32 {
         let field = &self.fields[place];
         (key[field.word] >> field.shift & field.mask) as u32
+    }
+
+    /// What stands at a place in the sense of `contract.Judge.place`.
+    #[inline(always)]
+    pub fn place<const W: usize>(&self, tables: &Tables, key: &Key<W>, place: usize) -> u32 {
+        match place.checked_sub(tables.slots + 2) {
+            None => self.get(key, place),
+            Some(slot) => tables.state(slot, self.get(key, slot)),
+        }
     }
 
     /// Replaces the number `from` at a place by `to`.
