@@ -26,8 +26,6 @@ pub struct Item<const W: usize> {
     pub key: Key<W>,
     pub start: u32,
     pub end: u32,
-    /// Steps that are counted and left out of the batch: nothing else is to be done about them.
-    pub settled: u32,
     /// Something other than a fault can happen, blocked by a partition or not.
     pub moving: bool,
     /// It was not gathered: something is missing.
@@ -47,7 +45,8 @@ pub struct Batch<const W: usize> {
 pub struct Ground<'a, const W: usize, E> {
     pub tables: &'a Tables,
     pub layout: &'a Layout,
-    pub seen: &'a Seen<W, E>,
+    /// Where to look for what is found soon after; `None`: another thread will, later.
+    pub seen: Option<&'a Seen<W, E>>,
     pub quiet: Quiet,
 }
 
@@ -83,9 +82,10 @@ impl<const W: usize> Batch<W> {
             let row = tables.row(slot, cell)?;
             moving |= row.plain != row.faults;
             special |= row.other != row.end;
+            let field = layout.field(slot);
             for step in &tables.moves[row.plain as usize..row.other as usize] {
                 let mut after = *key;
-                layout.change(&mut after, slot, cell, step.cell);
+                field.change(&mut after, cell, step.cell);
                 let mix = if E::MIXED { mix.wrapping_add(step.mix) } else { 0 };
                 let fine = quiet.on(slot, step.changes);
                 self.send(on, start, after, mix, step, fine)?;
@@ -101,7 +101,7 @@ impl<const W: usize> Batch<W> {
             self.add(on, start, after, mix, STEP, false);
         }
         let end = self.nexts.len() as u32;
-        self.items.push(Item { key: *key, start, end, settled: 0, moving, missed: false });
+        self.items.push(Item { key: *key, start, end, moving, missed: false });
         Ok(())
     }
 
@@ -181,7 +181,9 @@ impl<const W: usize> Batch<W> {
         fine: bool,
     ) {
         let hash = E::hash_of(&key, mix);
-        on.seen.prefetch(hash);
+        if let Some(seen) = on.seen {
+            seen.prefetch(hash);
+        }
         let step = self.nexts.len() as u32 - start;
         self.nexts.push(Next { key, hash, step, event, fine });
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::flat::{pair, Flat};
-use crate::tables::Tables;
+use crate::tables::{Exports, Tables};
 
 /// The bits of an answer; see `contract.LOCAL`. What is remembered is told by `Judge.reads` here.
 pub const OUTSIDE: u32 = 2;
@@ -70,13 +70,14 @@ impl Parts {
     pub fn fill(
         &mut self,
         judge: &Bound<'_, PyAny>,
-        tables: &mut Tables,
+        tables: &Tables,
+        exports: &mut Exports,
         miss: MarkMiss,
     ) -> PyResult<()> {
         let place = self.places[miss.part as usize] as usize % (2 * tables.slots + 2);
         let mut number = miss.number;
         if place < tables.slots {
-            number = tables.number_of(judge.py(), place, number)?;
+            number = exports.cell(judge.py(), tables, place, number)?;
         }
         let name = intern!(judge.py(), "mark");
         let mark: u32 = judge.call_method1(name, (miss.part, number))?.extract()?;

@@ -14,10 +14,30 @@ pub type Key<const W: usize> = [u64; W];
 pub const WORDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 32];
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Field {
+pub struct Field {
     word: usize,
     shift: u32,
     mask: u64,
+}
+
+impl Field {
+    #[inline(always)]
+    fn word<const W: usize>(&self) -> usize {
+        if W == 1 { 0 } else { self.word }
+    }
+
+    #[inline(always)]
+    fn of<const W: usize>(&self, key: &Key<W>) -> u32 {
+        (key[self.word::<W>()] >> self.shift & self.mask) as u32
+    }
+
+    /// See `Layout::change`.
+    #[inline(always)]
+    pub fn change<const W: usize>(&self, key: &mut Key<W>, from: u32, to: u32) {
+        let change = (to as u64).wrapping_sub(from as u64) << self.shift;
+        let word = &mut key[self.word::<W>()];
+        *word = word.wrapping_add(change);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -79,10 +99,15 @@ impl Layout {
         self.fields.iter().zip(largest).all(|(field, &number)| number as u64 <= field.mask)
     }
 
+    /// How a place is packed.
+    #[inline(always)]
+    pub fn field(&self, place: usize) -> Field {
+        self.fields[place]
+    }
+
     #[inline(always)]
     pub fn get<const W: usize>(&self, key: &Key<W>, place: usize) -> u32 {
-        let field = &self.fields[place];
-        (key[field.word] >> field.shift & field.mask) as u32
+        self.fields[place].of(key)
     }
 
     /// What stands at a place in the sense of `contract.Judge.place`.
@@ -99,9 +124,7 @@ impl Layout {
     /// Wrapping arithmetic is exact here: a sum of such changes never leaves a field in the end.
     #[inline(always)]
     pub fn change<const W: usize>(&self, key: &mut Key<W>, place: usize, from: u32, to: u32) {
-        let field = &self.fields[place];
-        let change = (to as u64).wrapping_sub(from as u64) << field.shift;
-        key[field.word] = key[field.word].wrapping_add(change);
+        self.fields[place].change(key, from, to);
     }
 
     pub fn pack<const W: usize>(&self, numbers: &[u32]) -> Key<W> {
@@ -113,7 +136,9 @@ impl Layout {
     }
 
     pub fn unpack<const W: usize>(&self, key: &Key<W>, numbers: &mut Vec<u32>) {
-        numbers.clear();
-        numbers.extend((0..self.fields.len()).map(|place| self.get(key, place)));
+        numbers.resize(self.fields.len(), 0);
+        for (number, field) in numbers.iter_mut().zip(&self.fields) {
+            *number = field.of(key);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod judge;
 mod layout;
 mod memory;
 mod mix;
+mod pool;
 mod queue;
 mod search;
 mod seen;
@@ -26,10 +27,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use layout::Layout;
-use search::{Exit, Plan, Search, Stop};
+use search::{Exit, Place, Plan, Search, Stop};
 use seen::{Fingerprint, OutOfMemory, Whole};
 use store::{Sink, Store};
-use tables::Tables;
+use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
@@ -94,10 +95,10 @@ fn layout_of(largest: &[u32]) -> PyResult<Layout> {
 /// The way to each world that a search has met.
 #[pyclass]
 struct Paths {
-    tables: Tables,
+    place: Place,
+    exports: Exports,
     starts: Vec<Vec<u32>>,
     ways: Ways,
-    layout: Layout,
     bytes: usize,
 }
 
@@ -119,7 +120,7 @@ impl Paths {
         let mut steps = Vec::new();
         loop {
             let mut told = world.clone();
-            self.tables.export(py, &mut told)?;
+            self.exports.world(py, &self.place.tables, &mut told)?;
             steps.push(PyTuple::new(py, &told)?);
             let Some(step) = back.pop() else { return Ok(steps) };
             world = self.after(world, step as usize)?;
@@ -135,20 +136,19 @@ impl Paths {
     /// 64-bit words that a world takes.
     #[getter]
     fn words(&self) -> usize {
-        self.layout.words
+        self.place.layout.words
     }
 }
 
 impl Paths {
     /// The world after the step of that number, counted as `gather` does.
     fn after(&self, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
-        let mut worlds = Worlds::new(self.layout.words, false, false)
+        let mut worlds = Worlds::new(self.place.layout.words, false, false)
             .map_err(|_| PyMemoryError::new_err("no memory to find the way to a world"))?;
         with_store!(&mut worlds, store => {
             let mut batch = gather::Batch::new();
-            let (tables, layout) = (&self.tables, &self.layout);
-            let quiet = judge::Quiet::NEVER;
-            let ground = gather::Ground { tables, layout, seen: &store.seen, quiet };
+            let layout = &self.place.layout;
+            let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
             // What is missing now was missing then, and lies behind the step.
             let _ = batch.gather(ground, &layout.pack(&world));
             let mut numbers = Vec::new();
@@ -161,24 +161,24 @@ impl Paths {
 }
 
 /// Visits worlds until the search ends, packing them anew where a number outgrows its field.
-fn drive(search: &mut Search, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
+fn drive(search: &mut Search, place: &mut Place, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
     loop {
-        let ended = with_store!(&mut worlds, store => search.run(store));
+        let ended = with_store!(&mut worlds, store => search.run(place, store));
         match ended {
             Err(stop) => return (worlds, Err(stop)),
             Ok(Exit::Finished) => return (worlds, Ok(())),
             Ok(Exit::Outgrown) => {}
         }
-        let layout = match layout_of(&search.tables.largest) {
+        let layout = match layout_of(&place.tables.largest) {
             Ok(layout) => layout,
             Err(error) => return (worlds, Err(error.into())),
         };
         let prints = search.plan.fingerprints;
-        match worlds.repacked(&search.layout, &layout, prints, search.plan.cut()) {
+        match worlds.repacked(&place.layout, &layout, prints, search.plan.cut()) {
             Ok(repacked) => worlds = repacked,
             Err(stop) => return (worlds, Err(stop)),
         }
-        search.layout = layout;
+        place.layout = layout;
     }
 }
 
@@ -232,15 +232,17 @@ fn explore<'py>(
     let no_memory = |_| PyMemoryError::new_err("no memory to begin a search");
     let worlds = Worlds::new(layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
     let told = found.clone().unbind();
-    let mut search = Search::new(tables, layout, plan, ways, judge, progress, told)?;
+    let exports = Exports::new(py, &tables);
+    let mut search = Search::new(exports, plan, ways, judge, progress, told)?;
+    let mut place = Place { tables, layout };
 
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
-        match with_store!(&mut worlds, store => search.start(store, &packed)) {
+        match with_store!(&mut worlds, store => search.start(&place, store, &packed)) {
             // Before the first step there is nothing to keep.
             Err(stop) => (worlds, Err((stop, true))),
             Ok(()) => {
-                let (worlds, ended) = drive(&mut search, worlds);
+                let (worlds, ended) = drive(&mut search, &mut place, worlds);
                 (worlds, ended.map_err(|stop| (stop, false)))
             }
         }
@@ -251,15 +253,15 @@ fn explore<'py>(
         Err((stop, _)) => search.end_early(py, stop)?,
     }
     let bytes = with_store!(&mut worlds, store => {
-        if let Err(stop) = search.look_beyond(store) {
+        if let Err(stop) = search.look_beyond(&mut place, store) {
             search.end_early(py, stop)?;
         }
         search.tell(py, search.waiting_now(store))?;
         store.bytes()
     });
     drop(worlds);
-    let Search { tables, layout, ways, .. } = search;
-    let paths = Paths { tables, starts: packed, ways, layout, bytes };
+    let Search { exports, ways, .. } = search;
+    let paths = Paths { place, exports, starts: packed, ways, bytes };
     found.setattr("path", Bound::new(py, paths)?.getattr("path")?)?;
     Ok(found)
 }

@@ -47,6 +47,18 @@ impl<const W: usize> Queue<W> {
         self.chunks.front().map_or(&[], |chunk| &chunk[self.taken..])
     }
 
+    /// Copies up to `most` worlds, from `skip` worlds after the next one on.
+    pub fn copy(&self, skip: usize, most: usize, into: &mut Vec<Key<W>>) {
+        into.clear();
+        let mut skip = self.taken + skip;
+        for chunk in &self.chunks {
+            let start = skip.min(chunk.len());
+            let end = chunk.len().min(start + most - into.len());
+            into.extend_from_slice(&chunk[start..end]);
+            skip -= start;
+        }
+    }
+
     #[inline(always)]
     pub fn take(&mut self) {
         self.taken += 1;

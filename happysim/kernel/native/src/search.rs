@@ -9,13 +9,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::ahead::{enter, look_ahead, Share, View, WORLDS_A_SHARE};
+use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
 use crate::gather::{Batch, Ground, Item, Next, STEP};
-use crate::judge::{Memo, Parts, Verdict, DONE, OUTSIDE};
+use crate::judge::{Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
-use crate::seen::{Entry, OutOfMemory};
+use crate::pool::Pool;
+use crate::seen::{Entry, OutOfMemory, Seen};
 use crate::store::Store;
-use crate::tables::{Miss, Tables, NONE};
+use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
 
 /// Between two looks at the clock, the memory, signals and the progress callback.
@@ -23,8 +24,8 @@ const WORLDS_A_TICK: u32 = 512;
 /// Worlds whose steps are looked up together, so that the memory they need is on its way.
 const WORLDS_A_BATCH: usize = 32;
 const NEXTS_A_BATCH: usize = 512;
-/// A run of worlds that nobody need be asked about is shared among threads from here on.
-const WORLDS_A_RUN: usize = 256;
+/// How far ahead of taking them in the places of worlds are fetched.
+const NEXTS_AHEAD: usize = 32;
 
 /// Why a part of the search could not be done.
 pub enum Stop {
@@ -71,9 +72,28 @@ impl Plan {
     }
 }
 
-pub struct Search {
+/// What steps are looked up in. Several threads read it while one takes in what they found.
+pub struct Place {
     pub tables: Tables,
     pub layout: Layout,
+}
+
+impl Place {
+    pub fn ground<'a, const W: usize, E: Entry<W>>(
+        &'a self,
+        seen: Option<&'a Seen<W, E>>,
+        quiet: Quiet,
+    ) -> Ground<'a, W, E> {
+        Ground { tables: &self.tables, layout: &self.layout, seen, quiet }
+    }
+
+    fn fits(&self) -> bool {
+        self.layout.fits(&self.tables.largest)
+    }
+}
+
+pub struct Search {
+    pub exports: Exports,
     pub plan: Plan,
     pub judge: Py<PyAny>,
     judges_steps: bool,
@@ -107,8 +127,7 @@ fn tuple<'py>(py: Python<'py>, numbers: &[u32]) -> PyResult<Bound<'py, PyTuple>>
 
 impl Search {
     pub fn new(
-        tables: Tables,
-        layout: Layout,
+        exports: Exports,
         plan: Plan,
         ways: Ways,
         judge: &Bound<'_, PyAny>,
@@ -118,8 +137,7 @@ impl Search {
         let py = judge.py();
         let cut = plan.cut();
         Ok(Search {
-            tables,
-            layout,
+            exports,
             plan,
             judges_steps: judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?,
             judges_quiescence: judge.getattr(intern!(py, "judges_quiescence"))?.is_truthy()?,
@@ -150,38 +168,42 @@ impl Search {
     /// Takes in the first worlds.
     pub fn start<const W: usize, E: Entry<W>>(
         &mut self,
+        place: &Place,
         store: &mut Store<W, E>,
         starts: &[Vec<u32>],
     ) -> Result<(), Stop> {
         for (step, start) in starts.iter().enumerate() {
-            let key = self.layout.pack(start);
-            let mixes = start.iter().enumerate().map(|(place, &number)| self.tables.mix(place, number));
+            let key = place.layout.pack(start);
+            let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
-            if !store.seen.contains(&E::of(&key, hash), hash) {
+            if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
                 let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
-                self.meet(store, &next, NO_PARENT, 1)?;
+                self.meet(place, store, at, &next, NO_PARENT, 1)?;
             }
         }
         self.level_end = self.ways.count;
         Ok(())
     }
 
-    /// Takes in a world not seen before; false where it lies outside the bounds.
+    /// Takes in a world not seen before, for which the table has the place `at`; false where it lies
+    /// outside the bounds.
     #[inline(always)]
     fn meet<const W: usize, E: Entry<W>>(
         &mut self,
+        place: &Place,
         store: &mut Store<W, E>,
+        at: usize,
         next: &Next<W>,
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
         if !next.fine {
-            let (layout, tables, key) = (&self.layout, &self.tables, &next.key);
-            let number = |place| layout.place(tables, key, place);
+            let (layout, tables, key) = (&place.layout, &place.tables, &next.key);
+            let number = |at| layout.place(tables, key, at);
             let inside = match self.worlds_judged.recall(&self.parts, number) {
                 Ok(Verdict::Fine) => true,
                 Ok(Verdict::Beyond) => false,
-                _ => self.ask_about_world(self.ways.count, key)?,
+                _ => self.ask_about_world(place, self.ways.count, key)?,
             };
             if !inside {
                 return Ok(false);
@@ -192,7 +214,7 @@ impl Search {
             return Ok(false);
         }
         self.ways.reserve()?;
-        store.seen.insert(E::of(&next.key, next.hash), next.hash)?;
+        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
         self.number(store, next, parent, depth)?;
         Ok(true)
     }
@@ -223,17 +245,22 @@ impl Search {
     /// Judges a world of which nothing is remembered; false where it lies outside the bounds.
     #[cold]
     #[inline(never)]
-    fn ask_about_world<const W: usize>(&mut self, index: usize, key: &Key<W>) -> PyResult<bool> {
-        let layout = &self.layout;
+    fn ask_about_world<const W: usize>(
+        &mut self,
+        place: &Place,
+        index: usize,
+        key: &Key<W>,
+    ) -> PyResult<bool> {
+        let layout = &place.layout;
         Python::attach(|py| {
             let judge = self.judge.bind(py);
             loop {
-                let number = |place| layout.place(&self.tables, key, place);
+                let number = |at| layout.place(&place.tables, key, at);
                 match self.worlds_judged.recall(&self.parts, number) {
                     Ok(Verdict::Fine) => return Ok(true),
                     Ok(Verdict::Beyond) => return Ok(false),
                     Ok(Verdict::Unknown) => break,
-                    Err(miss) => self.parts.fill(judge, &mut self.tables, miss)?,
+                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
                 }
             }
             let mut numbers = Vec::new();
@@ -242,7 +269,7 @@ impl Search {
                 return Ok(false);
             }
             let mut told = numbers.clone();
-            self.tables.export(py, &mut told)?;
+            self.exports.world(py, &place.tables, &mut told)?;
             let arguments = (index, tuple(py, &told)?);
             let said: u32 = judge.call_method1(intern!(py, "world"), arguments)?.extract()?;
             let reads = self.parts.last_read(judge)?;
@@ -259,10 +286,10 @@ impl Search {
             let verdict = if is_outside { Verdict::Beyond } else { Verdict::Fine };
             if let Some(reads) = reads {
                 loop {
-                    let number = |place| layout.place(&self.tables, key, place);
+                    let number = |at| layout.place(&place.tables, key, at);
                     let (memo, parts) = (&mut self.worlds_judged, &self.parts);
                     let Err(miss) = memo.remember(parts, &reads, verdict, number) else { break };
-                    self.parts.fill(judge, &mut self.tables, miss)?;
+                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
                 }
             } else {
                 self.worlds_judged.partial = true;
@@ -297,62 +324,64 @@ impl Search {
     #[inline(always)]
     fn judge_step<const W: usize>(
         &mut self,
+        place: &Place,
         index: u32,
         before: &Key<W>,
         after: &Key<W>,
     ) -> PyResult<()> {
-        let number = two(&self.layout, &self.tables, before, after);
+        let number = two(&place.layout, &place.tables, before, after);
         if let Ok(Verdict::Fine) = self.steps_judged.recall(&self.parts, number) {
             return Ok(());
         }
-        self.ask_about_step(index, before, after)
+        self.ask_about_step(place, index, before, after)
     }
 
     #[cold]
     #[inline(never)]
     fn ask_about_step<const W: usize>(
         &mut self,
+        place: &Place,
         index: u32,
         before: &Key<W>,
         after: &Key<W>,
     ) -> PyResult<()> {
-        let layout = &self.layout;
+        let layout = &place.layout;
         Python::attach(|py| {
             let judge = self.judge.bind(py);
             loop {
-                let number = two(layout, &self.tables, before, after);
+                let number = two(layout, &place.tables, before, after);
                 match self.steps_judged.recall(&self.parts, number) {
                     Ok(Verdict::Fine) => return Ok(()),
                     Ok(_) => break,
-                    Err(miss) => self.parts.fill(judge, &mut self.tables, miss)?,
+                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
                 }
             }
             let (mut from, mut to) = (Vec::new(), Vec::new());
             layout.unpack(before, &mut from);
             layout.unpack(after, &mut to);
-            self.tables.export(py, &mut from)?;
-            self.tables.export(py, &mut to)?;
+            self.exports.world(py, &place.tables, &mut from)?;
+            self.exports.world(py, &place.tables, &mut to)?;
             let arguments = (index, tuple(py, &from)?, tuple(py, &to)?);
             let said: u32 = judge.call_method1(intern!(py, "step"), arguments)?.extract()?;
             if said & DONE != 0 {
                 self.stopped = Some("done");
             } else if let Some(reads) = self.parts.last_read(judge)? {
                 loop {
-                    let number = two(layout, &self.tables, before, after);
+                    let number = two(layout, &place.tables, before, after);
                     let (memo, parts) = (&mut self.steps_judged, &self.parts);
                     let Err(miss) = memo.remember(parts, &reads, Verdict::Fine, number) else { break };
-                    self.parts.fill(judge, &mut self.tables, miss)?;
+                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
                 }
             }
             Ok(())
         })
     }
 
-    fn judge_end<const W: usize>(&mut self, index: u32, key: &Key<W>) -> PyResult<()> {
+    fn judge_end<const W: usize>(&mut self, place: &Place, index: u32, key: &Key<W>) -> PyResult<()> {
         let mut numbers = Vec::new();
-        self.layout.unpack(key, &mut numbers);
+        place.layout.unpack(key, &mut numbers);
         let said: u32 = Python::attach(|py| {
-            self.tables.export(py, &mut numbers)?;
+            self.exports.world(py, &place.tables, &mut numbers)?;
             let arguments = (index, tuple(py, &numbers)?);
             self.judge.bind(py).call_method1(intern!(py, "quiescent"), arguments)?.extract()
         })?;
@@ -360,8 +389,8 @@ impl Search {
         Ok(())
     }
 
-    fn judge_raise(&mut self, index: u32, event: u32) -> PyResult<()> {
-        let (slot, object) = &self.tables.raising[event as usize];
+    fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
+        let (slot, object) = &place.tables.raising[event as usize];
         let said: u32 = Python::attach(|py| {
             let arguments = (index, *slot, object);
             self.judge.bind(py).call_method1(intern!(py, "raised"), arguments)?.extract()
@@ -380,26 +409,28 @@ impl Search {
     // -- the loop -----------------------------------------------------------------------------
 
     /// Expands worlds until none is left, a limit is met, or a number outgrows its field.
-    pub fn run<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> Result<Exit, Stop> {
+    pub fn run<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+    ) -> Result<Exit, Stop> {
         let mut batch = Batch::new();
-        let mut shares: Vec<Share<W>> = Vec::new();
+        let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
             let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
-                if !self.stand_still(store, depth)? {
+                if !self.stand_still(place, store)? {
                     return Ok(Exit::Outgrown);
                 }
                 self.after_world(store)?;
                 continue;
             }
-            let at_once = self.plan.threads * WORLDS_A_SHARE;
-            let round = self.worlds_side_by_side(store).min(at_once);
             let alone = self.plan.threads == 1 || self.plan.depth_first;
-            let exit = if alone || round < self.plan.threads_from {
-                self.some_worlds(store, &mut batch, depth)?
+            let exit = if alone || self.level_end - self.cursor < self.plan.threads_from {
+                self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
-                shares.resize_with(self.plan.threads, Share::new);
-                self.some_worlds_together(store, &mut shares, &mut batch, round, depth)?
+                let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
+                self.many_worlds(pool, place, store, &mut batch)?
             };
             if let Exit::Outgrown = exit {
                 return Ok(Exit::Outgrown);
@@ -408,35 +439,24 @@ impl Search {
         Ok(Exit::Finished)
     }
 
-    /// Breadth first: how many worlds of this depth can be looked at as one slice.
-    fn worlds_side_by_side<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
-        store.queue.front().len().min(self.level_end - self.cursor)
-    }
-
-    fn ground<'a, const W: usize, E: Entry<W>>(&'a self, store: &'a Store<W, E>) -> Ground<'a, W, E> {
-        let quiet = self.worlds_judged.quiet(&self.parts, self.tables.slots);
-        Ground { tables: &self.tables, layout: &self.layout, seen: &store.seen, quiet }
-    }
-
-    fn view<'a, const W: usize, E: Entry<W>>(&'a self, store: &'a Store<W, E>) -> View<'a, W, E> {
-        View {
-            on: self.ground(store),
-            parts: &self.parts,
-            worlds_judged: &self.worlds_judged,
-            steps_judged: self.judges_steps.then_some(&self.steps_judged),
-        }
+    fn quiet(&self, place: &Place) -> Quiet {
+        self.worlds_judged.quiet(&self.parts, place.tables.slots)
     }
 
     /// Expands the next world, asking the model what it needs, and more that need no asking.
     #[inline(always)]
     fn some_worlds<const W: usize, E: Entry<W>>(
         &mut self,
+        place: &mut Place,
         store: &mut Store<W, E>,
         batch: &mut Batch<W>,
         depth: u32,
+        most: usize,
     ) -> Result<Exit, Stop> {
         batch.clear();
-        let most = if self.plan.depth_first { 1 } else { self.worlds_side_by_side(store).min(WORLDS_A_BATCH) };
+        let waiting = store.queue.front().len().min(most);
+        let most = if self.plan.depth_first { 1 } else { waiting.min(WORLDS_A_BATCH) };
+        let quiet = self.quiet(place);
         let mut at = 0;
         while at < most && batch.nexts.len() < NEXTS_A_BATCH {
             let key = match store.stack.last() {
@@ -444,11 +464,11 @@ impl Search {
                 None => store.queue.front()[at],
             };
             let kept = batch.nexts.len();
-            let Err(miss) = batch.gather(self.ground(store), &key) else {
+            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key) else {
                 at += 1;
                 continue;
             };
-            let Err(question) = self.tables.settle(miss) else {
+            let Err(question) = place.tables.settle(miss) else {
                 batch.nexts.truncate(kept);
                 continue;
             };
@@ -457,22 +477,22 @@ impl Search {
                 batch.nexts.truncate(kept);
                 break;
             }
-            if let Err(error) = Python::attach(|py| self.tables.ask(py, question)) {
+            if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { key, start: 0, end, settled: 0, moving: true, missed: false };
-                if self.layout.fits(&self.tables.largest) {
-                    self.expand(store, item, depth, &batch.nexts)?;
+                let item = Item { key, start: 0, end, moving: true, missed: false };
+                if place.fits() {
+                    self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
                 return Err(error.into());
             }
             batch.nexts.truncate(kept);
         }
-        if !self.layout.fits(&self.tables.largest) {
+        if !place.fits() {
             return Ok(Exit::Outgrown);
         }
-        for &item in &batch.items {
-            self.expand(store, item, depth, &batch.nexts)?;
+        for item in &batch.items {
+            self.expand(place, store, item, depth, &batch.nexts)?;
             self.after_world(store)?;
             if self.stopped.is_some() {
                 break;
@@ -481,113 +501,78 @@ impl Search {
         Ok(Exit::Finished)
     }
 
-    /// Expands the worlds of a round, looked up by several threads.
-    fn some_worlds_together<const W: usize, E: Entry<W>>(
+    /// Expands worlds as long as enough of them wait: while one round of them is taken in, the next
+    /// is looked up by other threads.
+    fn many_worlds<const W: usize, E: Entry<W>>(
         &mut self,
+        pool: &Pool,
+        place: &mut Place,
         store: &mut Store<W, E>,
-        shares: &mut [Share<W>],
         batch: &mut Batch<W>,
-        round: usize,
-        depth: u32,
     ) -> Result<Exit, Stop> {
-        look_ahead(self.view(store), shares, &store.queue.front()[..round]);
-        for share in shares.iter_mut() {
-            for at in 0..share.batch.items.len() {
-                while share.batch.items[at].missed {
-                    let Err(miss) = share.again(self.view(store), at) else { break };
-                    if self.tables.settle(miss).is_err() {
-                        break;
-                    }
+        let (mut round, mut following) = (Round::new(), Round::new());
+        while self.stopped.is_none() {
+            self.plan_round(store, &round, &mut following);
+            if round.left() == 0 && following.keys.len() < self.plan.threads_from.min(WORLDS_A_ROUND) {
+                break;
+            }
+            let mut ended = Ok(());
+            let ground = place.ground::<W, E>(None, self.quiet(place));
+            look_ahead(pool, ground, &mut following, || {
+                ended = self.take_in(place, store, &mut round);
+            });
+            ended?;
+            while self.stopped.is_none() && round.left() > 0 {
+                // Something is missing about the next world: ask, and go on alone.
+                let before = self.cursor;
+                if let Exit::Outgrown = self.some_worlds(place, store, batch, round.depth, round.left())? {
+                    return Ok(Exit::Outgrown);
                 }
-            }
-        }
-        if !self.layout.fits(&self.tables.largest) {
-            return Ok(Exit::Outgrown);
-        }
-        // A run of worlds that nobody need be asked about, as places of items in each share.
-        let mut from = (0, 0);
-        while from.0 < shares.len() && self.stopped.is_none() {
-            let (until, count) = self.plain_run(shares, from);
-            if count >= WORLDS_A_RUN.min(self.plan.threads_from) && self.has_room(shares) {
-                self.take_in_together(store, shares, from, until, depth)?;
-                from = until;
-                continue;
-            }
-            let share = &shares[from.0].batch;
-            match share.items.get(from.1) {
-                None => from = (from.0 + 1, 0),
-                Some(item) => {
-                    let before = self.cursor;
-                    if item.missed {
-                        if let Exit::Outgrown = self.some_worlds(store, batch, depth)? {
-                            return Ok(Exit::Outgrown);
-                        }
-                    } else {
-                        self.expand(store, *item, depth, &share.nexts)?;
-                        self.after_world(store)?;
-                    }
-                    // More than one may have been expanded: skip what was.
-                    from = advance(shares, from, self.cursor - before);
+                for _ in before..self.cursor {
+                    round.step_on();
                 }
+                self.take_in(place, store, &mut round)?;
             }
+            std::mem::swap(&mut round, &mut following);
+            self.next_depth(store);
         }
         Ok(Exit::Finished)
     }
 
-    /// Where the worlds end, from a place on, that nobody need be asked about; and their number.
-    fn plain_run<const W: usize>(&self, shares: &[Share<W>], from: (usize, usize)) -> ((usize, usize), usize) {
-        let (mut at, mut count) = (from, 0);
-        while at.0 < shares.len() {
-            if at.1 == shares[at.0].batch.items.len() {
-                at = (at.0 + 1, 0);
-            } else if shares[at.0].is_plain(at.1, self.judges_quiescence) {
-                at.1 += 1;
-                count += 1;
-            } else {
+    /// Which worlds follow those that are left of a round: of one depth, and met already.
+    fn plan_round<const W: usize, E: Entry<W>>(
+        &self,
+        store: &Store<W, E>,
+        round: &Round<W>,
+        following: &mut Round<W>,
+    ) {
+        let skip = round.left();
+        let same_depth = self.level_end - self.cursor - skip;
+        following.depth = self.depth + (same_depth == 0) as u32;
+        let most = if same_depth == 0 { WORLDS_A_ROUND } else { same_depth.min(WORLDS_A_ROUND) };
+        let most = if Some(following.depth) == self.plan.depth { 0 } else { most };
+        store.queue.copy(skip, most, &mut following.keys);
+    }
+
+    /// Takes in the worlds of a round, up to the first of which something is missing.
+    fn take_in<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &mut Store<W, E>,
+        round: &mut Round<W>,
+    ) -> Result<(), Stop> {
+        while self.stopped.is_none() {
+            let Some((batch, item)) = round.next() else { break };
+            if item.missed {
                 break;
             }
-        }
-        (at, count)
-    }
-
-    /// True where the limit of worlds cannot be met in this round.
-    fn has_room<const W: usize>(&self, shares: &[Share<W>]) -> bool {
-        let steps: usize = shares.iter().map(|share| share.batch.nexts.len()).sum();
-        self.plan.worlds.is_none_or(|most| (self.ways.count + steps) as u64 <= most)
-    }
-
-    /// Takes in the steps of a run of worlds that nobody need be asked about.
-    fn take_in_together<const W: usize, E: Entry<W>>(
-        &mut self,
-        store: &mut Store<W, E>,
-        shares: &mut [Share<W>],
-        from: (usize, usize),
-        until: (usize, usize),
-        depth: u32,
-    ) -> Result<(), Stop> {
-        let range = |at: usize| {
-            let start = if at == from.0 { from.1 } else { 0 };
-            let end = if at == until.0 { until.1 } else { shares[at].batch.items.len() };
-            if at < from.0 || at > until.0 { 0..0 } else { start..end }
-        };
-        let items: Vec<_> = (0..shares.len()).map(range).collect();
-        enter(&mut store.seen, shares, &items, self.plan.threads)?;
-        for (share, items) in shares.iter().zip(items) {
-            for item in &share.batch.items[items] {
-                let index = self.cursor as u32;
-                self.take(store);
-                self.steps += (item.settled + item.end - item.start) as u64;
-                for at in item.start as usize..item.end as usize {
-                    if share.is_new(at) {
-                        self.ways.reserve()?;
-                        self.number(store, &share.batch.nexts[at], index, depth + 1)?;
-                    }
-                }
-                self.after_world(store)?;
-                if self.stopped.is_some() {
-                    return Ok(());
-                }
+            let ahead = |at: u32| batch.nexts.len().min(at as usize + NEXTS_AHEAD);
+            for next in &batch.nexts[ahead(item.start)..ahead(item.end)] {
+                store.seen.prefetch(next.hash);
             }
+            self.expand(place, store, item, round.depth, &batch.nexts)?;
+            self.after_world(store)?;
+            round.step_on();
         }
         Ok(())
     }
@@ -626,14 +611,14 @@ impl Search {
     #[inline(always)]
     fn expand<const W: usize, E: Entry<W>>(
         &mut self,
+        place: &Place,
         store: &mut Store<W, E>,
-        item: Item<W>,
+        item: &Item<W>,
         depth: u32,
         nexts: &[Next<W>],
     ) -> Result<(), Stop> {
         let parent = self.take(store);
         let steps_before = self.steps;
-        self.steps += item.settled as u64;
         let mut again = false;
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
@@ -641,23 +626,25 @@ impl Search {
         for next in &nexts[item.start as usize..item.end as usize] {
             if next.event != STEP {
                 self.steps += 1;
-                self.judge_raise(parent, next.event)?;
+                self.judge_raise(place, parent, next.event)?;
                 continue;
             }
-            if store.seen.contains(&E::of(&next.key, next.hash), next.hash) {
-                if self.cut {
-                    self.meet_again(store, next, parent, depth + 1)?;
+            match store.seen.find(&E::of(&next.key, next.hash), next.hash) {
+                Ok(_) if self.cut => self.meet_again(store, next, parent, depth + 1)?,
+                Ok(_) => {}
+                Err(at) => {
+                    if !self.meet(place, store, at, next, parent, depth + 1)? {
+                        continue;
+                    }
                 }
-            } else if !self.meet(store, next, parent, depth + 1)? {
-                continue;
             }
             self.steps += 1;
             if self.judges_steps {
-                self.judge_step(parent, &item.key, &next.key)?;
+                self.judge_step(place, parent, &item.key, &next.key)?;
             }
         }
         if !item.moving && self.judges_quiescence {
-            self.judge_end(parent, &item.key)?;
+            self.judge_end(place, parent, &item.key)?;
         }
         if again {
             // Expanded before, from farther away: its steps have been counted.
@@ -667,14 +654,14 @@ impl Search {
     }
 
     /// Looks an answer up, asking the model for what it has not said yet.
-    fn look<T>(&mut self, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
+    fn look<T>(place: &mut Place, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
         loop {
-            let miss = match up(&self.tables) {
+            let miss = match up(&place.tables) {
                 Ok(found) => return Ok(found),
                 Err(miss) => miss,
             };
-            if let Err(question) = self.tables.settle(miss) {
-                Python::attach(|py| self.tables.ask(py, question))?;
+            if let Err(question) = place.tables.settle(miss) {
+                Python::attach(|py| place.tables.ask(py, question))?;
             }
         }
     }
@@ -683,17 +670,16 @@ impl Search {
     /// field, and nothing was done.
     fn stand_still<const W: usize, E: Entry<W>>(
         &mut self,
+        place: &mut Place,
         store: &mut Store<W, E>,
-        depth: u32,
     ) -> PyResult<bool> {
-        debug_assert_eq!(Some(depth), self.plan.depth);
         let key = match store.stack.last() {
             Some(top) => top.key,
             None => store.queue.front()[0],
         };
         let mut numbers = Vec::new();
-        self.layout.unpack(&key, &mut numbers);
-        let moving = self.look(|tables| {
+        place.layout.unpack(&key, &mut numbers);
+        let moving = Self::look(place, |tables| {
             let mut moving = false;
             for slot in 0..tables.slots {
                 let row = tables.row(slot, numbers[slot])?;
@@ -702,27 +688,31 @@ impl Search {
             Ok(moving)
         })?;
         if !self.cut && !self.depth_limited {
-            self.depth_limited = self.look(|tables| leads_on(tables, &numbers))?;
+            self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
         }
-        if !self.layout.fits(&self.tables.largest) {
+        if !place.fits() {
             return Ok(false);
         }
         let index = self.take(store);
         if self.judges_quiescence && !moving {
-            self.judge_end(index, &key)?;
+            self.judge_end(place, index, &key)?;
         }
         Ok(true)
     }
 
     /// After a depth-first search that was cut: some worlds at the limit were met again nearer to
     /// the start; is one left that leads on?
-    pub fn look_beyond<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> Result<(), Stop> {
+    pub fn look_beyond<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+    ) -> Result<(), Stop> {
         let Some(near) = store.near.take() else { return Ok(()) };
         let mut numbers = Vec::new();
         for &(key, depth, _) in &near.worlds {
             if Some(depth) == self.plan.depth && !self.depth_limited {
-                self.layout.unpack(&key, &mut numbers);
-                self.depth_limited = self.look(|tables| leads_on(tables, &numbers))?;
+                place.layout.unpack(&key, &mut numbers);
+                self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
             }
         }
         Ok(())
@@ -786,19 +776,6 @@ impl Search {
     pub fn waiting_now<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
         self.waiting(store)
     }
-}
-
-/// The item so many worlds further on.
-fn advance<const W: usize>(shares: &[Share<W>], mut at: (usize, usize), mut worlds: usize) -> (usize, usize) {
-    while worlds > 0 && at.0 < shares.len() {
-        let some = worlds.min(shares[at.0].batch.items.len() - at.1);
-        worlds -= some;
-        at.1 += some;
-        if at.1 == shares[at.0].batch.items.len() {
-            at = (at.0 + 1, 0);
-        }
-    }
-    at
 }
 
 /// What stands at a place of the worlds before and after a step.

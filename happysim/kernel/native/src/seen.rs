@@ -98,7 +98,7 @@ impl<const W: usize> Entry<W> for Fingerprint {
 const PARTS_BITS: u32 = 4;
 pub const PARTS: usize = 1 << PARTS_BITS;
 const LINE: usize = 64;
-/// Beyond this a part grows by a quarter, else by its size.
+/// A part of so many bytes doubles when it grows; a larger one grows by less.
 const SMALL: usize = 1 << 21;
 
 /// Which part of the table a hash belongs to.
@@ -109,73 +109,97 @@ pub fn part_of(hash: u64) -> usize {
 
 pub struct Part<const W: usize, E> {
     entries: Vec<E>,
-    /// Entries are looked for from the start of a line of the processor's cache.
+    /// Where the first line of the processor's cache begins among the entries.
+    first: usize,
     lines: u64,
     filled: usize,
     room: usize,
 }
 
 impl<const W: usize, E: Entry<W>> Part<W, E> {
-    const A_LINE: usize = if LINE / size_of::<E>() > 1 { LINE / size_of::<E>() } else { 1 };
+    const A_LINE: usize = match LINE / size_of::<E>() {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        4..=7 => 4,
+        _ => 8,
+    };
 
     fn sized(lines: usize) -> Result<Self, OutOfMemory> {
-        let length = lines * Self::A_LINE;
-        let mut entries = Vec::new();
+        let length = (lines + 1) * Self::A_LINE;
+        let mut entries: Vec<E> = Vec::new();
         entries.try_reserve_exact(length).map_err(|_| OutOfMemory)?;
         in_large_pages(&entries);
         entries.resize(length, E::EMPTY);
-        // Whole lines of small entries stay short even when the table is quite full.
-        let full = if Self::A_LINE >= 8 { 7 } else { 6 };
-        Ok(Part { entries, lines: lines as u64, filled: 0, room: length * full / 8 })
+        let first = entries.as_ptr().align_offset(LINE).min(Self::A_LINE - 1);
+        let slots = lines * Self::A_LINE;
+        // A large table of fingerprints is there to save memory, another one to be fast.
+        let small = size_of::<E>() * slots <= SMALL;
+        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 7 / 8 } else { slots * 3 / 4 };
+        Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
     }
 
+    /// The first entry of the line to look at, and the place in it to begin with.
     #[inline(always)]
-    fn home(&self, hash: u64) -> usize {
-        let line = ((hash << PARTS_BITS) as u128 * self.lines as u128) >> 64;
-        line as usize * Self::A_LINE
+    fn home(&self, hash: u64) -> (usize, usize) {
+        let at = (hash << PARTS_BITS) as u128 * (self.lines * Self::A_LINE as u64) as u128;
+        let at = (at >> 64) as usize;
+        (self.first + (at & !(Self::A_LINE - 1)), at & (Self::A_LINE - 1))
     }
 
-    /// The place of an entry, or the empty one where it belongs.
+    /// The place of an entry, or the empty one where it belongs: in the line that its hash names,
+    /// or in one of the next.
     #[inline(always)]
-    fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
-        let mut at = self.home(hash);
+    pub fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
+        let (mut line, mut at) = self.home(hash);
         loop {
-            // `at` is always inside: a line begins below `lines`, and it is wrapped here.
-            let found = unsafe { self.entries.get_unchecked(at) };
-            if found == entry {
-                return Ok(at);
+            for _ in 0..Self::A_LINE {
+                // Always inside: a line begins below `lines`, and ends where the next begins.
+                let found = unsafe { self.entries.get_unchecked(line + at) };
+                if found == entry {
+                    return Ok(line + at);
+                }
+                if *found == E::EMPTY {
+                    return Err(line + at);
+                }
+                at = (at + 1) & (Self::A_LINE - 1);
             }
-            if *found == E::EMPTY {
-                return Err(at);
-            }
-            at += 1;
-            if at == self.entries.len() {
-                at = 0;
+            line += Self::A_LINE;
+            if line == self.first + self.lines as usize * Self::A_LINE {
+                line = self.first;
             }
         }
+    }
+
+    /// Adds an entry that is not there, at the place that `find` gave.
+    #[inline(always)]
+    pub fn insert_at(&mut self, mut at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
+        if self.filled == self.room {
+            self.grow()?;
+            at = self.find(&entry, hash).unwrap_or_else(|at| at);
+        }
+        self.entries[at] = entry;
+        self.filled += 1;
+        Ok(())
     }
 
     /// Adds an entry; false where it is there already.
     #[inline(always)]
     pub fn insert(&mut self, entry: E, hash: u64) -> Result<bool, OutOfMemory> {
-        let Err(mut at) = self.find(&entry, hash) else { return Ok(false) };
-        if self.filled == self.room {
-            self.grow()?;
-            at = self.find(&entry, hash).unwrap_err();
+        match self.find(&entry, hash) {
+            Ok(_) => Ok(false),
+            Err(at) => self.insert_at(at, entry, hash).map(|_| true),
         }
-        self.entries[at] = entry;
-        self.filled += 1;
-        Ok(true)
     }
 
     #[cold]
     fn grow(&mut self) -> Result<(), OutOfMemory> {
         let lines = self.lines as usize;
-        let more = if size_of::<E>() * self.entries.len() < SMALL { lines } else { lines / 4 };
+        let small = size_of::<E>() * self.entries.len() < SMALL;
+        let more = if small { lines } else if E::MIXED { lines / 4 } else { lines / 2 };
         let mut larger = Self::sized(lines + more)?;
         for entry in &self.entries {
             if *entry != E::EMPTY {
-                let at = larger.find(entry, entry.its_hash()).unwrap_err();
+                let at = larger.find(entry, entry.its_hash()).unwrap_or_else(|at| at);
                 larger.entries[at] = *entry;
             }
         }
@@ -198,12 +222,18 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         let part = &self.parts[part_of(hash)];
-        prefetch(part.entries.as_ptr().wrapping_add(part.home(hash)));
+        prefetch(part.entries.as_ptr().wrapping_add(part.home(hash).0));
+    }
+
+    /// As `Part::find`.
+    #[inline(always)]
+    pub fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
+        self.parts[part_of(hash)].find(entry, hash)
     }
 
     #[inline(always)]
-    pub fn contains(&self, entry: &E, hash: u64) -> bool {
-        self.parts[part_of(hash)].find(entry, hash).is_ok()
+    pub fn insert_at(&mut self, at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
+        self.parts[part_of(hash)].insert_at(at, entry, hash)
     }
 
     #[inline(always)]

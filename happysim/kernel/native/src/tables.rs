@@ -154,8 +154,6 @@ struct Process {
     mixes: Vec<u64>,
     rows: Vec<Row>,
     puts: Flat,
-    /// What the model calls a cell.
-    numbers: Vec<u32>,
     receives: Vec<Option<bool>>,
     /// Of a local state and a message: which of `lists`.
     deliveries: Flat,
@@ -172,7 +170,6 @@ impl Process {
             mixes: Vec::new(),
             rows: Vec::new(),
             puts: Flat::new(),
-            numbers: Vec::new(),
             receives: Vec::new(),
             deliveries: Flat::new(),
             lists: Vec::new(),
@@ -646,9 +643,7 @@ impl Tables {
             for envelope in self.kind.every(&content) {
                 self.know_envelope(local, envelope)?;
             }
-            let made = self.cell(slot, &content);
-            *at(&mut self.processes[slot].numbers, made, NONE) = cell;
-            numbers.push(made);
+            numbers.push(self.cell(slot, &content));
         }
         for place in self.slots..self.slots + 2 {
             self.note(place, world[place]);
@@ -656,24 +651,36 @@ impl Tables {
         }
         Ok(numbers)
     }
+}
+
+/// What the model calls the cells of this kernel.
+pub struct Exports {
+    local: Py<PyAny>,
+    numbers: Vec<Vec<u32>>,
+}
+
+impl Exports {
+    pub fn new(py: Python<'_>, tables: &Tables) -> Self {
+        let numbers = (0..tables.slots).map(|_| Vec::new()).collect();
+        Exports { local: tables.local.clone_ref(py), numbers }
+    }
 
     /// Turns numbers of this kernel into the model's.
-    pub fn export(&mut self, py: Python<'_>, numbers: &mut [u32]) -> PyResult<()> {
-        for slot in 0..self.slots {
-            numbers[slot] = self.number_of(py, slot, numbers[slot])?;
+    pub fn world(&mut self, py: Python<'_>, tables: &Tables, numbers: &mut [u32]) -> PyResult<()> {
+        for slot in 0..tables.slots {
+            numbers[slot] = self.cell(py, tables, slot, numbers[slot])?;
         }
         Ok(())
     }
 
     /// What the model calls a cell.
-    pub fn number_of(&mut self, py: Python<'_>, slot: usize, cell: u32) -> PyResult<u32> {
-        let known = *at(&mut self.processes[slot].numbers, cell, NONE);
-        if known != NONE { Ok(known) } else { self.tell(py, slot, cell) }
-    }
-
-    fn tell(&mut self, py: Python<'_>, slot: usize, cell: u32) -> PyResult<u32> {
-        let content = self.processes[slot].cells[cell as usize].clone();
-        let inbox = match self.kind {
+    pub fn cell(&mut self, py: Python<'_>, tables: &Tables, slot: usize, cell: u32) -> PyResult<u32> {
+        let known = *at(&mut self.numbers[slot], cell, NONE);
+        if known != NONE {
+            return Ok(known);
+        }
+        let content = &tables.processes[slot].cells[cell as usize];
+        let inbox = match tables.kind {
             Kind::Duplicating => PyTuple::new(py, &content[1..])?,
             Kind::Unordered => PyTuple::new(py, content[1..].chunks(2).map(|each| (each[0], each[1])))?,
             Kind::Ordered => {
@@ -688,7 +695,7 @@ impl Tables {
         };
         let made = self.local.bind(py).call_method1(intern!(py, "cell"), (slot, content[0], inbox))?;
         let made = number(&made)?;
-        *at(&mut self.processes[slot].numbers, cell, NONE) = made;
+        *at(&mut self.numbers[slot], cell, NONE) = made;
         Ok(made)
     }
 }
