@@ -12,17 +12,44 @@ from happysim.core.errors import (
 )
 from happysim.core.history import Call, History, HistoryError
 from happysim.core.host import Host
+from happysim.core.latency import (
+    Latency,
+    constant,
+    exponential,
+    lognormal,
+    percentiles,
+    uniform_latency,
+)
+from happysim.core.link import (
+    Link,
+    cross_region_network,
+    datacenter_network,
+    internet_network,
+    local_network,
+    lossy_network,
+    mobile_3g_network,
+    mobile_4g_network,
+    satellite_network,
+    slow_network,
+)
 from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
-from happysim.core.script import Operation, Script, call
+from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
+from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
-from happysim.search.report import Report
 from happysim.search.shrink import shrink
+from happysim.sim.faults import Crash, Pause
+from happysim.sim.nemesis import at, randomly
+from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
+from happysim.sim.policy import simulated
+from happysim.sim.simulate import simulate
+from happysim.sim.simulation import Simulation
+from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
@@ -43,12 +70,15 @@ from happysim.spec.property import (
     Property,
     PropertyError,
     always,
+    eventually,
     linearizable,
+    monitor,
     must_break,
     quiescent,
     reachable,
     step_always,
 )
+from happysim.spec.report import Report
 from happysim.spec.scenario import Scenario, bounded
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -56,11 +86,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Append",
+    "Bridge",
     "Broken",
     "Call",
     "Cas",
     "CasRegister",
     "Choice",
+    "Clog",
+    "Crash",
+    "Degrade",
     "Delete",
     "DeterminismError",
     "Faults",
@@ -74,9 +108,14 @@ __all__ = [
     "Host",
     "KeyValue",
     "Kind",
+    "Latency",
+    "Link",
+    "Network",
     "Node",
     "NodeView",
     "Operation",
+    "Partition",
+    "Pause",
     "Property",
     "PropertyError",
     "ProtocolError",
@@ -86,39 +125,66 @@ __all__ = [
     "Read",
     "Register",
     "Report",
+    "Ring",
     "Scenario",
     "ScenarioError",
     "ScheduleError",
     "Script",
     "SequentialObject",
+    "Simulation",
+    "Swizzle",
+    "TimedOut",
     "Unknown",
     "Verdict",
     "World",
     "Write",
     "action",
     "always",
+    "at",
     "bfs",
     "bounded",
     "call",
     "check",
+    "constant",
+    "cross_region_network",
+    "datacenter_network",
     "dfs",
     "duplicating",
     "durable",
+    "eventually",
     "explore",
+    "exponential",
+    "internet_network",
     "linearizable",
     "linearize",
+    "local_network",
+    "lognormal",
+    "lossy_network",
     "message",
+    "mobile_3g_network",
+    "mobile_4g_network",
+    "monitor",
     "must_break",
     "on",
     "ordered",
+    "percentiles",
+    "post",
     "prove",
     "quiescent",
+    "randomly",
     "reachable",
     "replay",
+    "satellite_network",
     "shrink",
+    "simulate",
+    "simulated",
+    "sleep",
+    "slow_network",
     "smt",
     "step_always",
+    "swarm",
     "uniform",
+    "uniform_latency",
     "unlimited",
     "unordered",
 ]

@@ -26,7 +26,7 @@ from unittest import mock
 from benchmarks.naive.state import NEW, Client, Local, Setup, State
 from benchmarks.naive.steps import Instead, acted, durable, successors
 from happysim.core.choice import Faults
-from happysim.core.network import Network, unordered
+from happysim.core.network import Delivery, unordered
 from happysim.core.node import Node
 from happysim.core.script import Script
 from happysim.core.world import World
@@ -55,7 +55,7 @@ class Found:
 
 
 def start(
-    *processes: Node | Script, faults: Faults | None = None, network: Network | None = None
+    *processes: Node | Script, faults: Faults | None = None, network: Delivery | None = None
 ) -> State:
     """The state in which these have just started: the arguments are those of `World.of`."""
     faults = faults or Faults()

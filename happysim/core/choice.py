@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from happysim.core.errors import ScenarioError
@@ -26,6 +26,23 @@ class Kind(enum.StrEnum):
     RESTART = "restart"
     PARTITION = "partition"
     HEAL = "heal"
+    # What exists only where time passes. A search needs none of it: there, not choosing a step is
+    # its delay, and any message may be lost by never being delivered.
+    PAUSE = "pause"
+    RESUME = "resume"
+    SLOW = "slow"
+    CUT = "cut"
+    MEND = "mend"
+    CLOG = "clog"
+    RELEASE = "release"
+    LINK = "link"
+    CLOCK = "clock"
+    DISK = "disk"
+
+    @property
+    def is_timed(self) -> bool:
+        """True for what a simulation does and a search has no need of; a replay passes over it."""
+        return self in _TIMED
 
     @property
     def is_fault(self) -> bool:
@@ -36,6 +53,20 @@ class Kind(enum.StrEnum):
 _FAULTS = frozenset(
     {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
 )
+_TIMED = frozenset(
+    {
+        Kind.PAUSE,
+        Kind.RESUME,
+        Kind.SLOW,
+        Kind.CUT,
+        Kind.MEND,
+        Kind.CLOG,
+        Kind.RELEASE,
+        Kind.LINK,
+        Kind.CLOCK,
+        Kind.DISK,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +74,10 @@ class Choice:
     """One thing that may happen next, by content: `deliver c1 -> store Write(token=1)`.
 
     `node` is where it happens, `source` the sender of the message it is about, `what` that message,
-    timer, action or split, `choosing` what the handler draws. Two choices of one world differ in
-    their text, so the text of a choice names it, in another process and after a change of code.
+    timer, action or split, `choosing` what the handler draws, `reading` what it finds on its clock,
+    in nanoseconds, where there is one. Two choices of one world differ in their text, so the text
+    of a choice names it, in another process and after a change of code. `at` is the nanosecond at
+    which a simulation took it; it is no part of the choice.
     """
 
     kind: Kind
@@ -52,6 +85,8 @@ class Choice:
     source: str = ""
     what: str = ""
     choosing: str = ""
+    reading: str = ""
+    at: int | None = field(default=None, compare=False)
 
     @property
     def is_fault(self) -> bool:
@@ -69,6 +104,8 @@ class Choice:
             words = [self.kind.value, self.node, "->", self.what]
         if self.choosing:
             words.append(f"choosing {self.choosing}")
+        if self.reading:
+            words.append(f"reading {self.reading}")
         return " ".join(word for word in words if word)
 
 

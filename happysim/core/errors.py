@@ -19,6 +19,10 @@ class DeterminismError(ProtocolError):
     """A handler run twice on the same input did two different things."""
 
 
+class NoClock(ProtocolError):
+    """A handler reads its clock where no time passes."""
+
+
 class ScenarioError(HappysimError):
     """A scenario does not describe a world."""
 

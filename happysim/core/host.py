@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
-from happysim.core.errors import ProtocolError
+from happysim.core.errors import NoClock, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze
 from happysim.core.message import freeze_message
 from happysim.core.script import Operation, Response
@@ -27,6 +27,8 @@ class Site:
         # Per name: the Handlers of a node's class, or None for a client script.
         self.receivers = receivers
         self.timers: dict[str, str] = {}
+        # Per timer: the delay that it was last set with. A simulation may begin in mid-run.
+        self.delays: dict[str, tuple[float, float]] = {}
 
     def check_receiver(self, to: object, sent: object, where: str) -> None:
         """Raise `ProtocolError` where `to` is unknown or has no handler for the message."""
@@ -60,6 +62,7 @@ class Host:
         "_operation",
         "_options",
         "_picks",
+        "_readings",
         "_sender",
         "_sends",
         "_site",
@@ -85,6 +88,7 @@ class Host:
         self._operation = operation
         self._sends: list[tuple[str, Frozen, Operation | None]] = []
         self._events: list[tuple[str, str, Frozen]] = []
+        self._readings: list[int] = []
         self._on_sync: Callable[[], object] = lambda: None
         self._closed = False
 
@@ -111,7 +115,7 @@ class Host:
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""
-        for name in self._site.peers if to is None else _listed(to):
+        for name in self._site.peers if to is None else listed(to):
             self.send(name, message)
 
     def reply(self, message: Any) -> None:
@@ -138,10 +142,22 @@ class Host:
         """Answer a client script: `value` is what its `yield` returns.
 
         `to` is the operation to answer, by default the one being handled. The answer travels as a
-        message. A client that has had an answer to that operation ignores others.
+        message. A client that has had an answer to that operation ignores others, and one that
+        posted the message being handled awaits none: it is sent none.
         """
         where = self._use("respond")
+        target = self._respond_to(to, where)
+        check_immutable(value, f"{where}: the answer")
+        if target is None:
+            return
+        frozen = freeze(Response(target.number, value), f"{where}: the answer")
+        self._sends.append((target.client, frozen, None))
+
+    def _respond_to(self, to: Operation | None, where: str) -> Operation | None:
+        """The operation to answer, whose client is known; None where nobody awaits an answer."""
         target = self._operation if to is None else to
+        if target is None and self._is_posted():
+            return None
         if not isinstance(target, Operation):
             raise ProtocolError(
                 f"{where}: no client operation is being handled; keep host.operation while one is, "
@@ -149,20 +165,25 @@ class Host:
             )
         if self._site.receivers.get(target.client, self._site) is not None:
             raise ProtocolError(f"{where}: there is no client {target.client!r} in this world")
-        _check_immutable(value, f"{where}: the answer")
-        frozen = freeze(Response(target.number, value), f"{where}: the answer")
-        self._sends.append((target.client, frozen, None))
+        return target
+
+    def _is_posted(self) -> bool:
+        """True where the message being handled is one-way, from a client script."""
+        sender = self._sender
+        return (
+            self._operation is None and sender is not None and self._site.receivers[sender] is None
+        )
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""
         where = self._use("invoke")
-        _check_immutable(operation, f"{where}: the operation")
+        check_immutable(operation, f"{where}: the operation")
         self._events.append(("invoke", self._site.name, freeze(operation, where)))
 
     def complete(self, result: Any = None) -> None:
         """Record in the History that this node's open operation has returned `result`."""
         where = self._use("complete")
-        _check_immutable(result, f"{where}: the result")
+        check_immutable(result, f"{where}: the result")
         self._events.append(("complete", self._site.name, freeze(result, where)))
 
     # -- timers ----------------------------------------------------------------------------------
@@ -174,20 +195,17 @@ class Host:
         nothing: a set timer may fire at any later moment.
         """
         where = self._use("set_timer")
+        self._check_timer(name, where)
+        self._site.delays[name] = seconds_pair(seconds, where)
+        self._timers.add(name)
+
+    def _check_timer(self, name: str, where: str) -> None:
         if name not in self._site.timers:
             has = ", ".join(map(repr, self._site.timers)) or "none"
             raise ProtocolError(
                 f"{where}: no handler for the timer {name!r} (timers here: {has}); "
                 f"add one with @on.timer({name!r})"
             )
-        delay = seconds if isinstance(seconds, tuple) else (seconds, seconds)
-        numbers = all(isinstance(each, int | float) for each in delay)
-        if not numbers or len(delay) != 2 or not 0 <= delay[0] <= delay[1] < float("inf"):
-            raise ProtocolError(
-                f"{where}: seconds={seconds!r} is not a delay; give a number, or a pair of numbers "
-                "with 0 <= low <= high"
-            )
-        self._timers.add(name)
 
     def cancel_timer(self, name: str) -> None:
         """Forget the timer `name`; does nothing where it is not set."""
@@ -198,7 +216,9 @@ class Host:
     def now(self) -> int:
         """The node's clock, in nanoseconds. Raises `ProtocolError` in a search: it has no time."""
         where = self._use("now")
-        raise ProtocolError(
+        if self._readings:
+            return self._readings.pop(0)
+        raise NoClock(
             f"{where}: a search has no clock; use host.set_timer(name, seconds=...), "
             "whose expiry a search tries at every moment"
         )
@@ -207,17 +227,7 @@ class Host:
 
     def choose(self, options: Iterable[_T]) -> _T:
         """One of the options: in a search each is a branch of its own."""
-        where = self._use("choose")
-        listed = _listed(options)
-        if not listed:
-            raise ProtocolError(f"{where}: nothing to choose from; give at least one option")
-        frozen: list[Frozen] = []
-        kept: list[_T] = []
-        for option in listed:
-            content = freeze(option, f"{where}: an option")
-            if content not in frozen:
-                frozen.append(content)
-                kept.append(option)
+        kept, frozen = self._distinct(options, self._use("choose"))
         if len(kept) == 1:
             return kept[0]
         self._options.append(frozen)
@@ -225,6 +235,19 @@ class Host:
         if at == len(self._picks):
             self._picks.append(0)
         return kept[self._picks[at]]
+
+    def _distinct(self, options: Iterable[_T], where: str) -> tuple[list[_T], list[Frozen]]:
+        """The options that differ in content, and their contents, in order."""
+        frozen: list[Frozen] = []
+        kept: list[_T] = []
+        for option in listed(options):
+            content = freeze(option, f"{where}: an option")
+            if content not in frozen:
+                frozen.append(content)
+                kept.append(option)
+        if not kept:
+            raise ProtocolError(f"{where}: nothing to choose from; give at least one option")
+        return kept, frozen
 
     @property
     def random(self) -> Chance:
@@ -252,7 +275,20 @@ class Host:
         return where
 
 
-def _check_immutable(value: object, what: str) -> None:
+def seconds_pair(seconds: Any, where: str) -> tuple[float, float]:
+    """A delay, or a range of delays, as a range. Raises `ProtocolError` where it is neither."""
+    delay = seconds if isinstance(seconds, tuple) else (seconds, seconds)
+    numbers = all(isinstance(each, int | float) for each in delay)
+    if not numbers or len(delay) != 2 or not 0 <= delay[0] <= delay[1] < float("inf"):
+        raise ProtocolError(
+            f"{where}: seconds={seconds!r} is not a delay; give a number, or a pair of numbers "
+            "with 0 <= low <= high"
+        )
+    return delay
+
+
+def check_immutable(value: object, what: str) -> None:
+    """Raise `ProtocolError` for a value that could still be changed after it was given away."""
     try:
         hash(value)
     except TypeError:
@@ -262,7 +298,7 @@ def _check_immutable(value: object, what: str) -> None:
         ) from None
 
 
-def _listed(options: Iterable[_T]) -> list[_T]:
+def listed(options: Iterable[_T]) -> list[_T]:
     """The options in their order; those of a set, which has none, in order of content."""
     if isinstance(options, set | frozenset):
         return in_order(options, lambda option: describe(freeze(option)))

@@ -19,7 +19,7 @@ Inbox = tuple[Any, ...]
 Rank = Sequence[Any]
 
 
-class Network(Protocol):
+class Delivery(Protocol):
     """How messages wait between sending and delivery. `kind` names it."""
 
     kind: str
@@ -138,19 +138,19 @@ class _Ordered:
         return () if source is None else tuple(entry for entry in inbox if entry[0] != source)
 
 
-_KINDS: tuple[Network, Network, Network] = (_Unordered(), _Ordered(), _Duplicating())
+_KINDS: tuple[Delivery, Delivery, Delivery] = (_Unordered(), _Ordered(), _Duplicating())
 
 
-def unordered() -> Network:
+def unordered() -> Delivery:
     """A network that may deliver any message next (a multiset). The default."""
     return _KINDS[0]
 
 
-def ordered() -> Network:
+def ordered() -> Delivery:
     """A network that keeps the order of messages on each link (FIFO per sender and receiver)."""
     return _KINDS[1]
 
 
-def duplicating() -> Network:
+def duplicating() -> Delivery:
     """A network in which a message once sent may arrive any number of times (a set)."""
     return _KINDS[2]

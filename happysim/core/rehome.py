@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from happysim.core.choice import Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
-from happysim.core.process import ScriptProcess
+from happysim.core.process import NodeProcess, ScriptProcess
 from happysim.core.tables import Tables
 from happysim.core.world import World
 
 
-def rehome(world: World, tables: Tables) -> World:
-    """The same world in the numbers of other tables of the same shape.
+def rehome(world: World, tables: Tables, loose: bool = False) -> World:
+    """The same world in the numbers of other tables of the same shape; `loose` ones of its own.
 
     Raises `ScenarioError` where the shapes differ.
     """
     own = world.tables
-    if _shape(own) != _shape(tables):
+    if not loose and _shape(own) != _shape(tables):
         raise ScenarioError(
-            "worlds of one scenario have the same nodes, classes, network and faults; only what "
-            "the nodes hold may differ (where nodes crash, not what a crash falls back to: the "
-            "values that fields which are not durable were made with)"
+            "worlds of one scenario have the same nodes, classes, network, links and faults; only "
+            "what the nodes hold may differ (where nodes crash, not what a crash falls back to: "
+            "the values that fields which are not durable were made with)"
         )
     numbers = {}
     for number, (source, target, message, operation, _) in enumerate(own.envelopes.values):
@@ -33,13 +35,36 @@ def rehome(world: World, tables: Tables) -> World:
         waiting = own.network.waiting(world._cell(slot).inbox)
         batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
         cells.append(tables.put(slot, cell, tables.batches.number(batch)) if batch else cell)
-    ledger = tables.ledgers.number(own.ledgers.values[world.ledger])
+    value = own.ledgers.values[world.ledger]
+    ledger = tables.ledgers.number(
+        value._replace(budgets=tables.faults.budgets) if loose else value
+    )
     history = tables.histories.number(world.history)
     return World(tables, tuple(cells), ledger, history)
 
 
+def loosened(tables: Tables) -> Tables:
+    """Tables of the same shape, but for an unlimited budget of each fault that befalls one node.
+
+    Partitions are left out: what they add to a run is that messages are not delivered.
+    """
+    free: dict[str, Any] = dict.fromkeys(
+        ("drops", "duplicates", "crashes", "restarts", "down_max"), unlimited
+    )
+    return with_faults(tables, replace(tables.faults, **free, crashable=()))
+
+
+def with_faults(tables: Tables, faults: Faults) -> Tables:
+    """Tables of the same shape, but for the budgets of faults."""
+    processes = [
+        replace(each, faults=faults) if isinstance(each, NodeProcess) else each
+        for each in tables.processes
+    ]
+    return Tables(processes, tables.network, faults, tables.topology)
+
+
 def _shape(tables: Tables) -> list[Any]:
-    shape: list[Any] = [tables.network.kind, tables.faults]
+    shape: list[Any] = [tables.network.kind, tables.topology.content, tables.faults]
     for each in tables.processes:
         if isinstance(each, ScriptProcess):
             shape.append((each.name, each.script.function, each.script.arguments))

@@ -16,6 +16,7 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -39,11 +40,11 @@ from happysim.core.entries import (
     Move,
     Numbering,
 )
-from happysim.core.errors import ProtocolError, ScenarioError
+from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.local import Local
-from happysim.core.network import Inbox, Network
+from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
     DOWN,
     UP,
@@ -57,19 +58,40 @@ from happysim.core.process import (
     response_parts,
 )
 from happysim.core.script import Operation
+from happysim.core.topology import Network
+
+# What a handler reads from its clock, at the end of a choice's text.
+_READING = re.compile(r" reading (\d+(?:, \d+)*)$")
+
+
+def message_text(message: Frozen, operation: Operation | None) -> str:
+    """A message on its way as a trace shows it."""
+    if is_response(message):
+        number, value = response_parts(message)
+        return f"answer {describe(value)} to call {number}"
+    call = "" if operation is None else f" as call {operation.number}"
+    return describe(message) + call
 
 
 class Tables:
     """The numbers and remembered transitions of all worlds of one shape.
 
-    A shape is what does not change: the processes, the kind of network and the fault budgets.
+    A shape is what does not change: the processes, the kind of network and the fault budgets; and
+    for simulation, which alone looks at it, the topology with its links.
     """
 
-    def __init__(self, processes: Sequence[Process], network: Network, faults: Faults) -> None:
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        network: Delivery,
+        faults: Faults,
+        topology: Network | None = None,
+    ) -> None:
         self.processes = tuple(processes)
         self.names = tuple(process.name for process in processes)
         self.slot_of = {name: slot for slot, name in enumerate(self.names)}
         self.network = network
+        self.topology = Network(delivery=network) if topology is None else topology
         self.faults = faults
         self.budgets = faults.budgets
         slots = range(len(processes))
@@ -83,6 +105,8 @@ class Tables:
         self.histories = Numbering(History())
         self.splits = self._splits()
         self.misses = 0
+        # The numbers of the world in which everything had just started.
+        self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
         self._own: list[dict[int, tuple[list[Effect], list[Effect]]]] = [{} for _ in slots]
         self._moves: list[dict[int, tuple[tuple[Move, ...], tuple[Move, ...]]]] = [
@@ -108,6 +132,69 @@ class Tables:
         if known is None:
             known = self._moves[slot][cell] = self._compute_moves(slot, cell)
         return known
+
+    def moves_told(self, slot: int, cell: int, text: str) -> Sequence[Move]:
+        """The moves from a cell among which the choice of that text is, if it is enabled.
+
+        A text that says what a handler reads from its clock names one step, which is run on that.
+        """
+        told = _READING.search(text)
+        if told is None:
+            try:
+                free, faults = self.moves(slot, cell)
+                return (*free, *faults)
+            except NoClock:
+                # Some other step of this node reads its clock; this one need not.
+                return self._moves_reading(slot, cell, text, ())
+        readings = tuple(map(int, told[1].split(", ")))
+        return self._moves_reading(slot, cell, text[: told.start()], readings)
+
+    def _moves_reading(
+        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+    ) -> list[Move]:
+        """Those of the steps that a text may name, run with a clock that shows these times.
+
+        None where the handler looks more often: it cannot have been this step.
+        """
+        try:
+            return list(self._steps_reading(slot, cell, text, readings))
+        except NoClock:
+            return []
+
+    def _steps_reading(
+        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+    ) -> Iterator[Move]:
+        state, inbox = self.cells[slot].values[cell]
+        name, reading = self.names[slot], ", ".join(map(str, readings))
+        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
+            envelope: Envelope = self.envelopes.values[number]
+            source = self.names[envelope.source]
+            choice = Choice(Kind.DELIVER, name, source, envelope.text)
+            if text.startswith(str(choice)):
+                event = Event("deliver", envelope.message, source, envelope.operation, readings)
+                rest = self.network.take(inbox, number, envelope.source)
+                for effect in self._effects(slot, state, event, choice, FREE):
+                    told = effect._replace(choice=replace(effect.choice, reading=reading))
+                    yield self._move(slot, rest, told, envelope.source)
+        value = self.states[slot].values[state]
+        for kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART):
+            what = (
+                text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
+            )
+            choice = Choice(kind, name, "", what)
+            if text.startswith(str(choice)) and self._may(slot, value, kind, what):
+                event = Event(kind.value, what or None, readings=readings)
+                cost = RESTART if kind is Kind.RESTART else FREE
+                for effect in self._effects(slot, state, event, choice, cost):
+                    told = effect._replace(choice=replace(effect.choice, reading=reading))
+                    yield self._move(slot, inbox, told)
+
+    def _may(self, slot: int, value: Any, kind: Kind, what: str) -> bool:
+        """True where an event may befall a node now, whatever its handler does."""
+        if kind is Kind.RESTART:
+            return isinstance(value, NodeState) and value.status == DOWN
+        told = (Event(each.kind, each.what) for each in self.processes[slot].events(value))
+        return Event(kind.value, what or None) in told
 
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         state, inbox = self.cells[slot].values[number]
@@ -181,7 +268,9 @@ class Tables:
             if choice.kind is Kind.INVOKE:
                 to, sent, operation = outcome.sends[0]
                 what = f"{to} {self._text(sent, operation)}"
-            told = replace(choice, what=what, choosing=outcome.choosing)
+            told = choice
+            if outcome.choosing or what != choice.what:
+                told = replace(choice, what=what, choosing=outcome.choosing)
             idle = outcome.state == before and not outcome.sends and not outcome.records
             made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
@@ -254,13 +343,7 @@ class Tables:
     def _text(self, message: Frozen, operation: Operation | None) -> str:
         known = self._texts.get((message, operation))
         if known is None:
-            if is_response(message):
-                number, value = response_parts(message)
-                known = f"answer {describe(value)} to call {number}"
-            else:
-                call = "" if operation is None else f" as call {operation.number}"
-                known = describe(message) + call
-            self._texts[message, operation] = known
+            known = self._texts[message, operation] = message_text(message, operation)
         return known
 
     # -- the rest of a world ---------------------------------------------------------------------

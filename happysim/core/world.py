@@ -26,11 +26,11 @@ from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of
 from happysim.core.choice import BUDGETS, Choice, Faults, Kind
-from happysim.core.entries import Cell, Ledger, Move
+from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
-from happysim.core.freeze import digest
+from happysim.core.freeze import Frozen, digest
 from happysim.core.history import History
-from happysim.core.network import Network, duplicating, ordered, unordered
+from happysim.core.network import Delivery, duplicating, ordered, unordered
 from happysim.core.node import Node
 from happysim.core.process import (
     NEW,
@@ -38,8 +38,9 @@ from happysim.core.process import (
     NodeState,
     ScriptProcess,
 )
-from happysim.core.script import Script
+from happysim.core.script import Operation, Script
 from happysim.core.tables import Tables
+from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
 
 
@@ -74,29 +75,39 @@ class World:
         cls,
         *processes: Node | Script,
         faults: Faults | None = None,
-        network: Network | None = None,
+        network: Network | Delivery | None = None,
     ) -> World:
         """The world in which these nodes and client scripts have just started.
 
         Each node's `on_start` has run, in the order given; where it chooses, starting it is left
-        as a first choice. `network` is `unordered()` (default), `ordered()` or `duplicating()`.
+        as a first choice. `network` is `unordered()` (default), `ordered()`, `duplicating()`, or a
+        `Network` with links: what joined it is added, and a copy of it is kept. A search knows no
+        time: it uses the kind of delivery alone, and leaves the links to simulation.
         """
         faults = Faults() if faults is None else faults
-        network = unordered() if network is None else network
+        delivery = unordered() if network is None else network
+        topology = None
+        if isinstance(network, Network):
+            delivery, topology = network.delivery, network
+            processes = (*processes, *network.missing_from(processes))
         if not isinstance(faults, Faults):
             raise ScenarioError(f"World.of(faults={faults!r}): write faults=Faults(crashes=1)")
-        if network not in (unordered(), ordered(), duplicating()):
+        if delivery not in (unordered(), ordered(), duplicating()):
             raise ScenarioError(
                 f"World.of(network={network!r}): write network=unordered(), ordered() or "
-                "duplicating()"
+                "duplicating(), or a Network of links"
             )
         made = processes_of(processes, faults)
-        tables = Tables(made, network, faults)
+        if topology is None:
+            topology = Network(delivery=delivery)
+        tables = Tables(made, delivery, faults, topology.kept_for(each.name for each in made))
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
             for slot, each in enumerate(made)
         )
-        return _started(cls(tables, cells))
+        world = _started(cls(tables, cells))
+        tables.first = world.numbers
+        return world
 
     # -- what may happen -------------------------------------------------------------------------
 
@@ -164,8 +175,7 @@ class World:
         slot = self.tables.slot_of.get(names[0 if at_source else -1], -1) if names else -1
         if slot < 0 or words[0] in (Kind.PARTITION, Kind.HEAL):
             return next((each for each in self.enabled() if str(each[0]) == text), None)
-        free, faults = self.tables.moves(slot, self.cells[slot])
-        for move in (*free, *faults):
+        for move in self.tables.moves_told(slot, self.cells[slot], text):
             if str(move.choice) == text:
                 if move.cost:
                     allowed = self.tables.pay(self.ledger, move.cost) >= 0
@@ -173,6 +183,35 @@ class World:
                     allowed = not self.tables.blocked(self.ledger, move.source, slot)
                 return (move.choice, slot, move) if allowed else None
         return None
+
+    def is_idle(self, wanted: Choice | str) -> bool:
+        """For the engine: True for a delivery that would change nothing, and so is no choice."""
+        text = str(wanted)
+        words = text.split(" ", 4)
+        if len(words) < 5 or words[0] != Kind.DELIVER:
+            return False
+        slot = self.tables.slot_of.get(words[3], -1)
+        return slot >= 0 and any(
+            text.startswith(f"{Kind.DELIVER} {words[1]} -> {words[3]} {envelope.text}")
+            and self.tables.names[envelope.source] == words[1]
+            for envelope, _ in self._waiting(slot)
+        )
+
+    def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
+        for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
+            yield self.tables.envelopes.values[number], copies
+
+    def waiting(self) -> Iterator[tuple[str, str, Frozen, Operation | None]]:
+        """For the engine: each message in flight: sender, receiver, content and operation."""
+        names = self.tables.names
+        for slot, name in enumerate(names):
+            for envelope, copies in self._waiting(slot):
+                for _ in range(copies):
+                    yield names[envelope.source], name, envelope.message, envelope.operation
+
+    def state_number(self, slot: int) -> int:
+        """For the engine: the number of a process's local state."""
+        return self._cell(slot).state
 
     def take(self, choice: Choice, slot: int, move: Move | int) -> World:
         """For the engine: the world after an enabled choice."""
@@ -228,6 +267,11 @@ class World:
         """What clients invoked and got back so far."""
         history: History = self._read(("history",))
         return history
+
+    @property
+    def network(self) -> Network:
+        """The links between the nodes, as they were when the world was made; not to be changed."""
+        return self.tables.topology
 
     @property
     def faults_left(self) -> dict[str, float]:

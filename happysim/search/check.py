@@ -18,10 +18,10 @@ from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
-from happysim.search.report import Report
 from happysim.search.schedule import choices_along, first_world, follow
 from happysim.search.uniform import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
+from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario, scenario_of
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -85,6 +85,8 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     """
     for prop in properties:
         _check_property(prop)
+        if prop.sort.is_of_runs and not isinstance(by, Elsewhere):
+            _check_judged_in_time(prop)
     subject = scenario_of(scenario)
     declared = subject.bounds
     bounds = Bounds(
@@ -97,7 +99,7 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     )
     _check_bounds(bounds)
     if isinstance(bounds.by, Elsewhere):
-        return bounds.by.explore(subject, properties, bounds)
+        return bounds.by.explore(subject, properties, bounds, progress)
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
@@ -109,6 +111,14 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
                 "history=False, but a property or `within` reads the history; leave it out"
             ) from None
         return _Search(subject, properties, bounds, True, progress).run()
+
+
+def _check_judged_in_time(prop: Property) -> None:
+    if not isinstance(prop.scenario.bounds.by, Elsewhere):
+        raise PropertyError(
+            f"{prop.name} is judged along one run, with time passing; write by=simulated() or "
+            "by=swarm(seed), or declare it: @bounded(by=swarm(seed=1))"
+        )
 
 
 def _check_property(prop: object) -> None:

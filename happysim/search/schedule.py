@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from happysim.core.choice import Choice
+from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Move
-from happysim.core.errors import ScenarioError, ScheduleError
+from happysim.core.errors import NoClock, ScenarioError, ScheduleError
 from happysim.core.world import World, not_enabled
 from happysim.kernel.contract import Numbers
 from happysim.spec.property import Property, Sort
@@ -46,21 +46,30 @@ def follow(
 ) -> Run:
     """Take the choices of a schedule in turn, until the property is broken (or reached).
 
-    A choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`. So is
+    What exists in time only is passed over, and so is a delivery that changes nothing. Any other
+    choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`. So is
     one that leads to a world for which `within` is False, as in a search within that bound.
     """
     taken: list[Choice] = []
     worlds = [world]
-    wrong = _judge_world(prop, world)
+    judge = _judge_of(prop)
+    wrong = judge.first(world)
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
             break
+        timed = _timed(wanted)
+        if timed is not None:
+            taken.append(timed)
+            worlds.append(world)
+            continue
         found = world.find(wanted)
         if found is None:
-            if skip_missing:
+            if skip_missing or world.is_idle(wanted):
                 continue
-            raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), world.choices())}")
+            raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), _choices(world))}")
         choice, slot, move = found
+        if isinstance(wanted, Choice) and wanted.at is not None:
+            choice = replace(choice, at=wanted.at)
         if isinstance(move, Move) and move.raised is not None:
             taken.append(choice)
             raises = prop is not None and prop.sort is Sort.NO_RAISE
@@ -72,20 +81,97 @@ def follow(
             continue
         taken.append(choice)
         worlds.append(after)
-        if prop is not None and prop.sort is Sort.STEP_ALWAYS:
-            wrong = prop.judge(world, after)
-        else:
-            wrong = _judge_world(prop, after)
+        wrong = judge.step(world, choice, after)
         world = after
+    if wrong is None:
+        wrong = judge.last(world)
     return Run(tuple(taken), tuple(worlds), wrong)
 
 
-def _judge_world(prop: Property | None, world: World) -> str | None:
-    if prop is None or prop.sort in (Sort.STEP_ALWAYS, Sort.NO_RAISE):
+def _timed(wanted: Choice | str) -> Choice | None:
+    """A choice that exists in time only; None for any other."""
+    if isinstance(wanted, Choice):
+        return wanted if wanted.kind.is_timed else None
+    word, _, rest = wanted.partition(" ")
+    if word not in _KINDS or not Kind(word).is_timed:
         return None
-    if prop.sort is Sort.QUIESCENT and not world.is_quiescent:
+    node, _, what = rest.partition(" ")
+    made = Choice(Kind(word), node, "", what)
+    return made if str(made) == wanted else None
+
+
+_KINDS = frozenset(kind.value for kind in Kind)
+
+
+class _NoJudge:
+    """Judges one property along one run; this one judges nothing."""
+
+    def first(self, world: World) -> str | None:
         return None
-    return prop.judge(world)
+
+    def step(self, before: World, choice: Choice, after: World) -> str | None:
+        return self.first(after)
+
+    def last(self, world: World) -> str | None:
+        return None
+
+
+@dataclass
+class _WorldJudge(_NoJudge):
+    prop: Property
+
+    def first(self, world: World) -> str | None:
+        if self.prop.sort is Sort.QUIESCENT and not world.is_quiescent:
+            return None
+        return self.prop.judge(world)
+
+
+@dataclass
+class _StepJudge(_NoJudge):
+    prop: Property
+
+    def step(self, before: World, choice: Choice, after: World) -> str | None:
+        return self.prop.judge(before, after)
+
+
+@dataclass
+class _LastJudge(_NoJudge):
+    """Demands of a run what must have become true by its end."""
+
+    prop: Property
+
+    def last(self, world: World) -> str | None:
+        return self.prop.judge(world)
+
+
+class _MonitorJudge(_NoJudge):
+    def __init__(self, prop: Property) -> None:
+        self.prop, self.watch = prop, prop.function()
+
+    def first(self, world: World) -> str | None:
+        said = (self.prop.ask(self.watch, world, name) for name in world.tables.names)
+        return next((wrong for wrong in said if wrong is not None), None)
+
+    def step(self, before: World, choice: Choice, after: World) -> str | None:
+        return self.prop.ask(self.watch, after, choice.node)
+
+
+def _judge_of(prop: Property | None) -> _NoJudge:
+    if prop is None or prop.sort is Sort.NO_RAISE:
+        return _NoJudge()
+    if prop.sort is Sort.MONITOR:
+        return _MonitorJudge(prop)
+    if prop.sort is Sort.STEP_ALWAYS:
+        return _StepJudge(prop)
+    return _LastJudge(prop) if prop.sort is Sort.EVENTUALLY else _WorldJudge(prop)
+
+
+def _choices(world: World) -> tuple[Choice, ...]:
+    """What is enabled; nothing where that takes a clock to say."""
+    try:
+        return world.choices()
+    except NoClock:
+        return ()
 
 
 def choices_along(start: World, path: Sequence[Numbers], histories: bool) -> list[Choice]:

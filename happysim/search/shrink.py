@@ -18,13 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from happysim.core.choice import Choice
+from happysim.core.choice import Choice, Kind
+from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
 from happysim.search.policy import Bfs
 from happysim.search.schedule import Run, first_world, follow
 from happysim.spec.property import Property, Sort
+from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
 
 Measure = tuple[int, int, int]
@@ -52,6 +55,11 @@ def shrink(
     """
     if broken.schedule is None:
         raise ValueError(f"{broken.of.name} is broken for want of a world; there is no schedule")
+    if broken.of.sort is Sort.EVENTUALLY:
+        raise ValueError(
+            f"{broken.of.name} demands that something happens in time; a shorter run would show "
+            "nothing, so there is nothing to shrink"
+        )
     search = _Shrinker(broken, progress)
     search.run()
     best = replace(
@@ -74,7 +82,9 @@ class _Shrinker:
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
         self.within = broken.within or broken.of.scenario.bounds.within
-        self.best = self.follow(self.world, broken.schedule)
+        # Once a choice is left out, the times of a simulation are true no more.
+        untimed = [replace(each, at=None) for each in broken.schedule if not each.kind.is_timed]
+        self.best = self.follow(self.world, untimed)
         if not self.breaks(self.best):
             raise ValueError(
                 f"the schedule does not break {self.prop.name}; has the protocol changed?"
@@ -169,6 +179,8 @@ class _Shrinker:
         if tuple(schedule) in self.tried:
             return False
         self.tried.add(tuple(schedule))
+        if self.prop.sort is Sort.MONITOR:
+            same = 0  # its memory of the run begins with the run
         # The prefix breaks nothing, or the best would be shorter; start behind it.
         tail = self.follow(self.best.worlds[same], schedule[same:])
         run = Run(
@@ -184,14 +196,37 @@ class _Shrinker:
         return True
 
 
+def _is_of_one_run(prop: Property) -> bool:
+    """True where an exhaustive search could not tell."""
+    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR)
+
+
+def _within_its_faults(scenario: Scenario, schedule: tuple[Choice, ...]) -> Scenario:
+    """A scenario in which faults cost nothing, held to as many of each kind as a schedule has."""
+    if not scenario.loose:
+        return scenario
+    first = next(iter(scenario.worlds.values())).tables
+    used: dict[str, Any] = {
+        f"{kind.value}s": 0 for kind in (Kind.DROP, Kind.DUPLICATE, Kind.RESTART)
+    }
+    used["crashes"] = 0
+    for choice in schedule:
+        name = "crashes" if choice.kind is Kind.CRASH else f"{choice.kind.value}s"
+        if name in used:
+            used[name] += 1
+    tables = with_faults(first, replace(first.faults, **used))
+    worlds = {name: rehome(world, tables, True) for name, world in scenario.worlds.items()}
+    return Scenario(lambda: worlds)
+
+
 def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
     """Look for a shorter schedule exhaustively; say so where there is none."""
     schedule = search.best.schedule
-    if len(schedule) <= 1 or worlds <= 0 or best.of.sort is Sort.NO_RAISE:
+    if len(schedule) <= 1 or worlds <= 0 or _is_of_one_run(best.of):
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     report = explore(
-        best.of.scenario,
+        _within_its_faults(best.of.scenario, schedule),
         best.of,
         by=Bfs(),
         max_depth=len(schedule),

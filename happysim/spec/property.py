@@ -35,6 +35,13 @@ class Sort(enum.Enum):
     QUIESCENT = "quiescent"
     LINEARIZABLE = "linearizable"
     NO_RAISE = "no_raise"
+    MONITOR = "monitor"
+    EVENTUALLY = "eventually"
+
+    @property
+    def is_of_runs(self) -> bool:
+        """True for what is judged of one run as it unfolds, and so by no exhaustive search."""
+        return self in (Sort.MONITOR, Sort.EVENTUALLY)
 
 
 @dataclass(eq=False)
@@ -73,8 +80,12 @@ class Property:
 
         For `reachable`: None where the world is *not* the wanted one. Raises `PropertyError`.
         """
+        return self.ask(self.function, *worlds)
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> str | None:
+        """What a function that judges for this property says, as `judge` returns it."""
         try:
-            said = self.function(*worlds)
+            said = function(*arguments)
         except Exception as error:
             raise PropertyError(
                 f"property {self.name} raised {type(error).__name__}: {error}; "
@@ -126,6 +137,26 @@ def quiescent(scenario: Any, **arguments: Any) -> Callable[[Callable[[World], An
     no client script awaiting an answer; only faults could lead on. Convergence is stated so.
     """
     return _decorator(Sort.QUIESCENT, scenario, arguments)
+
+
+def eventually(scenario: Any, **arguments: Any) -> Callable[[Callable[[World], Any]], Property]:
+    """`@eventually(scenario)`: becomes true, and is found true, once faults have stopped.
+
+    A demand on liveness. A simulation judges it, after a quorum was healed and left alone; an
+    untimed search cannot, for it may put off any step for ever.
+    """
+    return _decorator(Sort.EVENTUALLY, scenario, arguments)
+
+
+def monitor(scenario: Any, **arguments: Any) -> Callable[[type], Property]:
+    """`@monitor(scenario)` on a class: its instances watch one run each, with a memory.
+
+    An instance is made without arguments where a run begins. It is then called after each step as
+    `watch(world, name)` with the name of the process that moved, and for each process in the first
+    world. It returns True, False or a text that says what is wrong. A monitor costs little even
+    where logs are long: it looks at what is new. A search, which has no one run, does not judge it.
+    """
+    return _decorator(Sort.MONITOR, scenario, arguments)
 
 
 def linearizable(

@@ -90,7 +90,7 @@ class Remembered:
         made: Judgement,
         passed: list[tuple[_Branching, Any]],
     ) -> None:
-        """Put a judgement below the branches that were passed on the way to where it was missing."""
+        """Put a judgement below the branches passed on the way to where it was missing."""
         if tuple(at.key for at, _ in passed) != keys[: len(passed)]:
             raise PropertyError(
                 f"property {self.name} read other parts of equal worlds in two runs; "

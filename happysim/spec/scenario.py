@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 from happysim.core.errors import ScenarioError
-from happysim.core.rehome import rehome
+from happysim.core.rehome import loosened, rehome
 from happysim.core.world import World
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -60,11 +60,17 @@ def bounded(
 class Scenario:
     """A function that makes the world a run starts from, and the arguments to call it with.
 
-    The function returns a World, or a dict of worlds by name for several to start from.
+    The function returns a World, or a dict of worlds by name for several to start from. With
+    `loose`, faults cost nothing, whatever budgets the function gives them.
     """
 
     function: Callable[..., World | Mapping[str, World]]
     arguments: tuple[tuple[str, Any], ...] = field(default=())
+    loose: bool = False
+
+    def loosened(self) -> Scenario:
+        """The same scenario with an unlimited budget of each fault, as a simulation has it."""
+        return replace(self, loose=True)
 
     @property
     def name(self) -> str:
@@ -102,8 +108,9 @@ class Scenario:
         for name in names:
             if names.count(name) > 1:
                 raise ScenarioError(f"{self} names {name!r} twice; a world's name is a text")
+        tables = loosened(first.tables) if self.loose else first.tables
         return {
-            str(name): world if world.tables is first.tables else rehome(world, first.tables)
+            str(name): world if world.tables is tables else rehome(world, tables, self.loose)
             for name, world in worlds.items()
         }
 

@@ -17,12 +17,12 @@ from happysim import (
     step_always,
     unordered,
 )
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 from tests.oracles.models.tabled import Blue, Red, Rule, Tabled, asks
 
 MESSAGES = (Red(0), Red(1), Blue(0), Blue(1))
 TRIGGERS = ("start", "act", "act", "tick", *map(repr, MESSAGES), *map(repr, MESSAGES))
-NETWORKS: dict[str, Network] = {
+NETWORKS: dict[str, Delivery] = {
     "unordered": unordered(),
     "duplicating": duplicating(),
     "ordered": ordered(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from happysim import Faults, Host, Node, World, duplicating, message, on, unlimited, unordered
-from happysim.core.network import Network
+from happysim.core.network import Delivery
 
 
 @message
@@ -84,5 +84,5 @@ class Sender(Node):
         host.send("server", Interesting())
 
 
-def no_op(network: Network | None = None) -> World:
+def no_op(network: Delivery | None = None) -> World:
     return World.of(Sender("client"), Server("server"), network=network or unordered())

@@ -1,0 +1,235 @@
+"""The host of a live node: what a handler sends and sets goes on its way at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from happysim.core.freeze import describe
+from happysim.core.host import Host, Site, check_immutable, listed, seconds_pair
+from happysim.core.message import freeze_message
+from happysim.core.prng import Random
+from happysim.core.script import Operation, Response
+from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.route import Route
+from happysim.sim.values import parcel, stable
+
+if TYPE_CHECKING:
+    from happysim.sim.live import LiveNode
+
+_T = TypeVar("_T")
+Recorder = Callable[[str, str, Any], None]
+
+
+class LiveHost(Host):
+    """One host for one live node; it is open while a handler runs and refuses all use between."""
+
+    __slots__ = (
+        "_agenda",
+        "_audited",
+        "_draw",
+        "_live",
+        "_parcels",
+        "_plans",
+        "_random",
+        "_record",
+        "_routes",
+        "_shared",
+        "disk",
+        "is_open",
+        "picks",
+        "readings",
+        "spent",
+    )
+
+    def __init__(
+        self,
+        site: Site,
+        agenda: Agenda,
+        routes: dict[str, Route],
+        random: Random,
+        draw: Callable[[], float],
+        record: Recorder,
+    ) -> None:
+        self._site, self._agenda, self._routes = site, agenda, routes
+        self._random, self._draw, self._record = random, draw, record
+        # Set by `bind`, when the node is made.
+        self._live: LiveNode = None  # type: ignore[assignment]
+        self._sender: str | None = None
+        self._operation: Operation | None = None
+        self.is_open = False
+        # Nanoseconds that this handler has waited, for its disk: what it sends leaves that later.
+        self.spent = 0
+        self.disk: Any = None
+        # What the handler drew and read from its clock, as a trace keeps it.
+        self.picks: list[str] = []
+        self.readings: list[int] = []
+        # Classes of messages that may be shared as they are, and how to treat the others.
+        self._shared: set[type] = set()
+        self._parcels: dict[type, Callable[[Any], Any]] = {}
+        self._audited: set[type] | None = None
+        self._plans: dict[tuple[str, Any], tuple[int, int]] = {}
+
+    # -- for the engine --------------------------------------------------------------------------
+
+    def draw(self) -> float:
+        """A float in [0, 1), from the stream of this node's delays."""
+        return self._draw()
+
+    def bind(self, live: LiveNode) -> None:
+        """Serve this node."""
+        self._live = live
+
+    def open(self, sender: str | None, operation: Operation | None) -> None:
+        """A handler begins."""
+        self._sender, self._operation = sender, operation
+        self.is_open = True
+        if self.picks or self.readings or self.spent:
+            self.picks, self.readings, self.spent = [], [], 0
+
+    def audit(self, wanted: bool) -> None:
+        """Look at every message of the next handler as a search does, or stop doing so."""
+        if wanted and self._audited is None:
+            self._audited, self._shared = self._shared, set()
+        elif not wanted and self._audited is not None:
+            self._shared, self._audited = self._audited, None
+
+    @property
+    def _where(self) -> str:  # type: ignore[override]
+        live = self._live
+        return f"{live.kind.__name__} {live.name}"
+
+    @property
+    def _closed(self) -> bool:  # type: ignore[override]
+        return not self.is_open
+
+    # -- messages --------------------------------------------------------------------------------
+
+    def send(self, to: str, message: Any) -> None:
+        """Put a message on its way to the node `to`."""
+        kind = type(message)
+        if kind not in self._shared or not self.is_open:
+            message = self._inspect(message)
+        route = self._routes.get(to)
+        if route is None or route.kinds is None or kind not in route.kinds:
+            self._site.check_receiver(to, message, self._use("send"))
+            raise AssertionError("a route and a site do not agree")
+        route.send(message, None, self._agenda.now + self.spent)
+
+    def _inspect(self, message: Any) -> Any:
+        where = self._use("send")
+        kind = type(message)
+        known = self._parcels.get(kind)
+        if known is None or self._audited is not None:
+            freeze_message(message, where)
+        if known is None:
+            made = parcel(kind)
+            if made is None:
+                (self._shared if self._audited is None else self._audited).add(kind)
+                return message
+            known = self._parcels[kind] = made
+        return known(message)
+
+    def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
+        """Send a message to each of `to`: by default to all peers, not to this node itself."""
+        for name in self._site.peers if to is None else listed(to):
+            self.send(name, message)
+
+    def reply(self, message: Any) -> None:
+        """Send a message to the sender of the one being handled; a client script is answered."""
+        sender = self._sender
+        if sender is None or not self.is_open:
+            super().reply(message)
+        elif self._routes[sender].kinds is None:
+            self.respond(message)
+        else:
+            self.send(sender, message)
+
+    # -- clients ---------------------------------------------------------------------------------
+
+    def respond(self, value: Any, to: Operation | None = None) -> None:
+        """Answer a client script."""
+        where = self._use("respond")
+        target = self._respond_to(to, where)
+        check_immutable(value, f"{where}: the answer")
+        if target is None:
+            return
+        answer = Response(target.number, stable(value))
+        self._routes[target.client].send(answer, None, self._agenda.now + self.spent)
+
+    def invoke(self, operation: Any) -> None:
+        """Record in the History that this node, as a client, has asked for `operation`."""
+        where = self._use("invoke")
+        check_immutable(operation, f"{where}: the operation")
+        self._record("invoke", self._site.name, operation)
+
+    def complete(self, result: Any = None) -> None:
+        """Record in the History that this node's open operation has returned `result`."""
+        where = self._use("complete")
+        check_immutable(result, f"{where}: the result")
+        self._record("complete", self._site.name, result)
+
+    # -- timers ----------------------------------------------------------------------------------
+
+    def set_timer(self, name: str, seconds: float | tuple[float, float] = 1.0) -> None:
+        """Let the timer `name` fire once, after `seconds` of this node's clock."""
+        if not self.is_open:
+            self._use("set_timer")
+        try:
+            low, span = self._plans[name, seconds]
+        except (KeyError, TypeError):
+            low, span = self._plan(name, seconds)
+        self._live.set_timer(name, low + int(self._draw() * span) if span else low)
+
+    def resume_timer(self, name: str, low: float, high: float) -> None:
+        """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""
+        least, span = ns_of(low), ns_of(high) - ns_of(low)
+        self._live.set_timer(name, least + int(self._draw() * span))
+
+    def _plan(self, name: str, seconds: Any) -> tuple[int, int]:
+        """A delay as its least nanoseconds and the width of its range."""
+        self._check_timer(name, self._use("set_timer"))
+        low, high = map(ns_of, seconds_pair(seconds, self._use("set_timer")))
+        made = self._plans[name, seconds] = low, high - low + 1 if high > low else 0
+        return made
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget the timer `name`; does nothing where it is not set."""
+        if not self.is_open:
+            self._use("cancel_timer")
+        self._live.deadlines.pop(name, None)
+
+    @property
+    def now(self) -> int:
+        """What this node's clock shows, in nanoseconds."""
+        if not self.is_open:
+            self._use("now")
+        clock, now = self._live.clock, self._agenda.now + self.spent
+        shown = now if clock is None else clock.read(now)
+        self.readings.append(shown)
+        return shown
+
+    # -- chance ----------------------------------------------------------------------------------
+
+    def choose(self, options: Iterable[_T]) -> _T:
+        """One of the options, drawn from this node's own stream; each is equally likely."""
+        where = self._use("choose")
+        if type(options) is range and len(options) > 1:
+            picked: Any = options[self._random.below(len(options))]
+            self.picks.append(str(picked))
+            return picked  # type: ignore[no-any-return]
+        kept, frozen = self._distinct(options, where)
+        if len(kept) == 1:
+            return kept[0]
+        at = self._random.below(len(kept))
+        self.picks.append(describe(frozen[at]))
+        return kept[at]
+
+    # -- disk ------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Wait until every durable field is on disk as it is now."""
+        if not self.is_open:
+            self._use("sync")
+        if self.disk is not None:
+            self.spent += self.disk.sync()

@@ -1,0 +1,274 @@
+"""Live processes: nodes and client scripts as objects that stay alive from one handler to the next.
+
+A live node runs the handlers of the same class as a search does, on its own fields, one at a time.
+Its host puts messages on routes and timers on the agenda at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from happysim.core.choice import Kind
+from happysim.core.errors import HappysimError, ProtocolError
+from happysim.core.freeze import Frozen, thaw
+from happysim.core.node import Node
+from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
+from happysim.core.script import Operation
+from happysim.sim.agenda import NS, Agenda
+from happysim.sim.clock import Clock
+from happysim.sim.host import LiveHost
+from happysim.sim.route import Route
+from happysim.sim.values import Settler
+
+# Receives each step once it is done: what kind, of whom, from whom, about what.
+Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
+# Asked before a message is taken: False where it is not taken now.
+Gate = Callable[[Route, Any, Operation | None, int], bool]
+
+
+class LiveNode:
+    """One node in virtual time."""
+
+    def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
+        self.process, self.slot, self.name = process, slot, process.name
+        self.agenda, self.host = agenda, host
+        self.status = NEW
+        self.clock: Clock | None = None
+        self.gate: Gate | None = self._is_down
+        self.observe: Observer | None = None
+        self.raised: Any = None
+        # Per timer: when it is due by this node's clock, and the entry on the agenda that sees to
+        # it. A timer that is set again and again costs one entry: it moves on when it comes up.
+        self.deadlines: dict[str, int] = {}
+        self.entries: dict[str, int] = {}
+        self.calls = 0
+        self._audit_at = 1
+        # Actions on the agenda, and how often the node has crashed: what an earlier life planned
+        # does not happen.
+        self.actions: set[str] = set()
+        self.lives = 0
+        # What has arrived at the gate of a node that stands still.
+        self.waiting: list[tuple[Route, Any, Operation | None, int]] = []
+        self.become(process.kind, process.made_with)
+
+    def become(self, kind: type[Node], fields: tuple[Frozen, ...]) -> None:
+        """Be a node of a class with these fields."""
+        self.kind = kind
+        node = object.__new__(kind)
+        self.node, self.values = node, vars(node)
+        self.values["name"] = self.name
+        self.set_fields(fields)
+        handlers = kind.happysim_handlers
+        self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
+        self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
+        self.guards = dict(handlers.actions)
+        self._settle = Settler(kind) or None
+
+    def set_fields(self, fields: tuple[Frozen, ...]) -> None:
+        """Give every field a fresh value."""
+        for name, frozen in zip(self.kind.happysim_fields, fields, strict=True):
+            self.values[name] = thaw(frozen)
+
+    def fields(self) -> tuple[Frozen, ...]:
+        """The content of the fields, as a search keeps it."""
+        return freeze_fields(self.node, self.name, self.name)
+
+    @property
+    def is_up(self) -> bool:
+        return self.status == UP
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _is_down(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
+        """The gate of a node that is down: what arrives is lost."""
+        route.traffic.missed += 1
+        return False
+
+    def take(self, source: str, message: Any, operation: Operation | None) -> None:
+        """Handle a message."""
+        host = self.host
+        host.open(source, operation)
+        try:
+            said = self.handlers[type(message)](host, source, message)
+        except Exception as error:
+            self._raise(error, self.kind.happysim_handlers.messages[type(message)])
+            said = None
+        host.is_open = False
+        self.calls += 1
+        if said is not None or self.calls == self._audit_at:
+            self._audit(said)
+        if self._settle is not None:
+            self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
+        if self.observe is not None:
+            self.observe(Kind.DELIVER, self, source, message, operation)
+
+    def run(self, kind: Kind, what: str, call: Callable[[Any], Any]) -> None:
+        """Run a handler that no message brings: of a timer or an action, or `on_start`."""
+        host = self.host
+        host.open(None, None)
+        try:
+            said = call(host)
+        except Exception as error:
+            self._raise(error, call.__name__)
+            said = None
+        host.is_open = False
+        self.calls += 1
+        if said is not None or self.calls == self._audit_at:
+            self._audit(said)
+        if self._settle is not None:
+            self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
+        if self.observe is not None:
+            self.observe(kind, self, "", what, None)
+
+    def _plan_actions(self) -> None:
+        """Put each action whose guard holds on the agenda, at some moment of the next second."""
+        for name, guard in self.guards.items():
+            if name not in self.actions and (guard is None or guard(self.node)):
+                self.actions.add(name)
+                delay = 1 + int(self.host.draw() * NS)
+                self.agenda.at(self.agenda.now + delay, self.act, name, self.lives)
+
+    def act(self, name: str, life: int, _: None) -> None:
+        """An action comes up; it is taken if its guard still holds."""
+        if life != self.lives or name not in self.actions:
+            return
+        if self.gate is not None:
+            # Paused or busy: it is tried again when the node goes on.
+            self.actions.discard(name)
+            return
+        self.actions.discard(name)
+        guard = self.guards[name]
+        if guard is None or guard(self.node):
+            self.run(Kind.ACT, name, getattr(self.node, name))
+        else:
+            self._plan_actions()
+
+    def _raise(self, error: Exception, name: str) -> None:
+        if isinstance(error, HappysimError):
+            raise error
+        where = f"{self.kind.__name__}.{name} on {self.name}"
+        self.raised = raised_by(where, error, getattr(self.kind, name))
+        self.agenda.stopped = True
+
+    def _audit(self, said: Any) -> None:
+        """Check what a search checks at every step; here now and then, for it takes time."""
+        where = f"{self.kind.__name__} {self.name}, after {self.calls} handler calls"
+        if said is not None:
+            raise ProtocolError(
+                f"{where}: a handler returned a {type(said).__name__}; it returns nothing "
+                "(it must not be a generator or a coroutine either)"
+            )
+        self._audit_at *= 2
+        if self.raised is None:
+            freeze_fields(self.node, self.name, where)
+        self.host.audit(self.calls + 1 == self._audit_at)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self, kind: Kind = Kind.START) -> None:
+        """Come up, and run `on_start`."""
+        self.status = UP
+        self.gate = None
+        self.run(kind, "", self.node.on_start)
+
+    def resume_as(self, state: NodeState) -> None:
+        """Take on the state of a world in the middle of a run."""
+        self.set_fields(state.fields)
+        self.status = state.status
+        self.gate = None if state.status == UP else self._is_down
+
+    def resume_actions(self) -> None:
+        """Plan what this node may do by itself, in a world in mid-run."""
+        if self.guards and self.gate is None:
+            self._plan_actions()
+
+    def crash(self) -> None:
+        """Go down: lose the timers and every field that is not durable."""
+        self.status = DOWN
+        self.gate = self._is_down
+        self.deadlines.clear()
+        self.actions.clear()
+        self.lives += 1
+        self.waiting.clear()
+        made = self.process.made_with if self.kind is self.process.kind else None
+        for at, name in enumerate(self.kind.happysim_fields):
+            if not self.kind.happysim_durable[at] and made is not None:
+                self.values[name] = thaw(made[at])
+
+    def hold(self) -> None:
+        """Stand still: what arrives waits at the gate, and no timer rings."""
+        self.gate = self._wait
+
+    def _wait(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
+        """The gate of a node that stands still."""
+        self.waiting.append((route, message, operation, epoch))
+        return False
+
+    def go_on(self) -> None:
+        """Take what has arrived meanwhile, in its order, and ring the timers that are due."""
+        self.gate = None
+        waiting, self.waiting = self.waiting, []
+        now = self.agenda.now
+        for route, message, operation, epoch in waiting:
+            self.agenda.at(now, route.arrive, message, operation, epoch)
+        self.wind()
+        if self.guards:
+            self._plan_actions()
+
+    # -- timers ----------------------------------------------------------------------------------
+
+    def set_timer(self, name: str, delay: int) -> None:
+        """Let a timer fire once this node's clock has gained `delay` nanoseconds."""
+        now = self.agenda.now
+        clock = self.clock
+        if clock is None:
+            due = deadline = now + delay
+        else:
+            deadline = clock.read(now) + delay
+            when = clock.when(deadline, now)
+            self.deadlines[name] = deadline
+            if when is None:
+                return
+            due = when
+        self.deadlines[name] = deadline
+        known = self.entries.get(name)
+        if known is None or due < known:
+            self.entries[name] = due
+            agenda = self.agenda
+            agenda.at(due, self.ring, name, due)
+
+    def ring(self, name: str, entry: int, _: None) -> None:
+        """An entry of a timer comes up: fire, or move on to where the timer is set now."""
+        if self.entries.get(name) != entry:
+            return
+        del self.entries[name]
+        deadline = self.deadlines.get(name)
+        if deadline is None:
+            return
+        now = self.agenda.now
+        due = deadline if self.clock is None else self.clock.when(deadline, now)
+        if due is None:
+            return
+        if due > now:
+            self.entries[name] = due
+            self.agenda.at(due, self.ring, name, due)
+        elif self.gate is None:
+            del self.deadlines[name]
+            self.run(Kind.FIRE, name, self.timer_handlers[name])
+        # Else the node is paused or busy; who opens the gate rings again.
+
+    def wind(self) -> None:
+        """Put every timer on the agenda anew: the clock has changed, or the gate has opened."""
+        now = self.agenda.now
+        self.entries.clear()
+        for name, deadline in self.deadlines.items():
+            due = deadline if self.clock is None else self.clock.when(deadline, now)
+            if due is not None:
+                due = max(due, now)
+                self.entries[name] = due
+                self.agenda.at(due, self.ring, name, due)

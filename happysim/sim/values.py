@@ -1,0 +1,423 @@
+"""What live nodes hold: the same as a handler finds in a search, without copying it each time.
+
+A search freezes a node after each handler and thaws it before the next. So its sets iterate in
+order of content, its messages are no one else's, and what has no content is refused. A simulation
+keeps nodes alive, and must show handlers the same. Three things see to it:
+
+- after a handler, fields that may hold built-in sets have those replaced by stable ones. Which
+  fields these are is read off the annotations; a field of plain data is not looked at;
+- a message that may hold something mutable, or a set, is looked at when it is sent;
+- annotations may be wrong, so now and then (after the 1st, 2nd, 4th, 8th ... call) a node or a
+  message is frozen as in a search. What a search refuses is refused here, if later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from operator import is_, itemgetter
+from typing import Any, Literal, Union, get_args, get_origin
+
+from happysim.core.errors import ProtocolError
+from happysim.core.freeze import field_names, freeze, thaw
+from happysim.core.stable_set import StableFrozenSet, StableSet
+
+_ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})
+# Sets that are stable stay so, whatever is added to them.
+_CLOSED = frozenset({StableSet, StableFrozenSet})
+_BOXES: tuple[type, ...] = (list, dict, deque, OrderedDict, defaultdict, Counter, bytearray)
+
+# What an annotation promises. PLAIN and SHARED values hold no set; SHARED ones cannot be changed.
+# A STABLE field is a set of shared values. ANYTHING promises nothing.
+SHARED, PLAIN, STABLE, ANYTHING = range(4)
+
+
+def promise_of(hint: Any, within: tuple[type, ...] = ()) -> int:
+    """What a type annotation promises of a value."""
+    if hint is None or hint in _ATOMS:
+        return SHARED
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return SHARED
+    if origin in (Union, types.UnionType):
+        promised = max(promise_of(each, within) for each in inner)
+        return promised if promised < STABLE else ANYTHING
+    if origin in (set, frozenset) and inner and promise_of(inner[0], within) == SHARED:
+        return STABLE
+    if origin is tuple or origin in _BOXES:
+        listed = [each for each in inner if each is not Ellipsis]
+        promised = max([promise_of(each, within) for each in listed], default=ANYTHING)
+        if promised >= STABLE:
+            return ANYTHING
+        return promised if origin is tuple else PLAIN
+    return _promise_of_class(hint, within)
+
+
+def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
+    if not isinstance(kind, type) or kind in within or hasattr(kind, "__freeze__"):
+        return ANYTHING
+    if issubclass(kind, enum.Enum):
+        return SHARED
+    if not dataclasses.is_dataclass(kind) or kind.__subclasses__():
+        return ANYTHING
+    fields = hints_of(kind)
+    promised = [promise_of(fields.get(name), (*within, kind)) for name in field_names(kind)]
+    if any(each >= STABLE for each in promised):
+        return ANYTHING
+    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return max(promised, default=SHARED) if frozen else PLAIN
+
+
+def hints_of(kind: type) -> dict[str, Any]:
+    """A class's annotations, resolved; `Any` for all of them where that cannot be done."""
+    try:
+        return typing.get_type_hints(kind)
+    except Exception:  # names that exist for the type checker alone
+        return dict.fromkeys(field_names(kind), Any)
+
+
+# -- sets ----------------------------------------------------------------------------------------
+
+
+def stable(value: Any) -> Any:
+    """The value with every built-in set in it replaced by a stable one, in place where it can."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    known = _STABILISERS.get(kind)
+    if known is None:
+        known = _STABILISERS[kind] = _make_stabiliser(kind)
+    return known(value)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _stable_set(value: Any) -> Any:
+    return StableSet([stable(each) for each in set.__iter__(value)])
+
+
+def _stable_frozenset(value: Any) -> Any:
+    return StableFrozenSet([stable(each) for each in frozenset.__iter__(value)])
+
+
+def _stable_tuple(value: Any) -> Any:
+    made = [stable(each) for each in value]
+    if all(one is other for one, other in zip(made, value, strict=True)):
+        return value
+    return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+
+
+def _stable_list(value: Any) -> Any:
+    for at, each in enumerate(value):
+        made = stable(each)
+        if made is not each:
+            value[at] = made
+    return value
+
+
+def _stable_dict(value: Any) -> Any:
+    rekey = False
+    for key, each in value.items():
+        made = stable(each)
+        if made is not each:
+            value[key] = made
+        rekey = rekey or stable(key) is not key
+    if rekey:
+        items = [(stable(key), each) for key, each in value.items()]
+        value.clear()
+        for key, each in items:
+            value[key] = each
+    return value
+
+
+def _stable_dataclass(kind: type) -> Callable[[Any], Any]:
+    hints = hints_of(kind)
+    # Fields that promise plain data are not looked at.
+    names = [name for name in field_names(kind) if promise_of(hints.get(name)) > PLAIN]
+    if not names:
+        return _same
+    if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return lambda value: _stable_in_place(value, names)
+
+    def copied(value: Any) -> Any:
+        for name in names:
+            held = getattr(value, name)
+            if stable(held) is not held:
+                return thaw(freeze(value))
+        return value
+
+    return copied
+
+
+def _stable_in_place(value: Any, names: list[str]) -> Any:
+    for name in names:
+        held = getattr(value, name)
+        made = stable(held)
+        if made is not held:
+            setattr(value, name, made)
+    return value
+
+
+_STABILISERS: dict[type, Callable[[Any], Any]] = {
+    set: _stable_set,
+    StableSet: _same,
+    frozenset: _stable_frozenset,
+    StableFrozenSet: _same,
+    tuple: _stable_tuple,
+    list: _stable_list,
+    deque: _stable_list,
+    bytearray: _same,
+    **dict.fromkeys((dict, OrderedDict, defaultdict, Counter), _stable_dict),
+}
+
+
+def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
+    if hasattr(kind, "__freeze__") or issubclass(kind, enum.Enum):
+        return _same
+    if dataclasses.is_dataclass(kind):
+        return _stable_dataclass(kind)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _stable_tuple
+    return _same
+
+
+# -- fields --------------------------------------------------------------------------------------
+
+
+Settle = Callable[[Any], Any]
+
+
+class Settler:
+    """Sees to the fields of one node after each handler: no built-in set is left in them.
+
+    A field that holds the same object as before, and one that cannot change or is a stable set, was
+    seen to already. What can change is looked at again, at its new parts only where it is flat.
+    """
+
+    def __init__(self, kind: type) -> None:
+        hints = hints_of(kind)
+        names = kind.happysim_fields  # type: ignore[attr-defined]
+        self._names = [name for name in names if promise_of(hints.get(name, Any)) >= STABLE]
+        self._settles = {name: _settle_of(hints.get(name, Any)) for name in self._names}
+        self._last: tuple[Any, ...] = (_NOTHING,) * len(self._names)
+        self._get = _getter(self._names)
+        # Fields whose value can change in place.
+        self._open: dict[str, Settle] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def __call__(self, values: dict[str, Any]) -> None:
+        """Settle the fields of the node, given as its attributes."""
+        for name, settled in self._open.items():
+            held = values[name]
+            made = settled(held)
+            if made is not held:
+                values[name] = made
+        held = self._get(values)
+        if not all(map(is_, held, self._last)):
+            self._look(values)
+
+    def _look(self, values: dict[str, Any]) -> None:
+        for name, last in zip(self._names, self._last, strict=True):
+            value = values[name]
+            if value is not last:
+                value = values[name] = self._settles[name](value)
+                kind = type(value)
+                if kind in _ATOMS or kind in _CLOSED or cannot_change(value):
+                    self._open.pop(name, None)
+                else:
+                    self._open[name] = self._settles[name]
+        self._last = self._get(values)
+
+
+_NOTHING = object()
+
+
+def _getter(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """The values of some keys of a dict, as a tuple."""
+    if len(names) == 1:
+        return lambda values: (values[names[0]],)
+    return itemgetter(*names) if names else lambda values: ()
+
+
+def _settle_of(hint: Any) -> Settle:
+    """How to settle a value with this annotation."""
+    if is_log(hint):
+        return _Tail().settle
+    if is_record(hint):
+        return _settle_record(hint)
+    if get_origin(hint) is dict:
+        return _Dict().settle
+    return stable
+
+
+def _settle_record(kind: type) -> Settle:
+    """Settle the fields of a mutable dataclass one by one."""
+    hints = hints_of(kind)
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) >= STABLE]
+    passes = [(name, _settle_of(hints.get(name, Any))) for name in risky]
+
+    def settle(value: Any) -> Any:
+        if type(value) is not kind:
+            return stable(value)
+        for name, settled in passes:
+            held = getattr(value, name)
+            made = settled(held)
+            if made is not held:
+                setattr(value, name, made)
+        return value
+
+    return settle
+
+
+class _Dict:
+    """Settles a dict; as long as it holds the same unchangeable values, it is left alone."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: list[Any] | None = None
+
+    def settle(self, value: Any) -> Any:
+        if type(value) is not dict:
+            return stable(value)
+        seen = self._seen
+        if seen is not None and len(seen) == len(value) and all(map(is_, value.values(), seen)):
+            return value
+        stable(value)
+        self._seen = None
+        if all(map(cannot_change, value.values())):
+            self._seen = list(value.values())
+        return value
+
+
+class _Tail:
+    """Settles a list of unchangeable entries, such as a log: looks at the new ones at its end.
+
+    An entry replaced in the middle is looked at with the next audit of its node.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: list[Any] = []
+
+    def settle(self, value: Any) -> Any:
+        if type(value) is not list:
+            return stable(value)
+        seen, at = self._seen, len(value)
+        if at == len(seen) and (not at or value[-1] is seen[-1]):
+            return value
+        if len(seen) > at:
+            del seen[at:]
+        while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
+            at -= 1
+        if at < len(value):
+            del seen[at:]
+            for index in range(at, len(value)):
+                value[index] = stable(value[index])
+                seen.append(value[index])
+        return value
+
+
+def is_log(hint: Any) -> bool:
+    """True for a list of frozen dataclasses."""
+    inner = get_args(hint)
+    return get_origin(hint) is list and len(inner) == 1 and is_frozen_class(inner[0])
+
+
+def is_record(hint: Any) -> bool:
+    """True for a mutable dataclass without hooks of its own."""
+    return (
+        isinstance(hint, type)
+        and dataclasses.is_dataclass(hint)
+        and not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        and not hasattr(hint, "__freeze__")
+    )
+
+
+def is_frozen_class(kind: Any) -> bool:
+    """True for a frozen dataclass without hooks of its own."""
+    known = _FROZEN.get(kind) if isinstance(kind, type) else False
+    if known is None:
+        known = _FROZEN[kind] = (
+            dataclasses.is_dataclass(kind)
+            and getattr(kind, "__dataclass_params__").frozen  # noqa: B009 - not known to typing
+            and not hasattr(kind, "__freeze__")
+        )
+    return known
+
+
+_FROZEN: dict[type, bool] = {}
+
+
+def cannot_change(value: Any) -> bool:
+    """True for a value that nobody can change: an atom, or a tuple or frozen dataclass of such."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    fixed = kind is tuple or kind is StableFrozenSet or kind is frozenset or is_frozen_class(kind)
+    return (fixed or issubclass(kind, enum.Enum)) and _can_hash(value)
+
+
+def _can_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def parcel(kind: type) -> Callable[[Any], Any] | None:
+    """How to make a message of a class safe to share; None where the class promises that it is."""
+    promised = _promise_of_class(kind, ())
+    if promised == SHARED:
+        return None
+    if _holds_hooks(kind):
+        return lambda message: thaw(freeze(message))
+
+    hints = hints_of(kind)
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) != SHARED]
+
+    def checked(message: Any) -> Any:
+        for name in risky:
+            held = getattr(message, name)
+            if held is None or held == ():
+                continue
+            try:
+                hash(held)
+            except TypeError as error:
+                raise ProtocolError(
+                    f"{kind.__name__}.{name} holds a mutable value ({error}); use a tuple for a "
+                    "list, a frozenset for a set, a tuple of pairs for a dict"
+                ) from None
+            if stable(held) is not held:
+                return thaw(freeze(message))
+        return message
+
+    return checked
+
+
+def _holds_hooks(kind: type) -> bool:
+    """True where a field is of a class with `__freeze__`, which may be mutable and hashable."""
+    pending, seen = [*hints_of(kind).values()], set()
+    while pending:
+        hint = pending.pop()
+        pending += [each for each in get_args(hint) if each is not Ellipsis]
+        if isinstance(hint, type) and hint not in seen:
+            seen.add(hint)
+            if hasattr(hint, "__freeze__"):
+                return True
+            if dataclasses.is_dataclass(hint):
+                pending += hints_of(hint).values()
+    return False

@@ -1,0 +1,176 @@
+"""A world in virtual time, to read: what a property or a predicate is given during a simulation.
+
+It reads as `happysim.World` does, but what it shows is alive: the same object shows the next moment
+once time has moved on. What is read of it can be noted, so that a property need not be judged again
+before any of it has changed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+from happysim.core.errors import ScenarioError
+from happysim.core.freeze import describe, freeze
+from happysim.core.history import History
+from happysim.core.node import Node
+from happysim.core.view import Message
+from happysim.sim.keeper import STATUS, TIMERS
+from happysim.sim.live import LiveNode
+
+if TYPE_CHECKING:
+    from happysim.sim.simulation import Simulation
+
+# What is read of a world besides fields of nodes. The status of a node counts as a field of it.
+HISTORY, WIDE = "(history)", "(wide)"
+Reads = set[tuple[int, str]]
+
+
+class LiveView:
+    """A node in virtual time, to read: its fields, and the properties and methods of its class."""
+
+    __slots__ = ("_live", "_slot", "_values", "_world")
+
+    def __init__(self, world: LiveWorld, live: LiveNode, values: dict[str, Any]) -> None:
+        set_ = object.__setattr__
+        set_(self, "_world", world)
+        set_(self, "_live", live)
+        set_(self, "_slot", live.slot)
+        set_(self, "_values", values)
+
+    @property
+    def name(self) -> str:
+        name: str = self._live.name
+        return name
+
+    @property
+    def is_up(self) -> bool:
+        """False while the node is crashed (or has not started)."""
+        if self._world.reads is not None:
+            self._world.reads.add((self._slot, STATUS))
+        up: bool = self._live.is_up
+        return up
+
+    @property
+    def timers(self) -> tuple[str, ...]:
+        """Names of the timers that are set, sorted."""
+        if self._world.reads is not None:
+            self._world.reads.add((self._slot, TIMERS))
+        return tuple(sorted(self._live.deadlines))
+
+    def __getattr__(self, name: str) -> Any:
+        values = self._values
+        if name in values:
+            if self._world.reads is not None:
+                self._world.reads.add((self._slot, name))
+            return values[name]
+        kind = self._live.kind
+        try:
+            found = inspect.getattr_static(kind, name)
+        except AttributeError:
+            fields = ", ".join(kind.happysim_fields)
+            raise AttributeError(
+                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
+            ) from None
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
+        if isinstance(found, FunctionType):
+            return MethodType(found, self)
+        return getattr(kind, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
+        return f"<{values}>"
+
+
+class LiveWorld:
+    """The world of a simulation at its present moment."""
+
+    def __init__(self, simulation: Simulation, values: dict[int, dict[str, Any]] | None = None):
+        """`values` replaces the fields of some nodes: for the moment before a step."""
+        self._simulation = simulation
+        self.reads: Reads | None = None
+        self._views: dict[str, LiveView] = {}
+        self._instead = values or {}
+
+    def __getitem__(self, name: str) -> LiveView:
+        """The node of that name, to read. Raises `ScenarioError` for an unknown name."""
+        view = self._views.get(name)
+        if view is None or view._live.values is not view._values:
+            live = self._simulation.processes.get(name)
+            if not isinstance(live, LiveNode):
+                raise ScenarioError(self._unknown(name))
+            values = self._instead.get(live.slot, live.values)
+            view = self._views[name] = LiveView(self, live, values)
+        return view
+
+    def _unknown(self, name: str) -> str:
+        if name in self._simulation.processes:
+            return f"{name} is a client script; read world.history instead"
+        known = ", ".join(self._simulation.processes)
+        return f"there is no node {name!r} in this world; it has {known}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all nodes and client scripts."""
+        return tuple(self._simulation.processes)
+
+    def nodes(self, kind: type[Node] = Node) -> tuple[LiveView, ...]:
+        """The nodes of a class, in the order the world lists them."""
+        return tuple(
+            self[name]
+            for name, live in self._simulation.processes.items()
+            if isinstance(live, LiveNode) and issubclass(live.kind, kind)
+        )
+
+    def _note(self, what: str) -> None:
+        if self.reads is not None:
+            self.reads.add((-1, what))
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the run began."""
+        self._note(WIDE)
+        return self._simulation.now
+
+    @property
+    def history(self) -> History:
+        """What clients invoked and got back so far."""
+        self._note(HISTORY)
+        return self._simulation.records.history()
+
+    @property
+    def in_flight(self) -> tuple[Message, ...]:
+        """Every message on its way, each copy, by receiver, in order of arrival."""
+        self._note(WIDE)
+        found = [
+            Message(route.source, route.target.name, freeze(message))
+            for route, message in self._simulation.on_their_way()
+        ]
+        order = {name: at for at, name in enumerate(self._simulation.processes)}
+        return tuple(sorted(found, key=lambda message: order[message.target]))
+
+    @property
+    def is_quiescent(self) -> bool:
+        """True where nothing is left to happen, and no client script awaits an answer."""
+        self._note(WIDE)
+        return self._simulation.is_quiescent
+
+    @property
+    def partition(self) -> str | None:
+        """The partitions in force, as text, or None."""
+        self._note(WIDE)
+        return self._simulation.cuts_text() or None
+
+    def lines(self) -> list[str]:
+        """The fields of every node as text, a line each, as `World.lines` has them."""
+        found = []
+        for live in self._simulation.processes.values():
+            if isinstance(live, LiveNode):
+                texts = zip(live.kind.happysim_fields, live.fields(), strict=True)
+                found += [f"{live.name}.{name} = {describe(value)}" for name, value in texts]
+        return found
