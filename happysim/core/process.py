@@ -169,13 +169,16 @@ class NodeProcess:
             outcomes.append((used, outcome))
             for at in range(len(picks), len(options)):
                 pending += [(*used[:at], other) for other in range(1, len(options[at]))]
+        if len(outcomes) == 1:
+            return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
         handlers = self.kind.happysim_handlers
         if event.kind == "deliver":
-            name = handlers.messages[type(thaw(event.what))]
+            # Frozen, a message begins with its class.
+            name = handlers.messages[event.what[0]]  # type: ignore[index]
             # Each run gets a copy of its own: a hooked value inside a message may be mutable.
             return name, lambda node, host: getattr(node, name)(
                 host, event.source, thaw(event.what)
@@ -239,7 +242,7 @@ class NodeProcess:
                 f"{where} returned a {type(result).__name__}; a handler returns nothing "
                 "(it must not be a generator or a coroutine either)"
             )
-        chosen = picks_text(host._options, host._picks)
+        chosen = picks_text(host._options, host._picks) if host._picks else ""
         used = tuple(host._picks)
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
