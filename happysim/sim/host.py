@@ -37,6 +37,8 @@ class LiveHost(Host):
         "_shared",
         "disk",
         "is_open",
+        "is_slow",
+        "lag",
         "picks",
         "readings",
         "spent",
@@ -60,6 +62,9 @@ class LiveHost(Host):
         self.is_open = False
         # Nanoseconds that this handler has waited, for its disk: what it sends leaves that later.
         self.spent = 0
+        # Nanoseconds that every handler takes, and whether anything but such handling takes none.
+        self.lag = 0
+        self.is_slow = False
         self.disk: Any = None
         # What the handler drew and read from its clock, as a trace keeps it.
         self.picks: list[str] = []
@@ -110,7 +115,7 @@ class LiveHost(Host):
         if route is None or route.kinds is None or kind not in route.kinds:
             self._site.check_receiver(to, message, self._use("send"))
             raise AssertionError("a route and a site do not agree")
-        route.send(message, None, self._agenda.now + self.spent)
+        route.send(message, None, self._agenda.now + self.spent + self.lag)
 
     def _inspect(self, message: Any) -> Any:
         where = self._use("send")
@@ -149,7 +154,7 @@ class LiveHost(Host):
         target = self._respond_to(to, where)
         check_immutable(value, f"{where}: the answer")
         answer = Response(target.number, stable(value))
-        self._routes[target.client].send(answer, None, self._agenda.now + self.spent)
+        self._routes[target.client].send(answer, None, self._agenda.now + self.spent + self.lag)
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""

@@ -16,6 +16,7 @@ Source of the idea: FoundationDB's simulation (Zhou et al. 2021) and Jefferson 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
@@ -300,6 +301,28 @@ class Simulation:
             self._note(Kind.RESUME, live)
             live.go_on()
 
+    def slow(self, name: str, lag_ns: int) -> None:
+        """Let every handler of a node take so much longer; a negative time takes that back."""
+        live = node_named(self, name, "slow")
+        live.host.lag += lag_ns
+        live.host.is_slow = live.host.lag > 0 or live.host.disk is not None
+        self._environment(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
+
+    def turn_clock(
+        self, name: str, *, jump_ns: int = 0, drift_more: Fraction | int = 0, stops: int = 0
+    ) -> None:
+        """Change the clock of a node: a jump, more drift, one more or one fewer that stops it.
+
+        Raises `ScenarioError` where it would lose a second a second or more.
+        """
+        live = node_named(self, name, "turn_clock")
+        live.turn_clock(jump_ns=jump_ns, drift_more=Fraction(drift_more), stops=stops)
+        clock = live.clock
+        assert clock is not None
+        told = f"by {seconds_text(clock.read(self.now) - self.now)} s"
+        told += f" drifting {clock.drift}" if clock.drift else ""
+        self._environment(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -328,9 +351,9 @@ class Simulation:
         if live.observe is not None:
             live.observe(kind, live, "", "", None)
 
-    def _environment(self, kind: Kind, told: str) -> None:
+    def _environment(self, kind: Kind, told: str, name: str = "") -> None:
         if self.recorder is not None:
-            self.recorder.note(kind, what=told)
+            self.recorder.note(kind, name, told)
 
     # -- what there is ---------------------------------------------------------------------------
 
