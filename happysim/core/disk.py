@@ -365,7 +365,8 @@ def _altered_tagged(value: tuple[Any, ...]) -> Frozen:
     if made is bool:
         return (bool, not rest[0])
     if made is float:
-        return (float, (-float.fromhex(rest[0])).hex())
+        number = float.fromhex(rest[0])
+        return (float, (-number if number else 1.0).hex())
     if issubclass(made, enum.Enum):
         return _other_member(made, value)
     if made in (set, frozenset, bytearray) or hasattr(made, "__thaw__"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from happysim.core.errors import DiskFull
 from happysim.core.freeze import describe
-from happysim.core.host import Host, Site, check_immutable, listed, seconds_pair
+from happysim.core.host import FULL, Host, Site, check_immutable, listed, seconds_pair
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
 from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
 
@@ -65,10 +67,11 @@ class LiveHost(Host):
         # Nanoseconds that every handler takes, and whether anything but such handling takes none.
         self.lag = 0
         self.is_slow = False
-        self.disk: Any = None
+        # Its simulated disk; None where no disk of the run can fail, and a sync costs nothing.
+        self.disk: LiveDisk | None = None
         # What the handler drew and read from its clock, as a trace keeps it.
         self.picks: list[str] = []
-        self.readings: list[int] = []
+        self.readings: list[int | str] = []
         # Classes of messages that may be shared as they are, and how to treat the others.
         self._shared: set[type] = set()
         self._parcels: dict[type, Callable[[Any], Any]] = {}
@@ -230,5 +233,13 @@ class LiveHost(Host):
         """Wait until every durable field is on disk as it is now."""
         if not self.is_open:
             self._use("sync")
-        if self.disk is not None:
-            self.spent += self.disk.sync()
+        disk = self.disk
+        if disk is not None:
+            if disk.full:
+                self.readings.append(FULL)
+                raise DiskFull(f"{self._where}, host.sync: the disk is full")
+            self.spent += disk.sync()
+
+    @property
+    def _marks(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return () if self.disk is None else self.disk.marks

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Kind
-from happysim.core.errors import HappysimError, ProtocolError, ScenarioError
+from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.node import Node
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
@@ -41,6 +41,8 @@ class LiveNode:
         self.gate: Gate | None = self._is_down
         self.observe: Observer | None = None
         self.raised: Any = None
+        # What crashes this node, where it lets out that its disk is full.
+        self.fail: Callable[[str], None] | None = None
         # Per timer: when it is due by this node's clock, and the entry on the agenda that sees to
         # it. A timer that is set again and again costs one entry: it moves on when it comes up.
         self.deadlines: dict[str, int] = {}
@@ -131,6 +133,12 @@ class LiveNode:
             self.observe(kind, self, "", what, None)
 
     def _raise(self, error: Exception, name: str) -> None:
+        if isinstance(error, DiskFull) and self.host.disk is not None:
+            # A crash follows at once; until then nothing else happens here.
+            self.host.disk.undo()
+            self.gate = self._wait
+            self.agenda.at(self.agenda.now, self._fail, self.life)
+            return
         if isinstance(error, HappysimError):
             raise error
         where = f"{self.kind.__name__}.{name} on {self.name}"
@@ -152,11 +160,11 @@ class LiveNode:
 
     # -- life ------------------------------------------------------------------------------------
 
-    def start(self, kind: Kind = Kind.START) -> None:
-        """Come up, and run `on_start`."""
+    def start(self, kind: Kind = Kind.START, what: str = "") -> None:
+        """Come up, and run `on_start`; `what` has befallen its disk."""
         self.status = UP
         self.gate = None
-        self.run(kind, "", self.node.on_start)
+        self.run(kind, what, self.node.on_start)
 
     def resume_as(self, state: NodeState) -> None:
         """Take on the state of a world in the middle of a run."""
@@ -192,8 +200,14 @@ class LiveNode:
         self.is_held = False
         self._serve()
 
+    def _fail(self, life: int, *_: Any) -> None:
+        if life == self.life and self.fail is not None:
+            self.fail(self.name)
+
     def _take_time(self) -> None:
         """The handler that has just run has taken time: nothing else runs until that is over."""
+        if self.host.disk is not None and self.raised is None:
+            self.host.disk.written()
         busy = self.host.spent + self.host.lag
         if busy and self.status == UP:
             self.is_busy = True

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from happysim.core.disk import Atlas
 from happysim.core.errors import ScenarioError
 from happysim.core.prng import Random
 from happysim.sim.agenda import ns_of
@@ -198,3 +199,192 @@ class Slow:
         lag = ns_of(float(exactly(self.seconds)))
         simulation.slow(self.node, lag)
         return lambda: simulation.slow(self.node, -lag)
+
+
+# -- disks ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoseUnsynced:
+    """While it lasts, a crash of the node loses a suffix of the writes since its last sync.
+
+    With `tears`, the first write lost may be half there. How much is lost is drawn at the crash.
+    """
+
+    node: str = ""
+    tears: bool = False
+    needs_disk: ClassVar[bool] = True
+
+    def check(self, simulation: Simulation) -> None:
+        check_node(simulation, self.node, self)
+        simulation.check_declared("unsynced_loss", str(self))
+        if self.tears:
+            simulation.check_declared("tears", str(self))
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        name = drawn_node(simulation, random, self.node)
+        return replace(self, node=name) if name else None
+
+    def begin(self, simulation: Simulation) -> End:
+        def change(by: int) -> None:
+            disk = simulation.disk(self.node)
+            disk.losing += by
+            disk.tearing += by if self.tears else 0
+            simulation.tell_disk(self.node, "loses writes" if disk.losing else "keeps writes")
+
+        change(1)
+        return lambda: change(-1)
+
+
+@dataclass(frozen=True)
+class LyingSync:
+    """While it lasts, syncs of the node only pretend: a later crash loses what they confirmed.
+
+    The first sync after its end writes everything. At most the last few syncs are lost.
+    """
+
+    node: str = ""
+    needs_disk: ClassVar[bool] = True
+
+    def check(self, simulation: Simulation) -> None:
+        check_node(simulation, self.node, self)
+        simulation.check_declared("lies", str(self))
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        name = drawn_node(simulation, random, self.node)
+        return replace(self, node=name) if name else None
+
+    def begin(self, simulation: Simulation) -> End:
+        def change(by: int) -> None:
+            disk = simulation.disk(self.node)
+            disk.lying += by
+            simulation.tell_disk(self.node, "lies" if disk.lying else "is honest")
+
+        change(1)
+        return lambda: change(-1)
+
+
+@dataclass(frozen=True)
+class FillDisk:
+    """While it lasts, the disk of the node is full: `host.sync()` raises `DiskFull`.
+
+    A node that lets that out goes down. The end makes room, and restarts it where it is down.
+    """
+
+    node: str = ""
+    needs_disk: ClassVar[bool] = True
+
+    def check(self, simulation: Simulation) -> None:
+        check_node(simulation, self.node, self)
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        name = drawn_node(simulation, random, self.node)
+        return replace(self, node=name) if name else None
+
+    def begin(self, simulation: Simulation) -> End:
+        def change(by: int) -> None:
+            disk = simulation.disk(self.node)
+            disk.full += by
+            simulation.tell_disk(self.node, "full" if disk.full else "has room")
+
+        def end() -> None:
+            change(-1)
+            simulation.restart(self.node)
+
+        change(1)
+        return end
+
+
+@dataclass(frozen=True)
+class SlowDisk:
+    """While it lasts, each sync of the node takes `seconds` longer; the node is busy until then."""
+
+    node: str = ""
+    seconds: Amount = (0.01, 0.1)
+    needs_disk: ClassVar[bool] = True
+
+    def check(self, simulation: Simulation) -> None:
+        check_node(simulation, self.node, self)
+        check_amount(self.seconds, "SlowDisk(seconds=...)", least=0)
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        name = drawn_node(simulation, random, self.node)
+        return replace(self, node=name) if name else None
+
+    def begin(self, simulation: Simulation) -> End:
+        ends = self.seconds if isinstance(self.seconds, tuple) else (self.seconds, self.seconds)
+        disk = simulation.disk(self.node)
+        delay = disk.slow((float(ends[0]), float(ends[1])))
+
+        def end() -> None:
+            disk.quicken(delay)
+            simulation.tell_disk(self.node, "is quick")
+
+        simulation.tell_disk(self.node, "is slow")
+        return end
+
+
+class _Down:
+    """Faults of a disk that show when its node restarts: it goes down, and the end restarts it."""
+
+    node: str
+    atlas: Atlas | None
+    budget: ClassVar[str]
+    needs_disk: ClassVar[bool] = True
+
+    def check(self, simulation: Simulation) -> None:
+        check_node(simulation, self.node, self)
+        simulation.check_declared(self.budget, str(self))
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        name = drawn_node(simulation, random, self.node, lambda node: node.is_up)
+        return replace(self, node=name) if name else None  # type: ignore[type-var]
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.crash(self.node)
+
+        def end() -> None:
+            disk = simulation.disk(self.node)
+            found = disk.may(self.budget, getattr(self, "address", ""), self.atlas)
+            # Where there is nothing to befall, it restarts as it is.
+            simulation.restart(self.node, disk.random.choice(found) if found else "")
+
+        return end
+
+
+@dataclass(frozen=True)
+class Wipe(_Down):
+    """A node goes down; at its restart its disk holds what the node was made with."""
+
+    node: str = ""
+    atlas: Atlas | None = None
+    budget: ClassVar[str] = "wipes"
+
+
+@dataclass(frozen=True)
+class RollBack(_Down):
+    """A node goes down; at its restart its disk holds what it held before its last sync."""
+
+    node: str = ""
+    atlas: Atlas | None = None
+    budget: ClassVar[str] = "stales"
+
+
+@dataclass(frozen=True)
+class Rot(_Down):
+    """A node goes down; at its restart a record of its disk (`log[1]`, or drawn) is damaged."""
+
+    node: str = ""
+    address: str = ""
+    atlas: Atlas | None = None
+    budget: ClassVar[str] = "rots"
+
+
+@dataclass(frozen=True)
+class Misdirect(_Down):
+    """A node goes down; at its restart a record that it synced last lies on another's place."""
+
+    node: str = ""
+    address: str = ""
+    atlas: Atlas | None = None
+    budget: ClassVar[str] = "misdirects"

@@ -37,7 +37,7 @@ class Recorder:
         """A step was taken."""
         node = process.name
         picks: tuple[str, ...] = ()
-        readings: tuple[int, ...] = ()
+        readings: tuple[int | str, ...] = ()
         if isinstance(process, LiveNode):
             host = process.host
             if host.picks or host.readings:
@@ -109,7 +109,7 @@ def _choice(
     what: Any,
     operation: Operation | None,
     picks: tuple[str, ...],
-    readings: tuple[int, ...],
+    readings: tuple[int | str, ...],
 ) -> Choice:
     choosing, reading = ", ".join(picks), ", ".join(map(str, readings))
     if kind is Kind.INVOKE:

@@ -15,11 +15,12 @@ Source of the idea: FoundationDB's simulation (Zhou et al. 2021) and Jefferson 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.disk import Mishap
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.host import Site
@@ -28,6 +29,7 @@ from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
+from happysim.sim.disk import Disk, LiveDisk, check_disk
 from happysim.sim.faults import node_named
 from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
@@ -64,6 +66,7 @@ class Simulation:
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
     every step; the run stops where one is broken. With `trace`, `schedule` holds every step.
+    `disks` says how disks behave, of all nodes or by name; faults of disks need none of it.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -75,6 +78,7 @@ class Simulation:
         seed: int = 0,
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
+        disks: Disk | Mapping[str, Disk] | None = None,
         trace: bool = False,
     ) -> None:
         if not isinstance(world, World):
@@ -101,7 +105,9 @@ class Simulation:
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
         self._observe()
+        self._mount(disks, faults)
         self._begin(fresh)
+        self._adopt()
         self.nemesis = Nemesis(self, faults)
         if properties:
             self._judge = Judge(self.world, self.nodes, properties)
@@ -126,6 +132,7 @@ class Simulation:
             self.records.add,
         )
         live = LiveNode(process, self.agenda, host, slot)
+        live.fail = self.crash
         host.bind(live)
         return live
 
@@ -160,6 +167,44 @@ class Simulation:
                 self._routes[source][target].send(thaw(frozen), operation, 0)
         else:
             self.agenda.run_until(0)
+
+    def _mount(
+        self, disks: Disk | Mapping[str, Disk] | None, faults: Sequence[At | Randomly]
+    ) -> None:
+        """Give the nodes disks, where those of this run can fail."""
+        by_name = disks if isinstance(disks, Mapping) else {}
+        for name, each in by_name.items():
+            node_named(self, name, "disks")
+            check_disk(each)
+        general = Disk() if disks is None or isinstance(disks, Mapping) else check_disk(disks)
+        faulty = any(getattr(getattr(plan, "fault", None), "needs_disk", False) for plan in faults)
+        for live in self.nodes:
+            policy = by_name.get(live.name, general)
+            for wanted, budget in (policy.loses_unsynced, "unsynced_loss"), (policy.tears, "tears"):
+                if wanted:
+                    self.check_declared(budget, str(policy))
+            if disks is not None or faulty:
+                live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
+                live.host.is_slow = True
+
+    def _adopt(self) -> None:
+        """Let disks remember what the first world does: it has started its nodes already."""
+        world = self.first_world
+        for live in self.nodes:
+            state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+            if live.host.disk is not None and state.status != NEW:
+                live.host.disk.adopt(state)
+
+    def check_declared(self, budget: str, what: str) -> None:
+        """Raise `ScenarioError` where a recorded run could not be replayed for want of a budget."""
+        faults = self.first_world.tables.faults
+        if self.recorder is not None and not getattr(faults, budget):
+            wanted = "unsynced_loss=True" if budget == "unsynced_loss" else f"{budget}=1"
+            raise ScenarioError(
+                f"{what}: a recorded run replays without time, and there a world remembers what "
+                f"may become of its disks only where it says so; make it with "
+                f"World.of(..., faults=Faults(crashes=1, {wanted}))"
+            )
 
     def _resume(self, live: Process) -> None:
         world = self.first_world
@@ -277,15 +322,43 @@ class Simulation:
         if self.delivery == "ordered":
             for route in self._ends_at(name):
                 route.reset()
+        disk = live.host.disk
         live.crash()
-        self._note(Kind.CRASH, live)
+        taken = disk.crash() if disk is not None else None
+        self._note(Kind.CRASH, live, taken.text if taken is not None else "")
 
-    def restart(self, name: str) -> None:
-        """A node that is down comes up again, and runs `on_start`."""
+    def restart(self, name: str, disk: Mishap | str = "") -> None:
+        """A node that is down comes up again, and runs `on_start`.
+
+        `disk` is what has befallen its disk meanwhile: `wiped`, `stale`, `rotten log[1]`,
+        `misdirected log[2] to log[0]`. Raises `ScenarioError` where that cannot be.
+        """
         live = node_named(self, name, "restart")
-        if live.status == DOWN:
-            live.start(Kind.RESTART)
-            self._settle()
+        if live.status != DOWN:
+            return
+        told = disk.text if isinstance(disk, Mishap) else disk
+        if told:
+            mounted = self.disk(name)
+            found = [each for each in mounted.restarts() if each.text == told]
+            if not found:
+                known = "".join(f"\n    {each.text}" for each in mounted.restarts())
+                raise ScenarioError(f"restart({name!r}, {told!r}): there may be{known or ' none'}")
+            mounted.restart(found[0])
+        live.start(Kind.RESTART, told)
+        self._settle()
+
+    def disk(self, name: str) -> LiveDisk:
+        """The disk of a node. Raises `ScenarioError` where the disks of this run cannot fail."""
+        disk = node_named(self, name, "disk").host.disk
+        if disk is None:
+            raise ScenarioError(
+                "no disk of this run can fail; make it with Simulation(..., disks=Disk())"
+            )
+        return disk
+
+    def tell_disk(self, name: str, told: str) -> None:
+        """For faults: note that the disk of a node behaves otherwise from now on."""
+        self._environment(Kind.DISK, told, name)
 
     def pause(self, name: str) -> None:
         """A node stands still: it takes nothing, and its timers ring late."""
@@ -346,10 +419,10 @@ class Simulation:
             if name in (route.source, route.target.name):
                 yield route
 
-    def _note(self, kind: Kind, live: LiveNode) -> None:
+    def _note(self, kind: Kind, live: LiveNode, what: str = "") -> None:
         """A fault has befallen a node: record it, and judge what it changed."""
         if live.observe is not None:
-            live.observe(kind, live, "", "", None)
+            live.observe(kind, live, "", what, None)
 
     def _environment(self, kind: Kind, told: str, name: str = "") -> None:
         if self.recorder is not None:
