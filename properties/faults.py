@@ -10,6 +10,7 @@ from __future__ import annotations
 from happysim import (
     Faults,
     Host,
+    Network,
     Node,
     World,
     action,
@@ -64,11 +65,17 @@ class Candidate(Node):
         return len(self.votes) >= self.needs
 
 
-def election(needs: int = 2, voter: type[Voter] = Voter, faults: Faults | None = None) -> World:
+def election(
+    needs: int = 2,
+    voter: type[Voter] = Voter,
+    faults: Faults | None = None,
+    network: Network | None = None,
+) -> World:
     return World.of(
         *(voter(f"v{number}") for number in (1, 2, 3)),
         *(Candidate(name, needs) for name in ("a", "b")),
         faults=faults,
+        network=network,
     )
 
 

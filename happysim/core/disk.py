@@ -29,7 +29,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -267,17 +267,23 @@ def _is_before(names: Sequence[str], address: str, at: int, index: int) -> bool:
 
 
 def restarts(
-    names: Sequence[str], synced: tuple[Image, ...], now: Image, made: Image
+    names: Sequence[str],
+    synced: tuple[Image, ...],
+    now: Image,
+    made: Image,
+    budgets: Collection[str],
 ) -> Iterator[Mishap]:
-    """Each way in which a disk may be other at a restart than it was at the crash."""
-    if now != made:
+    """Each way, of some kinds, in which a disk may be other at a restart than at the crash."""
+    if "wipes" in budgets and now != made:
         yield Mishap("wipes")
-    if len(synced) > 1:
+    if "stales" in budgets and len(synced) > 1:
         yield Mishap("stales")
-    for address in addresses(names, now.values):
-        if not any(mark.address == address for mark in now.marks):
-            yield Mishap("rots", 0, address)
-    if len(synced) > 1 and synced[-1] == now:
+    if "rots" in budgets:
+        marked = {mark.address for mark in now.marks}
+        for address in addresses(names, now.values):
+            if address not in marked:
+                yield Mishap("rots", 0, address)
+    if "misdirects" in budgets and len(synced) > 1 and synced[-1] == now:
         yield from _misdirects(names, synced[-2], now)
 
 

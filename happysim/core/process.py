@@ -42,7 +42,8 @@ _ADVICE = (
     "a handler may read its fields, its message and its host only: not the clock, "
     "`random`, id() or hash() of text; use host.choose and timers"
 )
-_AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
+# The faults of disks that show at a restart.
+AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 
@@ -184,11 +185,11 @@ class NodeProcess:
         if state.status != DOWN:
             return []
         found = [Event("restart")]
-        if any(getattr(self.faults, name) for name in _AT_RESTART):
+        budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
+        if budgets:
             names, now = self.durable_names, self.image(state)
-            for each in restarts(names, state.synced, now, self.first_image):
-                if getattr(self.faults, each.budget) and self._in_atlas(each):
-                    found.append(Event("restart", each))
+            mishaps = restarts(names, state.synced, now, self.first_image, budgets)
+            found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
         return found
 
     def _in_atlas(self, mishap: Mishap) -> bool:

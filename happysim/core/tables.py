@@ -187,6 +187,7 @@ class Tables:
                 for effect in self._effects(slot, state, event, choice, FREE):
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
+        yield from self._faults(slot, state, inbox, self._crash_effects(slot, state))
         for event, choice, cost in self._restarts(slot, value):
             if text == str(choice) or text.startswith(f"{choice} choosing "):
                 told_event = event._replace(readings=readings)
@@ -194,14 +195,16 @@ class Tables:
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
 
-    def _crashes(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+    def _crash_effects(self, slot: int, state: int) -> list[Effect]:
         """Each way in which a process may crash, if there is a budget for crashes."""
+        made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
-            for event in self.processes[slot].crashes(value):
+            for event in self.processes[slot].crashes(self.states[slot].values[state]):
                 losing = f"losing {event.what}" if event.what else ""
                 what = event.what.text if isinstance(event.what, Mishap) else losing
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                yield event, choice, _cost(event.what, CRASH)
+                made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+        return made
 
     def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
@@ -264,8 +267,7 @@ class Tables:
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
                 own += self._effects(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            for event, choice, cost in self._crashes(slot, value):
-                faults += self._effects(slot, state, event, choice, cost)
+            faults += self._crash_effects(slot, state)
             for event, choice, cost in self._restarts(slot, value):
                 faults += self._effects(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults

@@ -30,7 +30,7 @@ from happysim.core.disk import (
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze, thaw
 from happysim.core.prng import Random
-from happysim.core.process import NodeState, in_atlas
+from happysim.core.process import AT_RESTART, NodeState, in_atlas
 from happysim.sim.agenda import ns_of
 from happysim.sim.values import SHARED, hints_of, promise_of
 
@@ -192,11 +192,9 @@ class LiveDisk:
     def restarts(self, budget: str = "", address: str = "") -> list[Mishap]:
         """What may befall the disk at a restart, of one kind and at one address where given."""
         made = self.live.process.first_image
-        return [
-            each
-            for each in restarts(self.names, self._synced, self._now, made)
-            if budget in ("", each.budget) and address in ("", each.address)
-        ]
+        budgets = (budget,) if budget else AT_RESTART
+        found = restarts(self.names, self._synced, self._now, made, budgets)
+        return [each for each in found if address in ("", each.address)]
 
     def may(self, budget: str, address: str, atlas: Any) -> list[Mishap]:
         """As `restarts`, and allowed by an atlas, and by the one of the world."""

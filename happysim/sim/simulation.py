@@ -336,16 +336,20 @@ class Simulation:
         live = node_named(self, name, "restart")
         if live.status != DOWN:
             return
-        told = disk.text if isinstance(disk, Mishap) else disk
-        if told:
-            mounted = self.disk(name)
-            found = [each for each in mounted.restarts() if each.text == told]
-            if not found:
-                known = "".join(f"\n    {each.text}" for each in mounted.restarts())
-                raise ScenarioError(f"restart({name!r}, {told!r}): there may be{known or ' none'}")
-            mounted.restart(found[0])
-        live.start(Kind.RESTART, told)
+        if disk:
+            mishap = disk if isinstance(disk, Mishap) else self._mishap(name, disk)
+            self.disk(name).restart(mishap)
+            live.start(Kind.RESTART, mishap.text)
+        else:
+            live.start(Kind.RESTART)
         self._settle()
+
+    def _mishap(self, name: str, told: str) -> Mishap:
+        possible = {each.text: each for each in self.disk(name).restarts()}
+        if told not in possible:
+            known = "".join(f"\n    {text}" for text in possible) or " nothing"
+            raise ScenarioError(f"restart({name!r}, {told!r}): there may be{known}")
+        return possible[told]
 
     def disk(self, name: str) -> LiveDisk:
         """The disk of a node. Raises `ScenarioError` where the disks of this run cannot fail."""
@@ -421,6 +425,8 @@ class Simulation:
 
     def _note(self, kind: Kind, live: LiveNode, what: str = "") -> None:
         """A fault has befallen a node: record it, and judge what it changed."""
+        # No handler has run, so it has drawn and read nothing.
+        live.host.picks, live.host.readings = [], []
         if live.observe is not None:
             live.observe(kind, live, "", what, None)
 
