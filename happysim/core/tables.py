@@ -22,7 +22,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import DISK_BUDGETS, Choice, Faults, Kind
 from happysim.core.disk import Image, Mark, Mishap
 from happysim.core.entries import (
     BASE,
@@ -109,6 +109,7 @@ class Tables:
         self.ledgers = Numbering(Ledger(faults.budgets))
         self.histories = Numbering(History())
         self.splits = self._splits()
+        self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
         self.misses = 0
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
@@ -139,6 +140,9 @@ class Tables:
         A text that says what a handler reads from its clock names one step, which is run on that.
         """
         told = _READING.search(text)
+        if told is None and self._spoils and isinstance(self.processes[slot], NodeProcess):
+            # What may befall a disk is much; only what the text names is worked out.
+            return self._moves_reading(slot, cell, text, ())
         if told is None:
             try:
                 free, faults = self.moves(slot, cell)
@@ -173,7 +177,12 @@ class Tables:
             if text.startswith(str(choice)):
                 event = Event("deliver", envelope.message, source, envelope.operation, readings)
                 rest = self.network.take(inbox, number, envelope.source)
-                for effect in self._effects(slot, state, event, choice, FREE):
+                effects = (
+                    self._effects(slot, state, event, choice, FREE)
+                    if readings
+                    else self.delivery_effects(slot, state, number)
+                )
+                for effect in effects:
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, rest, told, envelope.source)
         value = self.states[slot].values[state]
@@ -187,7 +196,8 @@ class Tables:
                 for effect in self._effects(slot, state, event, choice, FREE):
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
-        yield from self._faults(slot, state, inbox, self._crash_effects(slot, state))
+        if text.split(" ", 1)[0] in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+            yield from self._faults(slot, state, inbox, self._crash_effects(slot, state, text))
         for event, choice, cost in self._restarts(slot, value):
             if text == str(choice) or text.startswith(f"{choice} choosing "):
                 told_event = event._replace(readings=readings)
@@ -195,15 +205,16 @@ class Tables:
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
 
-    def _crash_effects(self, slot: int, state: int) -> list[Effect]:
-        """Each way in which a process may crash, if there is a budget for crashes."""
+    def _crash_effects(self, slot: int, state: int, text: str | None = None) -> list[Effect]:
+        """Each way in which a process may crash, if there is a budget for it; or that of a text."""
         made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
             for event in self.processes[slot].crashes(self.states[slot].values[state]):
                 losing = f"losing {event.what}" if event.what else ""
                 what = event.what.text if isinstance(event.what, Mishap) else losing
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+                if text in (None, str(choice)):
+                    made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
         return made
 
     def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:

@@ -7,7 +7,7 @@ out is drawn anew each time, where the fault is part of a random process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,9 @@ class Fault(Protocol):
 
     def begin(self, simulation: Simulation) -> End:
         """Let it happen now; returns what ends it."""
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        """True where it leaves these processes, and what they send each other, alone."""
 
 
 def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
@@ -73,6 +76,9 @@ class Crash:
         simulation.crash(self.node)
         return lambda: simulation.restart(self.node)
 
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
+
 
 @dataclass(frozen=True)
 class Pause:
@@ -91,6 +97,45 @@ class Pause:
     def begin(self, simulation: Simulation) -> End:
         simulation.pause(self.node)
         return lambda: simulation.resume(self.node)
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
+
+
+@dataclass(frozen=True)
+class Clog:
+    """What one process sends another is held back; the end releases it, in its order.
+
+    A message that comes late is worse for many protocols than one that never comes.
+    """
+
+    source: str = ""
+    target: str = ""
+
+    def check(self, simulation: Simulation) -> None:
+        if self.source or self.target:
+            for name in (self.source, self.target):
+                if name not in simulation.processes:
+                    known = ", ".join(simulation.processes)
+                    raise ScenarioError(
+                        f"{self}: there is no {name!r} in this world; it has {known}"
+                    )
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        if self.source:
+            return self
+        names = [each.name for each in simulation.nodes]
+        if len(names) < 2:
+            return None
+        source = random.choice(names)
+        return Clog(source, random.choice([name for name in names if name != source]))
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.clog(self.source, self.target)
+        return lambda: simulation.release(self.source, self.target)
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not (self.source in names and self.target in names)
 
 
 @dataclass(frozen=True)
@@ -143,6 +188,9 @@ class Partition:
         pairs = list(self._pairs())
         simulation.cut(pairs, str(self))
         return lambda: simulation.mend(pairs, str(self))
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not any(one in names and two in names for one, two in self._pairs())
 
     def _pairs(self) -> Iterable[tuple[str, str]]:
         for at, side in enumerate(self.sides):

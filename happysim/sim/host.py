@@ -156,6 +156,8 @@ class LiveHost(Host):
         where = self._use("respond")
         target = self._respond_to(to, where)
         check_immutable(value, f"{where}: the answer")
+        if target is None:
+            return
         answer = Response(target.number, stable(value))
         self._routes[target.client].send(answer, None, self._agenda.now + self.spent + self.lag)
 

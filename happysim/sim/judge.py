@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin
 
 from happysim.core.freeze import freeze, thaw
-from happysim.core.stable_set import StableFrozenSet, StableSet
+from happysim.core.stable_set import StableSet
 from happysim.sim.live import LiveNode
-from happysim.sim.values import SHARED, STABLE, hints_of, promise_of
+from happysim.sim.values import SHARED, STABLE, cannot_change, hints_of, is_log, promise_of
 from happysim.sim.view import HISTORY, STATUS, TIMERS, WIDE, LiveWorld, Reads
 from happysim.spec.property import Property, Sort
 
@@ -48,6 +48,8 @@ class Keeper:
     def __init__(self, live: LiveNode) -> None:
         self.live = live
         self.kept: dict[str, Any] = {}
+        self._status = live.status
+        self._timers: set[str] = set(live.deadlines)
         self._kind: type | None = None
         self._copies: dict[str, Callable[[Any], Any]] = {}
 
@@ -62,21 +64,27 @@ class Keeper:
             self._kind, self._copies = self.live.kind, {}
         known = self._copies.get(name)
         if known is None:
-            hint = hints_of(self.live.kind).get(name, Any)
-            known = self._copies[name] = _copier(hint)
+            known = self._copies[name] = _copier(hints_of(self.live.kind).get(name, Any))
         return known
 
     def changed(self) -> set[str]:
         """The names of kept fields that differ from what was kept; what is there now is kept."""
         found = set()
-        values = self.live.values
+        live = self.live
+        if live.status != self._status:
+            self._status = live.status
+            found.add(STATUS)
+        if live.deadlines.keys() != self._timers:
+            self._timers = set(live.deadlines)
+            found.add(TIMERS)
+        values = live.values
         for name, old in self.kept.items():
             new = values.get(name)
             if new is old:
+                # Of what can change, a copy is kept, so this is something that cannot.
                 continue
-            copier = self._copier(name)
-            if copier is freeze or type(new) is not type(old) or new != old:
-                new = copier(new)
+            if type(new) is not type(old) or new != old:
+                new = self._copier(name)(new)
                 if new != old:
                     self.kept[name] = new
                     found.add(name)
@@ -84,31 +92,49 @@ class Keeper:
 
 
 def _copier(hint: Any) -> Callable[[Any], Any]:
-    """How to keep a field with this annotation: as it is, a flat copy, or its content."""
+    """How to keep a field with this annotation: as it is, a flat copy, or whatever fits."""
     promised = promise_of(hint)
     if promised == SHARED:
         return _itself
     origin, inner = get_origin(hint), get_args(hint)
     flat = origin in _FLAT and all(promise_of(each) == SHARED for each in inner)
-    return _flat if flat or promised == STABLE else freeze
+    if flat or promised == STABLE or is_log(hint):
+        return _flat
+    return _by_content
 
 
 def _itself(value: Any) -> Any:
     return value
 
 
-_PLAIN_KINDS = frozenset({type(None), str, bytes, int, bool, float})
-
-
 def _flat(value: Any) -> Any:
+    return value.copy() if type(value) in _COPIED else _by_content(value)
+
+
+_COPIED = frozenset({list, dict, set, StableSet})
+
+
+def _by_content(value: Any) -> Any:
+    """The value, if nothing can change it; a flat copy, if that holds of what is in it."""
     kind = type(value)
-    if kind in _PLAIN_KINDS or kind is tuple or kind is frozenset or kind is StableFrozenSet:
-        return value
-    if kind is list:
-        return value[:]
-    if kind is dict or kind is set or kind is StableSet:
-        return value.copy()
-    return freeze(value)
+    if kind in (list, dict, set, StableSet):
+        held = [*value, *value.values()] if kind is dict else value
+        return value.copy() if all(map(cannot_change, held)) else Content(freeze(value))
+    return value if cannot_change(value) else Content(freeze(value))
+
+
+class Content:
+    """Stands for a value that may change in its depths: no live value is equal to it."""
+
+    __slots__ = ("frozen",)
+
+    def __init__(self, frozen: Any) -> None:
+        self.frozen = frozen
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Content) and other.frozen == self.frozen
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Judge:
@@ -155,7 +181,6 @@ class Judge:
             self._watch(process.name)
         keeper = self._keepers.get(process.slot)
         changed = keeper.changed() if keeper is not None else set()
-        changed |= {STATUS, TIMERS}
         news = history_version != self._history
         self._history = history_version
         for watched in self._every_step:
@@ -172,7 +197,7 @@ class Judge:
 
     def _after_between(self, slot: int, changed: set[str], news: bool) -> None:
         keeper = self._keepers[slot]
-        if len(changed) > 2 or news:
+        if changed or news:
             before = LiveWorld(self.world._simulation, {slot: self._before[slot]})
             for watched in self._between:
                 if self._is_stale(watched, slot, changed, news):
@@ -236,5 +261,5 @@ _AT_END = frozenset({Sort.LINEARIZABLE, Sort.QUIESCENT})
 
 def thawed_copy(keeper: Keeper, name: str) -> Any:
     """A copy of a field as it is now, which later steps leave alone."""
-    value = keeper.live.values[name]
-    return _flat(value) if keeper._copier(name) is not freeze else thaw(freeze(value))
+    kept = keeper.kept[name]
+    return thaw(kept.frozen) if isinstance(kept, Content) else kept

@@ -90,6 +90,8 @@ class LiveNode:
     def _is_down(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
         """The gate of a node that is down: what arrives is lost."""
         route.traffic.missed += 1
+        if route.ordered and route.log is not None:
+            route.log.missed(route)
         return False
 
     def take(self, source: str, message: Any, operation: Operation | None) -> None:

@@ -9,15 +9,15 @@ timer may fire at any moment, which is what the worst of clocks and the slowest 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from happysim.core.disk import Atlas
 from happysim.core.errors import ScenarioError
 from happysim.core.prng import Random
-from happysim.sim.agenda import ns_of
+from happysim.sim.agenda import NS
 from happysim.sim.faults import End, Fault, node_named
 from happysim.sim.live import LiveNode
 
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
 Amount = float | Fraction | tuple[float, float]
 # Draws of an amount are multiples of a millionth of its range, so that they are exact.
 _GRAINS = 1_000_000
-
-
-def check_node(simulation: Simulation, name: str, what: object) -> None:
-    """Raise `ScenarioError` where a fault names a node that is not there."""
-    if name:
-        node_named(simulation, name, str(what))
-
-
-def drawn_node(
-    simulation: Simulation,
-    random: Random,
-    name: str,
-    fits: Callable[[LiveNode], bool] = lambda node: True,
-) -> str:
-    """The node that a fault names, or one of those that fit; empty where none does."""
-    names = [name] if name else [each.name for each in simulation.nodes if fits(each)]
-    return random.choice(names) if names else ""
 
 
 def check_amount(amount: object, what: str, least: float | None = None) -> None:
@@ -77,32 +60,63 @@ def drawn_amount(amount: Amount, random: Random) -> float | Fraction:
     return low + (high - low) * random.below(_GRAINS + 1) / _GRAINS
 
 
+class _OfNode:
+    """What faults of one node share: a name, and perhaps an amount to draw from a range."""
+
+    node: str
+    amount: ClassVar[str] = ""  # the field that holds it
+    least: ClassVar[float | None] = None
+    declared: ClassVar[tuple[str, ...]] = ()  # the fields of Faults that a replay needs
+
+    def check(self, simulation: Simulation) -> None:
+        if self.node:
+            node_named(simulation, self.node, str(self))
+        if self.amount:
+            what = f"{type(self).__name__}({self.amount}=...)"
+            check_amount(getattr(self, self.amount), what, self.least)
+        for budget in self.declared:
+            simulation.check_declared(budget, str(self))
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        names = [self.node] if self.node else [n.name for n in simulation.nodes if self.fits(n)]
+        if not names:
+            return None
+        changes: dict[str, Any] = {"node": random.choice(names)}
+        if self.amount:
+            changes[self.amount] = drawn_amount(getattr(self, self.amount), random)
+        made: Fault = replace(self, **changes)  # type: ignore[type-var]
+        return made
+
+    def fits(self, node: LiveNode) -> bool:
+        """True where it may befall this node now."""
+        return True
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
+
+    def begin(self, simulation: Simulation) -> End:
+        raise NotImplementedError
+
+
 # -- clocks --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Skew:
+class Skew(_OfNode):
     """A node's clock is off by `offset` seconds; the end sets it right again."""
 
     node: str = ""
     offset: Amount = (-1.0, 1.0)
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        check_amount(self.offset, "Skew(offset=...)")
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name, offset=drawn_amount(self.offset, random)) if name else None
+    amount: ClassVar[str] = "offset"
 
     def begin(self, simulation: Simulation) -> End:
-        jump = round(exactly(self.offset) * 10**9)
+        jump = round(exactly(self.offset) * NS)
         simulation.turn_clock(self.node, jump_ns=jump)
         return lambda: simulation.turn_clock(self.node, jump_ns=-jump)
 
 
 @dataclass(frozen=True)
-class Drift:
+class Drift(_OfNode):
     """A node's clock gains `rate` seconds a second (loses, where negative); the end stops that.
 
     What it has gained by then stays.
@@ -110,20 +124,16 @@ class Drift:
 
     node: str = ""
     rate: Amount = (-0.01, 0.01)
+    amount: ClassVar[str] = "rate"
 
     def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        check_amount(self.rate, "Drift(rate=...)")
+        super().check(simulation)
         lowest = self.rate[0] if isinstance(self.rate, tuple) else self.rate
         if lowest <= -1:
             raise ScenarioError(
                 f"Drift(rate={self.rate!r}): a clock loses less than a second a second; "
                 "FreezeClock lets it stand still"
             )
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name, rate=drawn_amount(self.rate, random)) if name else None
 
     def begin(self, simulation: Simulation) -> End:
         rate = exactly(self.rate)
@@ -132,39 +142,23 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Jump:
+class Jump(_OfNode):
     """A node's clock jumps by `seconds`, forwards or back. Nothing takes that back."""
 
     node: str = ""
     seconds: Amount = (-1.0, 1.0)
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        check_amount(self.seconds, "Jump(seconds=...)")
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        if not name:
-            return None
-        return replace(self, node=name, seconds=drawn_amount(self.seconds, random))
+    amount: ClassVar[str] = "seconds"
 
     def begin(self, simulation: Simulation) -> End:
-        simulation.turn_clock(self.node, jump_ns=round(exactly(self.seconds) * 10**9))
+        simulation.turn_clock(self.node, jump_ns=round(exactly(self.seconds) * NS))
         return lambda: None
 
 
 @dataclass(frozen=True)
-class FreezeClock:
+class FreezeClock(_OfNode):
     """A node's clock stands still, and its timers with it; the end lets it go on from there."""
 
     node: str = ""
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name) if name else None
 
     def begin(self, simulation: Simulation) -> End:
         simulation.turn_clock(self.node, stops=1)
@@ -175,7 +169,7 @@ class FreezeClock:
 
 
 @dataclass(frozen=True)
-class Slow:
+class Slow(_OfNode):
     """Every handler of a node takes `seconds` longer.
 
     What arrives meanwhile waits in a queue, what a handler sends leaves when it ends, and timers
@@ -184,19 +178,11 @@ class Slow:
 
     node: str = ""
     seconds: Amount = (0.01, 0.1)
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        check_amount(self.seconds, "Slow(seconds=...)", least=0)
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        if not name:
-            return None
-        return replace(self, node=name, seconds=drawn_amount(self.seconds, random))
+    amount: ClassVar[str] = "seconds"
+    least: ClassVar[float | None] = 0
 
     def begin(self, simulation: Simulation) -> End:
-        lag = ns_of(float(exactly(self.seconds)))
+        lag = round(exactly(self.seconds) * NS)
         simulation.slow(self.node, lag)
         return lambda: simulation.slow(self.node, -lag)
 
@@ -205,31 +191,20 @@ class Slow:
 
 
 @dataclass(frozen=True)
-class LoseUnsynced:
+class LoseUnsynced(_OfNode):
     """While it lasts, a crash of the node loses a suffix of the writes since its last sync.
 
-    With `tears`, the first write lost may be half there. How much is lost is drawn at the crash.
+    How much is lost is drawn at the crash.
     """
 
     node: str = ""
-    tears: bool = False
     needs_disk: ClassVar[bool] = True
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        simulation.check_declared("unsynced_loss", str(self))
-        if self.tears:
-            simulation.check_declared("tears", str(self))
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name) if name else None
+    declared: ClassVar[tuple[str, ...]] = ("unsynced_loss",)
 
     def begin(self, simulation: Simulation) -> End:
         def change(by: int) -> None:
             disk = simulation.disk(self.node)
             disk.losing += by
-            disk.tearing += by if self.tears else 0
             simulation.tell_disk(self.node, "loses writes" if disk.losing else "keeps writes")
 
         change(1)
@@ -237,7 +212,25 @@ class LoseUnsynced:
 
 
 @dataclass(frozen=True)
-class LyingSync:
+class TearWrites(_OfNode):
+    """While it lasts, a crash of the node may cut an unsynced write short, and lose later ones."""
+
+    node: str = ""
+    needs_disk: ClassVar[bool] = True
+    declared: ClassVar[tuple[str, ...]] = ("tears",)
+
+    def begin(self, simulation: Simulation) -> End:
+        def change(by: int) -> None:
+            disk = simulation.disk(self.node)
+            disk.tearing += by
+            simulation.tell_disk(self.node, "tears writes" if disk.tearing else "tears nothing")
+
+        change(1)
+        return lambda: change(-1)
+
+
+@dataclass(frozen=True)
+class LyingSync(_OfNode):
     """While it lasts, syncs of the node only pretend: a later crash loses what they confirmed.
 
     The first sync after its end writes everything. At most the last few syncs are lost.
@@ -245,14 +238,7 @@ class LyingSync:
 
     node: str = ""
     needs_disk: ClassVar[bool] = True
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        simulation.check_declared("lies", str(self))
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name) if name else None
+    declared: ClassVar[tuple[str, ...]] = ("lies",)
 
     def begin(self, simulation: Simulation) -> End:
         def change(by: int) -> None:
@@ -265,7 +251,7 @@ class LyingSync:
 
 
 @dataclass(frozen=True)
-class FillDisk:
+class FillDisk(_OfNode):
     """While it lasts, the disk of the node is full: `host.sync()` raises `DiskFull`.
 
     A node that lets that out goes down. The end makes room, and restarts it where it is down.
@@ -273,13 +259,6 @@ class FillDisk:
 
     node: str = ""
     needs_disk: ClassVar[bool] = True
-
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name) if name else None
 
     def begin(self, simulation: Simulation) -> End:
         def change(by: int) -> None:
@@ -296,20 +275,19 @@ class FillDisk:
 
 
 @dataclass(frozen=True)
-class SlowDisk:
-    """While it lasts, each sync of the node takes `seconds` longer; the node is busy until then."""
+class SlowDisk(_OfNode):
+    """While it lasts, each sync of the node takes `seconds` longer; the node is busy until then.
+
+    Of a range, each sync draws anew.
+    """
 
     node: str = ""
     seconds: Amount = (0.01, 0.1)
     needs_disk: ClassVar[bool] = True
 
     def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
+        super().check(simulation)
         check_amount(self.seconds, "SlowDisk(seconds=...)", least=0)
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node)
-        return replace(self, node=name) if name else None
 
     def begin(self, simulation: Simulation) -> End:
         ends = self.seconds if isinstance(self.seconds, tuple) else (self.seconds, self.seconds)
@@ -318,73 +296,90 @@ class SlowDisk:
 
         def end() -> None:
             disk.quicken(delay)
-            simulation.tell_disk(self.node, "is quick")
+            simulation.tell_disk(self.node, "is slow" if disk.delays else "is quick")
 
         simulation.tell_disk(self.node, "is slow")
         return end
 
 
-class _Down:
-    """Faults of a disk that show when its node restarts: it goes down, and the end restarts it."""
+# -- disks that show at a restart ----------------------------------------------------------------
 
-    node: str
-    atlas: Atlas | None
-    budget: ClassVar[str]
-    needs_disk: ClassVar[bool] = True
 
-    def check(self, simulation: Simulation) -> None:
-        check_node(simulation, self.node, self)
-        simulation.check_declared(self.budget, str(self))
+def _go_down(
+    simulation: Simulation, node: str, budget: str, address: str, atlas: Atlas | None
+) -> End:
+    """Crash a node; the end restarts it, with what may befall its disk: if nothing, as it is."""
+    simulation.crash(node)
 
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        name = drawn_node(simulation, random, self.node, lambda node: node.is_up)
-        return replace(self, node=name) if name else None  # type: ignore[type-var]
+    def end() -> None:
+        disk = simulation.disk(node)
+        found = disk.may(budget, address, atlas)
+        simulation.restart(node, disk.random.choice(found) if found else "")
 
-    def begin(self, simulation: Simulation) -> End:
-        simulation.crash(self.node)
-
-        def end() -> None:
-            disk = simulation.disk(self.node)
-            found = disk.may(self.budget, getattr(self, "address", ""), self.atlas)
-            # Where there is nothing to befall, it restarts as it is.
-            simulation.restart(self.node, disk.random.choice(found) if found else "")
-
-        return end
+    return end
 
 
 @dataclass(frozen=True)
-class Wipe(_Down):
+class Wipe(_OfNode):
     """A node goes down; at its restart its disk holds what the node was made with."""
 
     node: str = ""
     atlas: Atlas | None = None
-    budget: ClassVar[str] = "wipes"
+    needs_disk: ClassVar[bool] = True
+    declared: ClassVar[tuple[str, ...]] = ("wipes",)
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        return _go_down(simulation, self.node, "wipes", "", self.atlas)
 
 
 @dataclass(frozen=True)
-class RollBack(_Down):
+class RollBack(_OfNode):
     """A node goes down; at its restart its disk holds what it held before its last sync."""
 
     node: str = ""
     atlas: Atlas | None = None
-    budget: ClassVar[str] = "stales"
+    needs_disk: ClassVar[bool] = True
+    declared: ClassVar[tuple[str, ...]] = ("stales",)
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        return _go_down(simulation, self.node, "stales", "", self.atlas)
 
 
 @dataclass(frozen=True)
-class Rot(_Down):
+class Rot(_OfNode):
     """A node goes down; at its restart a record of its disk (`log[1]`, or drawn) is damaged."""
 
     node: str = ""
     address: str = ""
     atlas: Atlas | None = None
-    budget: ClassVar[str] = "rots"
+    needs_disk: ClassVar[bool] = True
+    declared: ClassVar[tuple[str, ...]] = ("rots",)
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        return _go_down(simulation, self.node, "rots", self.address, self.atlas)
 
 
 @dataclass(frozen=True)
-class Misdirect(_Down):
+class Misdirect(_OfNode):
     """A node goes down; at its restart a record that it synced last lies on another's place."""
 
     node: str = ""
     address: str = ""
     atlas: Atlas | None = None
-    budget: ClassVar[str] = "misdirects"
+    needs_disk: ClassVar[bool] = True
+    declared: ClassVar[tuple[str, ...]] = ("misdirects",)
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        return _go_down(simulation, self.node, "misdirects", self.address, self.atlas)

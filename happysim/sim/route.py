@@ -43,6 +43,7 @@ class Log(Protocol):
     def queued(
         self, route: Route, message: Any, operation: Operation | None, lost: bool
     ) -> None: ...
+    def missed(self, route: Route) -> None: ...
     def severed(self, route: Route) -> None: ...
     def broken(self, route: Route) -> None: ...
 
@@ -62,7 +63,7 @@ class Route:
         "_sample_jitter",
         "_sample_reorder",
         "_ticket",
-        "clogged",
+        "clogs",
         "cuts",
         "delivered",
         "epoch",
@@ -96,7 +97,7 @@ class Route:
         # Raised whenever what is on its way is lost: an arrival of an older epoch does not happen.
         self.epoch = 0
         self.cuts = 0
-        self.clogged = False
+        self.clogs = 0
         self.sent = self.delivered = 0
         self.traffic = Traffic()
         self.log: Log | None = None
@@ -118,7 +119,7 @@ class Route:
         self._plain = not (
             link is None
             or self.cuts
-            or self.clogged
+            or self.clogs
             or self.ordered
             or link.loss
             or link.duplicate
@@ -145,7 +146,7 @@ class Route:
             traffic.severed += 1
             self._lose(message, operation)
             return
-        if self.clogged:
+        if self.clogs:
             self._held.append((message, operation))
             return
         if link.loss and draw() < link.loss:
@@ -235,13 +236,15 @@ class Route:
 
     def clog(self) -> None:
         """Hold back what is sent from now on."""
-        self.clogged = True
+        self.clogs += 1
         self._settle()
 
     def release(self) -> None:
-        """Let go of what was held back, in its order."""
-        self.clogged = False
+        """One reason to hold back is gone; with the last, let go of what was held, in its order."""
+        self.clogs -= 1
         self._settle()
+        if self.clogs:
+            return
         held, self._held = self._held, []
         for message, operation in held:
             self.sent -= 1

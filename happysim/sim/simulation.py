@@ -24,6 +24,7 @@ from happysim.core.disk import Mishap
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.host import Site
+from happysim.core.link import Link
 from happysim.core.prng import Random
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
@@ -65,8 +66,9 @@ class Simulation:
     """A run of a world in virtual time, under the control of a test.
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
-    every step; the run stops where one is broken. With `trace`, `schedule` holds every step.
-    `disks` says how disks behave, of all nodes or by name; faults of disks need none of it.
+    every step; the run stops where one is broken. `faults` befall it. `link` remakes each link of
+    the world's network. `disks` says how disks behave, of all nodes or by name; faults of disks
+    need none of it. With `trace`, `schedule` holds every step.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -79,6 +81,7 @@ class Simulation:
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
         disks: Disk | Mapping[str, Disk] | None = None,
+        link: Callable[[Link], Link] | None = None,
         trace: bool = False,
     ) -> None:
         if not isinstance(world, World):
@@ -90,6 +93,7 @@ class Simulation:
         self.agenda = Agenda()
         tables = world.tables
         self.network = tables.topology
+        self._remade = link
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
@@ -122,7 +126,8 @@ class Simulation:
         routes = Routes(list(self._sites), lambda to: self._route(name, to))
         self._routes[name] = routes
         if isinstance(process, ScriptProcess):
-            return LiveClient(process, self.agenda, routes, self.records.add, slot)
+            draw = floats(self.seed, f"sleeps of {name}")
+            return LiveClient(process, self.agenda, routes, self.records.add, draw, slot)
         host = LiveHost(
             process.site,
             self.agenda,
@@ -138,6 +143,8 @@ class Simulation:
 
     def _route(self, source: str, to: str) -> Route:
         link = self.network.link(source, to)
+        if link is not None and self._remade is not None and source != to:
+            link = self._remade(link)
         draw = floats(self.seed, f"link {source} -> {to}")
         route = Route(
             self.agenda,
@@ -400,6 +407,16 @@ class Simulation:
         told += f" drifting {clock.drift}" if clock.drift else ""
         self._environment(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
 
+    def clog(self, source: str, target: str) -> None:
+        """Hold back what one process sends another from now on."""
+        self.route(source, target).clog()
+        self._environment(Kind.CLOG, f"{source} -> {target}")
+
+    def release(self, source: str, target: str) -> None:
+        """Let go of what was held back."""
+        self._environment(Kind.RELEASE, f"{source} -> {target}")
+        self.route(source, target).release()
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -413,6 +430,19 @@ class Simulation:
             self.route(source, target).mend()
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
+
+    def heal_node(self, name: str) -> None:
+        """Bring a node up, and let it go on, whatever has befallen it."""
+        self.restart(name)
+        self.resume(name)
+
+    def heal_link(self, source: str, target: str) -> None:
+        """Let a link lose, copy, damage and hold back nothing any more."""
+        route = self.route(source, target)
+        while route.clogs:
+            route.release()
+        if route.link is not None:
+            route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
 
     def cuts_text(self) -> str:
         """The cuts in force, as text."""
@@ -469,14 +499,24 @@ class Simulation:
         owner = getattr(entry[2], "__self__", None)
         if isinstance(owner, LiveNode) and entry[2].__func__ is LiveNode.ring:
             return owner.entries.get(entry[3]) == entry[4] and entry[3] in owner.deadlines
+        if isinstance(owner, LiveClient) and entry[2].__func__ is LiveClient.expire:
+            return owner.awaits(entry[3])
         return True
 
     @property
     def schedule(self) -> tuple[Choice, ...]:
-        """Every step so far, each with its time `at`. Raises `ScenarioError` without `trace=True`."""
+        """Every step so far, each with its time `at`.
+
+        Raises `ScenarioError` without `trace=True`.
+        """
         if self.recorder is None:
             raise ScenarioError("this run keeps no schedule; make it with trace=True")
         return self.recorder.schedule
+
+    @property
+    def handled(self) -> int:
+        """How many handler calls there were."""
+        return sum(each.calls for each in self.nodes)
 
     @property
     def judged(self) -> dict[Property, int]:

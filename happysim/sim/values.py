@@ -197,7 +197,7 @@ def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
         if promised == STABLE:
             passes.append((name, _settle_set))
         elif promised == ANYTHING:
-            passes.append((name, _Tail().settle if _is_log(hint) else _Last().settle))
+            passes.append((name, _Tail().settle if is_log(hint) else _Last().settle))
     if not passes:
         return None
 
@@ -261,7 +261,7 @@ class _Tail:
         return value
 
 
-def _is_log(hint: Any) -> bool:
+def is_log(hint: Any) -> bool:
     """True for a list of frozen dataclasses."""
     inner = get_args(hint)
     return get_origin(hint) is list and len(inner) == 1 and is_frozen_class(inner[0])
@@ -275,6 +275,15 @@ def is_frozen_class(kind: Any) -> bool:
         and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
         and not hasattr(kind, "__freeze__")
     )
+
+
+def cannot_change(value: Any) -> bool:
+    """True for a value that nobody can change: an atom, or a tuple or frozen dataclass of such."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    fixed = kind is tuple or kind is StableFrozenSet or kind is frozenset or is_frozen_class(kind)
+    return (fixed or issubclass(kind, enum.Enum)) and _can_hash(value)
 
 
 def _can_hash(value: Any) -> bool:

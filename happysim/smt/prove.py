@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from happysim.core.errors import ScenarioError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
-from happysim.spec.report import Report
 from happysim.search.schedule import Run
 from happysim.smt.boxes import NotCoveredError
 from happysim.smt.closure import Closure, TooLargeError, close
@@ -25,6 +25,7 @@ from happysim.smt.encoding import CLOCKS
 from happysim.smt.question import Answer, Limits, ask, ask_raises
 from happysim.smt.solver import SolverMissingError, load_z3
 from happysim.spec.property import Property, Sort, no_handler_raises
+from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -45,7 +46,13 @@ class Smt:
     clock: str = "integers"
     least: str = "steps"
 
-    def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
+    def explore(
+        self,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Report:
         """See `Elsewhere`."""
         began = time.perf_counter()
         prover = _Prover(self, scenario, bounds)

@@ -32,6 +32,7 @@ from happysim.sim.node_faults import (
     RollBack,
     Rot,
     SlowDisk,
+    TearWrites,
     Wipe,
 )
 from happysim.sim.simulation import Simulation
@@ -204,12 +205,10 @@ def test_a_slow_disk_keeps_its_node_busy_and_what_a_handler_sends_waits_for_it()
     world = World.of(Syncer("syncer"), Asker("asker"))
     run = Simulation(world, faults=[at(0, SlowDisk("syncer", 0.5))]).run(5)
     first, second = (10, 20) if run.world["asker"].answers[0][1] == 10 else (20, 10)
-    assert run.world["asker"].answers == [
-        (10, first),
-        (15, first + 1),
-        (15, second),
-        (20, second + 1),
-    ]
+    # The second message is handled, and what follows a sync leaves, when the first sync is done.
+    assert sorted(run.world["asker"].answers) == sorted(
+        [(10, first), (15, first + 1), (15, second), (20, second + 1)]
+    )
     assert one(disks=Disk(sync_seconds=0.25), seconds=3.5).world["n"].synced_ns == 3_250_000_000
 
 
@@ -267,7 +266,8 @@ def test_an_atlas_keeps_a_quorum_of_copies_of_each_record_whole() -> None:
 # -- as without time -----------------------------------------------------------------------------
 
 ALL = [
-    randomly(LoseUnsynced(tears=True), every=5, lasting=20),
+    randomly(LoseUnsynced(), every=5, lasting=20),
+    randomly(TearWrites(), every=5, lasting=20),
     randomly(LyingSync(), every=20, lasting=5),
     randomly(FillDisk(), every=20, lasting=2),
     randomly(SlowDisk(), every=20, lasting=20),
@@ -286,8 +286,8 @@ def test_a_run_under_disk_faults_replays_without_time_to_the_same_fields(
 ) -> None:
     stores = [Store(f"n{number}", catches=number == 1) for number in (1, 2)]
     world = World.of(*stores, faults=EVERYTHING, network=network())
-    run = Simulation(world, seed=seed, faults=ALL, trace=True).run(200)
-    assert len(run.schedule) > 300
+    run = Simulation(world, seed=seed, faults=ALL, trace=True).run(100)
+    assert len(run.schedule) > 150
 
     again = follow(rehome(world, loosened(world.tables), loose=True), run.schedule).worlds[-1]
     for live in run.nodes:
@@ -333,11 +333,6 @@ def test_a_recorded_run_says_which_disk_faults_its_world_must_declare(
 
 
 # -- who survives --------------------------------------------------------------------------------
-
-LOSSY = [
-    randomly(LoseUnsynced(tears=True), every=1, lasting=60),
-    randomly(Crash(), every=0.02, lasting=0.02),
-]
 
 
 def breaks(scenario: Any, faults: Any, prop: Any = None, seeds: int = 40) -> int:
