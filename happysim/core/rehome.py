@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, unlimited
+from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import NodeProcess, ScriptProcess
@@ -52,20 +52,15 @@ def loosened(tables: Tables) -> Tables:
     Disks fail only as the world's own faults say: to remember what may become of each takes memory.
     Partitions are left out: what they add to a run is that messages are not delivered.
     """
-    disks: dict[str, Any] = {
-        name: unlimited for name in DISK_BUDGETS if getattr(tables.faults, name)
-    }
-    faults = replace(
-        tables.faults,
-        drops=unlimited,
-        duplicates=unlimited,
-        crashes=unlimited,
-        restarts=unlimited,
-        down_max=unlimited,
-        crashable=(),
-        atlas=None,
-        **disks,
+    disks = [name for name in DISK_BUDGETS if getattr(tables.faults, name)]
+    free: dict[str, Any] = dict.fromkeys(
+        ("drops", "duplicates", "crashes", "restarts", "down_max", *disks), unlimited
     )
+    return with_faults(tables, replace(tables.faults, **free, crashable=(), atlas=None))
+
+
+def with_faults(tables: Tables, faults: Faults) -> Tables:
+    """Tables of the same shape, but for the budgets of faults."""
     processes = [
         replace(each, faults=faults) if isinstance(each, NodeProcess) else each
         for each in tables.processes

@@ -18,13 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from happysim.core.choice import Choice
+from happysim.core.choice import Choice, Kind
+from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
 from happysim.search.policy import Bfs
 from happysim.search.schedule import Run, first_world, follow
 from happysim.spec.property import Property, Sort
+from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
 
 Measure = tuple[int, int, int]
@@ -194,8 +197,26 @@ class _Shrinker:
 
 
 def _is_of_one_run(prop: Property) -> bool:
-    """True where an exhaustive search could not tell: of faults without end there is none."""
-    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR) or prop.scenario.loose
+    """True where an exhaustive search could not tell."""
+    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR)
+
+
+def _within_its_faults(scenario: Scenario, schedule: tuple[Choice, ...]) -> Scenario:
+    """A scenario in which faults cost nothing, held to as many of each kind as a schedule has."""
+    if not scenario.loose:
+        return scenario
+    first = next(iter(scenario.worlds.values())).tables
+    used: dict[str, Any] = {
+        f"{kind.value}s": 0 for kind in (Kind.DROP, Kind.DUPLICATE, Kind.RESTART)
+    }
+    used["crashes"] = 0
+    for choice in schedule:
+        name = "crashes" if choice.kind is Kind.CRASH else f"{choice.kind.value}s"
+        if name in used:
+            used[name] += 1
+    tables = with_faults(first, replace(first.faults, **used))
+    worlds = {name: rehome(world, tables, True) for name, world in scenario.worlds.items()}
+    return Scenario(lambda: worlds)
 
 
 def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
@@ -205,7 +226,7 @@ def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     report = explore(
-        best.of.scenario,
+        _within_its_faults(best.of.scenario, schedule),
         best.of,
         by=Bfs(),
         max_depth=len(schedule),

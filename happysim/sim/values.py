@@ -187,17 +187,14 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
 # -- fields --------------------------------------------------------------------------------------
 
 
+Settle = Callable[[Any], Any]
+
+
 def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
     """What to do with the fields of one node of a class after each handler; None: nothing."""
     hints = hints_of(kind)
-    passes = []
-    for name in kind.happysim_fields:  # type: ignore[attr-defined]
-        hint = hints.get(name, Any)
-        promised = promise_of(hint)
-        if promised == STABLE:
-            passes.append((name, _settle_set))
-        elif promised == ANYTHING:
-            passes.append((name, _Tail().settle if is_log(hint) else _Last().settle))
+    found = {name: _settle_of(hints.get(name, Any)) for name in kind.happysim_fields}  # type: ignore[attr-defined]
+    passes = [(name, settled) for name, settled in found.items() if settled is not None]
     if not passes:
         return None
 
@@ -208,6 +205,39 @@ def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
                 made = settled(value)
                 if made is not value:
                     values[name] = made
+
+    return settle
+
+
+def _settle_of(hint: Any) -> Settle | None:
+    """How to settle a value with this annotation; None where it promises plain data."""
+    promised = promise_of(hint)
+    if promised < STABLE:
+        return None
+    if promised == STABLE:
+        return _settle_set
+    if is_log(hint):
+        return _Tail().settle
+    if is_record(hint):
+        return _settle_record(hint)
+    return _Last().settle
+
+
+def _settle_record(kind: type) -> Settle:
+    """Settle the fields of a mutable dataclass one by one."""
+    hints = hints_of(kind)
+    found = [(name, _settle_of(hints.get(name, Any))) for name in field_names(kind)]
+    passes = [(name, settled) for name, settled in found if settled is not None]
+
+    def settle(value: Any) -> Any:
+        if type(value) is not kind:
+            return stable(value)
+        for name, settled in passes:
+            held = getattr(value, name)
+            made = settled(held)
+            if made is not held:
+                setattr(value, name, made)
+        return value
 
     return settle
 
@@ -265,6 +295,16 @@ def is_log(hint: Any) -> bool:
     """True for a list of frozen dataclasses."""
     inner = get_args(hint)
     return get_origin(hint) is list and len(inner) == 1 and is_frozen_class(inner[0])
+
+
+def is_record(hint: Any) -> bool:
+    """True for a mutable dataclass without hooks of its own."""
+    return (
+        isinstance(hint, type)
+        and dataclasses.is_dataclass(hint)
+        and not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        and not hasattr(hint, "__freeze__")
+    )
 
 
 def is_frozen_class(kind: Any) -> bool:
