@@ -36,16 +36,18 @@ from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
-from happysim.core.script import Operation, Script, call
+from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
 from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.shrink import shrink
-from happysim.sim.faults import Crash, Partition, Pause
+from happysim.sim.faults import Crash, Pause
 from happysim.sim.nemesis import at, randomly
+from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
 from happysim.sim.policy import simulated
+from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
@@ -84,12 +86,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Append",
+    "Bridge",
     "Broken",
     "Call",
     "Cas",
     "CasRegister",
     "Choice",
+    "Clog",
     "Crash",
+    "Degrade",
     "Delete",
     "DeterminismError",
     "Faults",
@@ -120,12 +125,15 @@ __all__ = [
     "Read",
     "Register",
     "Report",
+    "Ring",
     "Scenario",
     "ScenarioError",
     "ScheduleError",
     "Script",
     "SequentialObject",
     "Simulation",
+    "Swizzle",
+    "TimedOut",
     "Unknown",
     "Verdict",
     "World",
@@ -160,6 +168,7 @@ __all__ = [
     "on",
     "ordered",
     "percentiles",
+    "post",
     "prove",
     "quiescent",
     "randomly",
@@ -167,7 +176,9 @@ __all__ = [
     "replay",
     "satellite_network",
     "shrink",
+    "simulate",
     "simulated",
+    "sleep",
     "slow_network",
     "smt",
     "step_always",

@@ -16,11 +16,12 @@ from typing import Any
 
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import describe, freeze
-from happysim.core.latency import lognormal
+from happysim.core.latency import Latency, lognormal, uniform_latency
 from happysim.core.link import Link
 from happysim.core.prng import Random
-from happysim.sim.faults import Crash, Fault, Partition, Pause
+from happysim.sim.faults import Crash, Fault, Pause
 from happysim.sim.nemesis import At, Randomly, randomly
+from happysim.sim.net_faults import Clog, Partition
 from happysim.sim.policy import Knobs, Simulated, check_count, check_time
 from happysim.spec.scenario import Scenario
 
@@ -32,6 +33,7 @@ def usual_faults() -> Menu:
     return (
         ("crashes", Crash(down_max=1)),
         ("pauses", Pause()),
+        ("clogs", Clog()),
         ("partitions", Partition()),
         ("one-way cuts", Partition(one_way=True)),
     )
@@ -51,7 +53,7 @@ class Swarm(Simulated):
         faults: list[At | Randomly] = list(self.faults)
         told = []
         for name, fault in self.menu:
-            every, lasting = _scale(random, 2.0, 30.0), _scale(random, 0.2, 8.0)
+            every, lasting = _scale(random, 0.5, 10.0), _scale(random, 0.1, 5.0)
             if random.below(2):
                 faults.append(randomly(fault, every=every, lasting=lasting))
                 told.append(f"{name} every {every:g} s for {lasting:g} s")
@@ -62,8 +64,11 @@ class Swarm(Simulated):
             "duplicate": _rate(random, 0.2),
             "reorder": _rate(random, 0.3),
         }
+        held_back = _scale(random, 0.02, 2.0)
         told.insert(0, f"latency {median:g} s spread {spread:g}")
         told[1:1] = [f"{name} {rate:g}" for name, rate in rates.items() if rate]
+        if rates["reorder"]:
+            told.append(f"held back up to {held_back:g} s")
         arguments = tuple((name, random.choice(options)) for name, options in self.arguments)
         told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
         return Knobs(
@@ -71,7 +76,7 @@ class Swarm(Simulated):
             self.until,
             tuple(faults),
             self.calm,
-            _remake(lognormal(median, spread), rates, scenario),
+            _remake(lognormal(median, spread), uniform_latency(0, held_back), rates, scenario),
             arguments,
             ", ".join(told),
         )
@@ -88,7 +93,9 @@ def _rate(random: Random, most: float) -> float:
     return 0.0 if random.below(2) else float(f"{most * (1 + random.below(8)) / 8:.3g}")
 
 
-def _remake(latency: Any, rates: dict[str, float], scenario: Scenario) -> Callable[[Link], Link]:
+def _remake(
+    latency: Latency, held_back: Latency, rates: dict[str, float], scenario: Scenario
+) -> Callable[[Link], Link]:
     """How to change a link: the loss of its own and more, and another latency if it is nobody's."""
     own = next(iter(scenario.worlds.values())).tables.topology.name
 
@@ -96,6 +103,7 @@ def _remake(latency: Any, rates: dict[str, float], scenario: Scenario) -> Callab
         changes: dict[str, Any] = {
             name: max(rate, getattr(link, name)) for name, rate in rates.items()
         }
+        changes["reorder_by"] = held_back
         if own == UNNAMED:
             changes["latency"] = latency
         return link.with_(**changes)
