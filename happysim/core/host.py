@@ -57,6 +57,7 @@ class Host:
 
     __slots__ = (
         "_closed",
+        "_delays",
         "_events",
         "_on_sync",
         "_operation",
@@ -82,6 +83,8 @@ class Host:
         self._site = site
         self._where = where
         self._timers = set(timers)
+        # The range of seconds of each timer that this handler sets.
+        self._delays: dict[str, tuple[float, float]] = {}
         self._picks = list(picks)
         self._options: list[list[Frozen]] = []
         self._sender = sender
@@ -142,17 +145,22 @@ class Host:
         """Answer a client script: `value` is what its `yield` returns.
 
         `to` is the operation to answer, by default the one being handled. The answer travels as a
-        message. A client that has had an answer to that operation ignores others.
+        message. A client that has had an answer to that operation ignores others, and one that
+        posted the message being handled awaits none: it is sent none.
         """
         where = self._use("respond")
         target = self._respond_to(to, where)
         check_immutable(value, f"{where}: the answer")
+        if target is None:
+            return
         frozen = freeze(Response(target.number, value), f"{where}: the answer")
         self._sends.append((target.client, frozen, None))
 
-    def _respond_to(self, to: Operation | None, where: str) -> Operation:
-        """The operation to answer, where there is one and its client is known."""
+    def _respond_to(self, to: Operation | None, where: str) -> Operation | None:
+        """The operation to answer, whose client is known; None where nobody awaits an answer."""
         target = self._operation if to is None else to
+        if target is None and self._is_posted():
+            return None
         if not isinstance(target, Operation):
             raise ProtocolError(
                 f"{where}: no client operation is being handled; keep host.operation while one is, "
@@ -161,6 +169,13 @@ class Host:
         if self._site.receivers.get(target.client, self._site) is not None:
             raise ProtocolError(f"{where}: there is no client {target.client!r} in this world")
         return target
+
+    def _is_posted(self) -> bool:
+        """True where the message being handled is one-way, from a client script."""
+        sender = self._sender
+        return (
+            self._operation is None and sender is not None and self._site.receivers[sender] is None
+        )
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""
@@ -184,7 +199,7 @@ class Host:
         """
         where = self._use("set_timer")
         self._check_timer(name, where)
-        self._site.delays[name] = seconds_pair(seconds, where)
+        self._delays[name] = self._site.delays[name] = seconds_pair(seconds, where)
         self._timers.add(name)
 
     def _check_timer(self, name: str, where: str) -> None:
@@ -199,6 +214,7 @@ class Host:
         """Forget the timer `name`; does nothing where it is not set."""
         self._use("cancel_timer")
         self._timers.discard(name)
+        self._delays.pop(name, None)
 
     @property
     def now(self) -> int:

@@ -20,7 +20,16 @@ from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.message import freeze_message
 from happysim.core.node import Node
-from happysim.core.script import Operation, Request, Response, Script
+from happysim.core.script import (
+    LiveScript,
+    Operation,
+    Post,
+    Request,
+    Response,
+    Script,
+    Sleep,
+    TimedOut,
+)
 
 NEW, UP, DOWN = "new", "up", "down"
 
@@ -28,6 +37,7 @@ _ADVICE = (
     "a handler may read its fields, its message and its host only: not the clock, "
     "`random`, id() or hash() of text; use host.choose and timers"
 )
+_TIMED_OUT = freeze(TimedOut())
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 
@@ -73,13 +83,18 @@ class Raised(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order."""
+    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
+
+    `delays` are the timers that it sets, by name, each with its range of seconds. A search takes no
+    notice of them.
+    """
 
     state: Any
     sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
     records: tuple[tuple[str, str, Frozen], ...] = ()
     choosing: str = ""
     raised: Raised | None = None
+    delays: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass
@@ -154,13 +169,16 @@ class NodeProcess:
             outcomes.append((used, outcome))
             for at in range(len(picks), len(options)):
                 pending += [(*used[:at], other) for other in range(1, len(options[at]))]
+        if len(outcomes) == 1:
+            return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
         handlers = self.kind.happysim_handlers
         if event.kind == "deliver":
-            name = handlers.messages[type(thaw(event.what))]
+            # Frozen, a message begins with its class.
+            name = handlers.messages[event.what[0]]  # type: ignore[index]
             # Each run gets a copy of its own: a hooked value inside a message may be mutable.
             return name, lambda node, host: getattr(node, name)(
                 host, event.source, thaw(event.what)
@@ -224,12 +242,13 @@ class NodeProcess:
                 f"{where} returned a {type(result).__name__}; a handler returns nothing "
                 "(it must not be a generator or a coroutine either)"
             )
-        chosen = picks_text(host._options, host._picks)
+        chosen = picks_text(host._options, host._picks) if host._picks else ""
         used = tuple(host._picks)
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
         after = self._after(state, self._freeze(node, where), host, synced)
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen)
+        delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
+        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen, delays=delays)
         return outcome, host._options, used
 
     def _after(
@@ -293,7 +312,8 @@ class NodeProcess:
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
                 return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
-        part = "its timers" if first.state != second.state else "what it sent"
+        timers = (first.state, first.delays) != (second.state, second.delays)
+        part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
 
 
@@ -341,12 +361,23 @@ def raised_by(where: str, error: Exception, handler: Any = None) -> Raised:
     return Raised(where, message, f"{Path(file).name}, line {line}, in {name}")
 
 
+class Step(NamedTuple):
+    """What a script does after some answers: what it asks next, its calls so far, what it posts."""
+
+    asked: Request | Post | Sleep | None
+    number: int
+    posted: tuple[Request | Post, ...]
+
+
 @dataclass
 class ScriptProcess:
     """One client script."""
 
     script: Script
     site: Site
+
+    def __post_init__(self) -> None:
+        self._steps: dict[tuple[Frozen, ...], Step] = {}
 
     @property
     def name(self) -> str:
@@ -356,59 +387,112 @@ class ScriptProcess:
         return ScriptState()
 
     def events(self, state: ScriptState) -> Iterable[Event]:
-        """The next request, where none is open and the script has one."""
-        if state.waiting or self._next(state) is None:
-            return []
-        return [Event("invoke")]
+        """The next request, the end of a sleep, or the end of the wait for an answer."""
+        step = self._checked_step(state.answers)
+        if state.waiting:
+            timed = isinstance(step.asked, Request) and step.asked.timeout_ns is not None
+            return [Event("fire", "timeout")] if timed else []
+        if isinstance(step.asked, Sleep):
+            return [Event("fire", "sleep")]
+        return [] if step.asked is None else [Event("invoke")]
 
-    def _next(self, state: ScriptState) -> Request | None:
-        where = f"script {self.name}, call {len(state.answers) + 1}"
+    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
+        """The least and the most that a sleep, or the patience with a call, lasts from here."""
+        asked = self._step(state.answers).asked
+        if isinstance(asked, Sleep):
+            return asked.low_ns, asked.high_ns
+        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
+            return asked.timeout_ns, asked.timeout_ns
+        return None
+
+    def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
+        where = f"script {self.name}, after {len(answers)} answers"
         try:
-            asked = self.script.next_call(state.answers)
+            step = self._step(answers)
             with shifted_surroundings():
-                again = self.script.next_call(state.answers)
+                again = self._replay(answers)
         except HappysimError:
             raise
         except Exception as error:
             raise ProtocolError(f"{where}: raised {type(error).__name__}: {error}") from error
-        if self._content(asked, where) != self._content(again, where):
+        if self._content(step) != self._content(again):
             raise DeterminismError(f"{where}: it asks two things in two equal runs; {_ADVICE}")
-        return asked
+        return step
 
-    def _content(self, asked: Request | None, where: str) -> Frozen:
-        """A request as content: its message need not have an `==` of its own."""
-        return None if asked is None else (asked.to, freeze_message(asked.message, where))
+    def _step(self, answers: tuple[Frozen, ...]) -> Step:
+        known = self._steps.get(answers)
+        if known is None:
+            known = self._steps[answers] = self._replay(answers)
+        return known
+
+    def _replay(self, answers: tuple[Frozen, ...]) -> Step:
+        live = LiveScript(self.script)
+        try:
+            live.start()
+            for answer in answers:
+                live.answer(thaw(answer))
+            return Step(live.request, live.number, live.posted)
+        finally:
+            live.close()
+
+    def _content(self, step: Step) -> Frozen:
+        """A step as content: its messages need not have an `==` of their own."""
+        asked = step.asked
+        if asked is None or isinstance(asked, Sleep):
+            return asked, *map(self._sent, step.posted)
+        timeout = asked.timeout_ns if isinstance(asked, Request) else None
+        return self._sent(asked, step.number), timeout, *map(self._sent, step.posted)
+
+    def _sent(
+        self, asked: Request | Post, number: int | None = None
+    ) -> tuple[str, Frozen, Operation | None]:
+        """A request as an entry of `Outcome.sends`; one without a number is one-way."""
+        if number is None or isinstance(asked, Post):
+            where, operation = f"script {self.name}, a message to {asked.to}", None
+        else:
+            where, operation = f"script {self.name}, call {number}", Operation(self.name, number)
+        sent = freeze_message(asked.message, where)
+        self.site.check_receiver(asked.to, asked.message, where)
+        return asked.to, sent, operation
 
     def crashes(self, state: ScriptState) -> Iterable[Event]:
         return []
 
     def run(self, state: ScriptState, event: Event) -> list[Outcome]:
-        where = f"script {self.name}"
-        number = len(state.answers) + 1
         if event.kind == "invoke":
-            asked = self._next(state)
-            assert asked is not None
-            sent = freeze_message(asked.message, f"{where}, call {number}")
-            self.site.check_receiver(asked.to, asked.message, f"{where}, call {number}")
-            operation = Operation(self.name, number)
-            return [
-                Outcome(
-                    ScriptState(state.answers, True),
-                    ((asked.to, sent, operation),),
-                    (("invoke", self.name, sent),),
-                )
-            ]
-        answered, value = response_parts(event.what)
-        if not state.waiting or answered != number:
+            step = self._step(state.answers)
+            assert isinstance(step.asked, Request | Post)
+            sent = self._sent(step.asked, step.number)
+            if isinstance(step.asked, Post):
+                return [self._answered(state, None, sends=(sent,))]
+            waiting = ScriptState(state.answers, True)
+            return [Outcome(waiting, (sent,), (("invoke", self.name, sent[1]),))]
+        if event.kind == "fire":
+            if event.what == "sleep":
+                return [self._answered(state, None)]
+            # The call may still take effect, but this client will not hear of it.
+            return [self._answered(state, _TIMED_OUT, records=(("abandon", self.name, None),))]
+        number, value = response_parts(event.what)
+        if not state.waiting or number != self._step(state.answers).number:
             return [Outcome(state)]
-        after = ScriptState((*state.answers, value), False)
+        return [self._answered(state, value, records=(("complete", self.name, value),))]
+
+    def _answered(
+        self,
+        state: ScriptState,
+        value: Frozen,
+        sends: tuple[tuple[str, Frozen, Operation | None], ...] = (),
+        records: tuple[tuple[str, str, Frozen], ...] = (),
+    ) -> Outcome:
+        """The script goes on with `value`; what its code posts is sent in the same step."""
+        answers = (*state.answers, value)
         try:
-            self.script.next_call(after.answers)
+            posted = self._step(answers).posted
         except HappysimError:
             raise
         except Exception as error:
-            return [Outcome(None, raised=raised_by(where, error))]
-        return [Outcome(after, (), (("complete", self.name, value),))]
+            return Outcome(None, sends, raised=raised_by(f"script {self.name}", error))
+        return Outcome(ScriptState(answers, False), (*sends, *map(self._sent, posted)), records)
 
 
 Process = NodeProcess | ScriptProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import unlimited
+from happysim.core.choice import Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import NodeProcess, ScriptProcess
@@ -48,15 +48,14 @@ def loosened(tables: Tables) -> Tables:
 
     Partitions are left out: what they add to a run is that messages are not delivered.
     """
-    faults = replace(
-        tables.faults,
-        drops=unlimited,
-        duplicates=unlimited,
-        crashes=unlimited,
-        restarts=unlimited,
-        down_max=unlimited,
-        crashable=(),
+    free: dict[str, Any] = dict.fromkeys(
+        ("drops", "duplicates", "crashes", "restarts", "down_max"), unlimited
     )
+    return with_faults(tables, replace(tables.faults, **free, crashable=()))
+
+
+def with_faults(tables: Tables, faults: Faults) -> Tables:
+    """Tables of the same shape, but for the budgets of faults."""
     processes = [
         replace(each, faults=faults) if isinstance(each, NodeProcess) else each
         for each in tables.processes

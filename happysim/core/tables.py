@@ -43,6 +43,7 @@ from happysim.core.entries import (
 from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
+from happysim.core.local import Local
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
     DOWN,
@@ -92,6 +93,7 @@ class Tables:
         self.network = network
         self.topology = Network(delivery=network) if topology is None else topology
         self.faults = faults
+        self.budgets = faults.budgets
         slots = range(len(processes))
         self.states = [Numbering() for _ in slots]
         self.cells = [Numbering() for _ in slots]
@@ -99,7 +101,7 @@ class Tables:
         self.rank: list[tuple[int, str]] = []
         self.batches = Numbering(())
         self.record_batches = Numbering(())
-        self.ledgers = Numbering(Ledger(faults.budgets))
+        self.ledgers = Numbering(Ledger(self.budgets))
         self.histories = Numbering(History())
         self.splits = self._splits()
         self.misses = 0
@@ -116,6 +118,11 @@ class Tables:
         self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
+
+    @property
+    def local(self) -> Local:
+        """For a kernel that keeps inboxes itself."""
+        return Local(self)
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -159,7 +166,7 @@ class Tables:
     ) -> Iterator[Move]:
         state, inbox = self.cells[slot].values[cell]
         name, reading = self.names[slot], ", ".join(map(str, readings))
-        for number in self.network.heads(inbox) if self._receives(slot, state) else ():
+        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
             envelope: Envelope = self.envelopes.values[number]
             source = self.names[envelope.source]
             choice = Choice(Kind.DELIVER, name, source, envelope.text)
@@ -193,7 +200,7 @@ class Tables:
         state, inbox = self.cells[slot].values[number]
         network = self.network
         free: list[Move] = []
-        if self._receives(slot, state):
+        if self.receives(slot, state):
             known = self._deliveries[slot]
             for envelope in network.heads(inbox):
                 effects = known.get((state, envelope))
@@ -207,7 +214,8 @@ class Tables:
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
-    def _receives(self, slot: int, state: int) -> bool:
+    def receives(self, slot: int, state: int) -> bool:
+        """True where a process in a local state takes messages: not while it is down."""
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
@@ -236,13 +244,13 @@ class Tables:
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
                 own += self._effects(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            if self.faults.budgets[CRASH - 1]:
+            if self.budgets[CRASH - 1]:
                 for event in process.crashes(value):
                     what = f"losing {event.what}" if event.what else ""
                     choice = Choice(Kind.CRASH, self.names[slot], "", what)
                     faults += self._effects(slot, state, event, choice, CRASH)
             down = isinstance(value, NodeState) and value.status == DOWN
-            if down and self.faults.budgets[RESTART - 1]:
+            if down and self.budgets[RESTART - 1]:
                 choice = Choice(Kind.RESTART, self.names[slot])
                 faults += self._effects(slot, state, Event("restart"), choice, RESTART)
             known = self._own[slot][state] = own, faults
@@ -260,7 +268,9 @@ class Tables:
             if choice.kind is Kind.INVOKE:
                 to, sent, operation = outcome.sends[0]
                 what = f"{to} {self._text(sent, operation)}"
-            told = replace(choice, what=what, choosing=outcome.choosing)
+            told = choice
+            if outcome.choosing or what != choice.what:
+                told = replace(choice, what=what, choosing=outcome.choosing)
             idle = outcome.state == before and not outcome.sends and not outcome.records
             made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
@@ -296,7 +306,7 @@ class Tables:
     def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
         """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
         network, cells = self.network, self.cells[slot]
-        drops, duplicates = self.faults.budgets[DROP - 1], self.faults.budgets[DUPLICATE - 1]
+        drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
         for number in network.heads(inbox) if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
@@ -369,8 +379,7 @@ class Tables:
         ) or (
             budget + 1 in (PARTITION, HEAL)
             and any(
-                ledger.budgets[budget] != self.faults.budgets[budget]
-                for ledger in self.ledgers.values
+                ledger.budgets[budget] != self.budgets[budget] for ledger in self.ledgers.values
             )
         )
 

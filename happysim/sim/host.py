@@ -72,6 +72,10 @@ class LiveHost(Host):
 
     # -- for the engine --------------------------------------------------------------------------
 
+    def draw(self) -> float:
+        """A float in [0, 1), from the stream of this node's delays."""
+        return self._draw()
+
     def bind(self, live: LiveNode) -> None:
         """Serve this node."""
         self._live = live
@@ -148,6 +152,8 @@ class LiveHost(Host):
         where = self._use("respond")
         target = self._respond_to(to, where)
         check_immutable(value, f"{where}: the answer")
+        if target is None:
+            return
         answer = Response(target.number, stable(value))
         self._routes[target.client].send(answer, None, self._agenda.now + self.spent)
 

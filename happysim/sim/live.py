@@ -15,11 +15,11 @@ from happysim.core.freeze import Frozen, thaw
 from happysim.core.node import Node
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
 from happysim.core.script import Operation
-from happysim.sim.agenda import Agenda
+from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import settler
+from happysim.sim.values import Settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
@@ -44,7 +44,10 @@ class LiveNode:
         self.entries: dict[str, int] = {}
         self.calls = 0
         self._audit_at = 1
-        self.actions: dict[str, bool] = {}
+        # Actions on the agenda, and how often the node has crashed: what an earlier life planned
+        # does not happen.
+        self.actions: set[str] = set()
+        self.lives = 0
         # What has arrived at the gate of a node that stands still.
         self.waiting: list[tuple[Route, Any, Operation | None, int]] = []
         self.become(process.kind, process.made_with)
@@ -60,7 +63,7 @@ class LiveNode:
         self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = settler(kind)
+        self._settle = Settler(kind) or None
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -97,6 +100,8 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
         if self.observe is not None:
             self.observe(Kind.DELIVER, self, source, message, operation)
 
@@ -115,8 +120,33 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
         if self.observe is not None:
             self.observe(kind, self, "", what, None)
+
+    def _plan_actions(self) -> None:
+        """Put each action whose guard holds on the agenda, at some moment of the next second."""
+        for name, guard in self.guards.items():
+            if name not in self.actions and (guard is None or guard(self.node)):
+                self.actions.add(name)
+                delay = 1 + int(self.host.draw() * NS)
+                self.agenda.at(self.agenda.now + delay, self.act, name, self.lives)
+
+    def act(self, name: str, life: int, _: None) -> None:
+        """An action comes up; it is taken if its guard still holds."""
+        if life != self.lives or name not in self.actions:
+            return
+        if self.gate is not None:
+            # Paused or busy: it is tried again when the node goes on.
+            self.actions.discard(name)
+            return
+        self.actions.discard(name)
+        guard = self.guards[name]
+        if guard is None or guard(self.node):
+            self.run(Kind.ACT, name, getattr(self.node, name))
+        else:
+            self._plan_actions()
 
     def _raise(self, error: Exception, name: str) -> None:
         if isinstance(error, HappysimError):
@@ -152,12 +182,18 @@ class LiveNode:
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
 
+    def resume_actions(self) -> None:
+        """Plan what this node may do by itself, in a world in mid-run."""
+        if self.guards and self.gate is None:
+            self._plan_actions()
+
     def crash(self) -> None:
         """Go down: lose the timers and every field that is not durable."""
         self.status = DOWN
         self.gate = self._is_down
         self.deadlines.clear()
         self.actions.clear()
+        self.lives += 1
         self.waiting.clear()
         made = self.process.made_with if self.kind is self.process.kind else None
         for at, name in enumerate(self.kind.happysim_fields):
@@ -181,6 +217,8 @@ class LiveNode:
         for route, message, operation, epoch in waiting:
             self.agenda.at(now, route.arrive, message, operation, epoch)
         self.wind()
+        if self.guards:
+            self._plan_actions()
 
     # -- timers ----------------------------------------------------------------------------------
 

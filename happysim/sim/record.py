@@ -19,6 +19,10 @@ from happysim.sim.live import LiveNode
 from happysim.sim.route import Route
 
 
+# Steps in which a handler ran. The host still has what the last one drew.
+_HANDLED = frozenset({Kind.DELIVER, Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART})
+
+
 class Recorder:
     """Collects the steps of a run. `delivery` is the kind of network of its world."""
 
@@ -38,7 +42,7 @@ class Recorder:
         node = process.name
         picks: tuple[str, ...] = ()
         readings: tuple[int, ...] = ()
-        if isinstance(process, LiveNode):
+        if isinstance(process, LiveNode) and kind in _HANDLED:
             host = process.host
             if host.picks or host.readings:
                 picks, readings = tuple(host.picks), tuple(host.readings)
@@ -91,7 +95,7 @@ class Recorder:
     @property
     def schedule(self) -> tuple[Choice, ...]:
         """The steps as choices, each with its time."""
-        return tuple(_choice(*step) for step in self._steps)
+        return tuple(_choice(step) for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -101,16 +105,9 @@ def _about(kind: Kind, route: Route, message: Any, operation: Operation | None) 
     return kind, route.target.name, route.source, message, operation, (), ()
 
 
-def _choice(
-    at: int,
-    kind: Kind,
-    node: str,
-    source: str,
-    what: Any,
-    operation: Operation | None,
-    picks: tuple[str, ...],
-    readings: tuple[int, ...],
-) -> Choice:
+def _choice(step: tuple[Any, ...]) -> Choice:
+    """A step as it was kept, as a choice with its text."""
+    at, kind, node, source, what, operation, picks, readings = step
     choosing, reading = ", ".join(picks), ", ".join(map(str, readings))
     if kind is Kind.INVOKE:
         text = f"{source} {message_text(freeze(what), operation)}"

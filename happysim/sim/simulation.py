@@ -21,7 +21,9 @@ from typing import Any
 from happysim.core.choice import Choice, Kind
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
+from happysim.core.history import History
 from happysim.core.host import Site
+from happysim.core.link import Link
 from happysim.core.prng import Random
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
@@ -62,7 +64,8 @@ class Simulation:
     """A run of a world in virtual time, under the control of a test.
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
-    every step; the run stops where one is broken. With `trace`, `schedule` holds every step.
+    every step; the run stops where one is broken. `faults` befall it. `link` remakes each link of
+    the world's network. With `trace`, `schedule` holds every step.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -74,6 +77,7 @@ class Simulation:
         seed: int = 0,
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
+        link: Callable[[Link], Link] | None = None,
         trace: bool = False,
     ) -> None:
         if not isinstance(world, World):
@@ -85,10 +89,12 @@ class Simulation:
         self.agenda = Agenda()
         tables = world.tables
         self.network = tables.topology
+        self._remade = link
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
-        self.records = Records(world.history)
+        # A fresh world is started again here, and records what that does again.
+        self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self._routes: dict[str, Routes] = {}
         self.processes: dict[str, Process] = {}
@@ -96,6 +102,8 @@ class Simulation:
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
         self._cuts: list[str] = []
+        # Links that have gone bad, with what they were before.
+        self.degraded: dict[tuple[str, str], Link | None] = {}
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
@@ -115,7 +123,8 @@ class Simulation:
         routes = Routes(list(self._sites), lambda to: self._route(name, to))
         self._routes[name] = routes
         if isinstance(process, ScriptProcess):
-            return LiveClient(process, self.agenda, routes, self.records.add, slot)
+            draw = floats(self.seed, f"sleeps of {name}")
+            return LiveClient(process, self.agenda, routes, self.records.add, draw, slot)
         host = LiveHost(
             process.site,
             self.agenda,
@@ -130,6 +139,8 @@ class Simulation:
 
     def _route(self, source: str, to: str) -> Route:
         link = self.network.link(source, to)
+        if link is not None and self._remade is not None and source != to:
+            link = self._remade(link)
         draw = floats(self.seed, f"link {source} -> {to}")
         route = Route(
             self.agenda,
@@ -170,6 +181,7 @@ class Simulation:
             for name in state.timers:
                 low, high = live.process.site.delays.get(name, (1.0, 1.0))
                 live.host.resume_timer(name, low, high)
+            live.resume_actions()
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
@@ -300,6 +312,16 @@ class Simulation:
             self._note(Kind.RESUME, live)
             live.go_on()
 
+    def clog(self, source: str, target: str) -> None:
+        """Hold back what one process sends another from now on."""
+        self.route(source, target).clog()
+        self._environment(Kind.CLOG, f"{source} -> {target}")
+
+    def release(self, source: str, target: str) -> None:
+        """Let go of what was held back."""
+        self._environment(Kind.RELEASE, f"{source} -> {target}")
+        self.route(source, target).release()
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -313,6 +335,32 @@ class Simulation:
             self.route(source, target).mend()
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
+
+    def degrade(self, source: str, target: str, link: Link) -> None:
+        """Let a link behave as another from now on."""
+        route = self.route(source, target)
+        self.degraded[source, target] = route.link
+        route.use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} {link.name}")
+
+    def restore(self, source: str, target: str) -> None:
+        """Let a link behave as it did before it went bad."""
+        link = self.degraded.pop((source, target))
+        self.route(source, target).use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} restored")
+
+    def heal_node(self, name: str) -> None:
+        """Bring a node up, and let it go on, whatever has befallen it."""
+        self.restart(name)
+        self.resume(name)
+
+    def heal_link(self, source: str, target: str) -> None:
+        """Let a link lose, copy, damage and hold back nothing any more."""
+        route = self.route(source, target)
+        while route.clogs:
+            route.release()
+        if route.link is not None:
+            route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
 
     def cuts_text(self) -> str:
         """The cuts in force, as text."""
@@ -367,14 +415,24 @@ class Simulation:
         owner = getattr(entry[2], "__self__", None)
         if isinstance(owner, LiveNode) and entry[2].__func__ is LiveNode.ring:
             return owner.entries.get(entry[3]) == entry[4] and entry[3] in owner.deadlines
+        if isinstance(owner, LiveClient) and entry[2].__func__ is LiveClient.expire:
+            return owner.awaits(entry[3])
         return True
 
     @property
     def schedule(self) -> tuple[Choice, ...]:
-        """Every step so far, each with its time `at`. Raises `ScenarioError` without `trace=True`."""
+        """Every step so far, each with its time `at`.
+
+        Raises `ScenarioError` without `trace=True`.
+        """
         if self.recorder is None:
             raise ScenarioError("this run keeps no schedule; make it with trace=True")
         return self.recorder.schedule
+
+    @property
+    def handled(self) -> int:
+        """How many handler calls there were."""
+        return sum(each.calls for each in self.nodes)
 
     @property
     def judged(self) -> dict[Property, int]:
