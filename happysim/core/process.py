@@ -107,13 +107,17 @@ class Raised(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order."""
+    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
+
+    `forged` are (pretended sender, receiver, frozen message).
+    """
 
     state: Any
     sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
     records: tuple[tuple[str, str, Frozen], ...] = ()
     choosing: str = ""
     raised: Raised | None = None
+    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -307,7 +311,8 @@ class NodeProcess:
         if full:
             fields = synced[-1] if synced else state.fields
         after = self._after(state, fields, host, synced)
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen)
+        sends, events = tuple(host._sends), tuple(host._events)
+        outcome = Outcome(after, sends, events, chosen, None, tuple(host._forged))
         return outcome, host._options, used
 
     def _after(
