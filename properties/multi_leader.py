@@ -226,7 +226,7 @@ def a_write_is_lost_only_to_one_that_had_seen_it(before: World, after: World) ->
 
 @always(a_context_is_old)
 def a_write_replaces_only_what_its_writer_had_read(world: World) -> bool | str:
-    """No lost update, from a client's point of view: what it has not read stays beside its write."""
+    """No lost update, as a client sees it: what it has not read stays beside its write."""
     calls, record = world.history.of("c"), known(world)
     if len(calls) < 2 or "c" not in world["a"].served or world["a"].served["c"][0] < 2:
         return True
