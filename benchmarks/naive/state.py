@@ -12,7 +12,7 @@ from happysim.core.choice import Faults
 from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.node import Node
-from happysim.core.script import Operation, Request, Script
+from happysim.core.script import Operation, Post, Request, Script, Sleep
 
 NEW, UP, DOWN = "new", "up", "down"
 _ATOMS = frozenset({int, str, bytes, type(None)})
@@ -119,22 +119,34 @@ class View:
 
 
 class Client:
-    """A client script at one moment: the answers it got, and what it asks next, if anything."""
+    """A client script at one moment: the answers it got, and what it asks next, if anything.
 
-    __slots__ = ("answers", "asks", "key", "script", "waiting")
+    `calls` counts its calls up to what it asks now, `posted` is what it sent unasked since the
+    answer before.
+    """
+
+    __slots__ = ("answers", "asks", "calls", "key", "posted", "script", "waiting")
 
     def __init__(self, script: Script, answers: tuple[Any, ...], waiting: bool) -> None:
         self.script, self.answers, self.waiting = script, answers, waiting
         self.key = (waiting, content(answers))
         generator = script.function(*thaw(script.arguments))
-        self.asks: Request | None = None
+        self.asks: Request | Post | Sleep | None = None
+        self.calls = 0
+        outbox: list[Any] = []
         try:
             asked = next(generator)
             for answer in answers:
-                asked = generator.send(answer)
+                self.calls += isinstance(asked, Request)
+                outbox.clear()
+                # One list for all: a bound answer may be used later than it came.
+                bound = answer.__bind__(outbox) if hasattr(answer, "__bind__") else answer
+                asked = generator.send(bound)
             self.asks = asked
         except StopIteration:
             pass
+        self.calls += isinstance(self.asks, Request)
+        self.posted = [each for each in outbox if each is not self.asks]
 
 
 @dataclass(frozen=True)

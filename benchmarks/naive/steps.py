@@ -24,7 +24,7 @@ from benchmarks.naive.state import (
 from happysim.core.history import History
 from happysim.core.host import Chance
 from happysim.core.node import Node
-from happysim.core.script import Operation, Response, Script
+from happysim.core.script import Operation, Post, Request, Response, Script, Sleep, TimedOut
 
 # -- running a handler -----------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ class NaiveHost:
     ) -> None:
         self.name, self.peers = name, setup.peers[name]
         self.operation = packet.operation if packet else None
-        self._packet, self._picks = packet, picks
+        self._packet, self._picks, self._made = packet, picks, setup.made
         self.widths: list[int] = []
         self.timers = set(timers)
         self.sent: list[Packet] = []
@@ -60,13 +60,20 @@ class NaiveHost:
         assert self._packet is not None
         if self._packet.operation is not None:
             self.respond(message)
-        else:
+        elif not self._is_posted():
             self.send(self._packet.source, message)
 
     def respond(self, value: Any, to: Operation | None = None) -> None:
         operation = to or self.operation
-        assert operation is not None
-        self.send(operation.client, Response(operation.number, value))
+        if operation is not None:
+            self.send(operation.client, Response(operation.number, value))
+        else:
+            assert self._is_posted()
+
+    def _is_posted(self) -> bool:
+        """True for a message that a client script sent without awaiting an answer."""
+        packet = self._packet
+        return packet is not None and isinstance(self._made[packet.source], Script)
 
     def invoke(self, operation: Any) -> None:
         self.records.append(("invoke", operation))
@@ -177,8 +184,7 @@ def successors(state: State) -> Iterator[Successor]:
     for at, name in enumerate(state.setup.names):
         local = state.locals[at]
         if isinstance(local, Client):
-            if local.asks is not None and not local.waiting:
-                yield True, invoked(state, name, local)
+            yield from asked(state, name, local)
         elif local.status == NEW:
             yield from acted(state, name, lambda node, host: node.on_start(host))
         elif local.status == UP:
@@ -230,17 +236,12 @@ def answered(state: State, packet: Packet) -> Iterator[Successor]:
     response: Response = packet.message
     stays = state.setup.network == "duplicating"
     flight = state.flight if stays else state.without(packet)
-    if not client.waiting or response.number != len(client.answers) + 1:
+    if not client.waiting or response.number != client.calls:
         if state.setup.network == "ordered":
             yield True, changed(state, packet.target, client, flight)
         return
-    try:
-        after = Client(client.script, (*client.answers, response.value), False)
-    except Exception:
-        yield True, Instead.RAISED
-        return
     history = state.history.complete(packet.target, response.value)
-    yield True, changed(state, packet.target, after, flight, history)
+    yield True, resumed(state, packet.target, response.value, flight, history)
 
 
 def blocked(state: State, packet: Packet) -> bool:
@@ -274,14 +275,43 @@ def acted(
             yield True, moved(state, name, run[0], state.flight, run[1])
 
 
-def invoked(state: State, name: str, client: Client) -> State:
-    asked = client.asks
-    assert asked is not None
-    operation = Operation(name, len(client.answers) + 1)
-    sent = Packet(name, asked.to, content(asked.message), operation, asked.message)
-    after = Client(client.script, client.answers, True)
-    flight = state.with_sent(state.flight, [sent])
-    return changed(state, name, after, flight, state.history.invoke(name, asked.message))
+def asked(state: State, name: str, client: Client) -> Iterator[Successor]:
+    """What a client script may do by itself: ask, post, wake, or give up."""
+    asks = client.asks
+    if asks is None:
+        return
+    if client.waiting:
+        if asks.timeout_ns is not None:
+            history = state.history.abandon(name)
+            yield True, resumed(state, name, TimedOut(), state.flight, history)
+    elif isinstance(asks, Sleep):
+        yield True, resumed(state, name, None, state.flight, state.history)
+    elif isinstance(asks, Post):
+        flight = state.with_sent(state.flight, [posted(name, asks)])
+        yield True, resumed(state, name, None, flight, state.history)
+    else:
+        operation = Operation(name, client.calls)
+        sent = Packet(name, asks.to, content(asks.message), operation, asks.message)
+        after = Client(client.script, client.answers, True)
+        flight = state.with_sent(state.flight, [sent])
+        yield True, changed(state, name, after, flight, state.history.invoke(name, asks.message))
+
+
+def resumed(
+    state: State, name: str, value: Any, flight: tuple[Packet, ...], history: History
+) -> State | Instead:
+    """The state after a client script has got what it waited for."""
+    client: Client = state.local(name)
+    try:
+        after = Client(client.script, (*client.answers, value), False)
+    except Exception:
+        return Instead.RAISED
+    sent = [posted(name, each) for each in after.posted]
+    return changed(state, name, after, state.with_sent(flight, sent), history)
+
+
+def posted(name: str, each: Post | Request) -> Packet:
+    return Packet(name, each.to, content(each.message), None, each.message)
 
 
 def moved(

@@ -122,7 +122,7 @@ class History:
         return self._with(client, (*calls[:-1], call))
 
     def abandon(self, client: str) -> History:
-        """The history in which `client` has crashed: an open call of its stays open for ever.
+        """The history in which `client` has crashed or given up: its open call stays open for ever.
 
         The call moves to a lane of its own, named `client~1` and so on, so that the client may
         invoke again: what it asked before may take effect at any later time, or never.

@@ -28,8 +28,8 @@ from happysim.front.collect import (
 from happysim.front.judging import Judged, Outcome, judge, keep, picture, replay_command, small
 from happysim.front.telling import shown, tell
 from happysim.search.check import explore, group_by_scenario
-from happysim.spec.report import Report
 from happysim.spec.property import Property, Sort
+from happysim.spec.report import Report
 from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
 from happysim.trace.format import is_trace, read

@@ -18,10 +18,10 @@ from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
-from happysim.spec.report import Report
 from happysim.search.schedule import choices_along, first_world, follow
 from happysim.search.uniform import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
+from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario, scenario_of
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
@@ -99,7 +99,7 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     )
     _check_bounds(bounds)
     if isinstance(bounds.by, Elsewhere):
-        return bounds.by.explore(subject, properties, bounds)
+        return bounds.by.explore(subject, properties, bounds, progress)
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
-from happysim.spec.report import Report
 from happysim.spec.property import Property
+from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
 
@@ -44,7 +44,13 @@ class Replay:
 class Elsewhere(Protocol):
     """A policy that does its own search: how a layer above this one offers its way to a verdict."""
 
-    def explore(self, scenario: Scenario, properties: Sequence[Property], bounds: Bounds) -> Report:
+    def explore(
+        self,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Report:
         """The verdicts on these properties of one scenario, within these bounds."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from happysim.core.choice import Choice
+from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Move
 from happysim.core.errors import NoClock, ScenarioError, ScheduleError
 from happysim.core.world import World, not_enabled
@@ -57,8 +57,9 @@ def follow(
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
             break
-        if isinstance(wanted, Choice) and wanted.kind.is_timed:
-            taken.append(wanted)
+        timed = _timed(wanted)
+        if timed is not None:
+            taken.append(timed)
             worlds.append(world)
             continue
         found = world.find(wanted)
@@ -85,6 +86,21 @@ def follow(
     if wrong is None:
         wrong = judge.last(world)
     return Run(tuple(taken), tuple(worlds), wrong)
+
+
+def _timed(wanted: Choice | str) -> Choice | None:
+    """A choice that exists in time only; None for any other."""
+    if isinstance(wanted, Choice):
+        return wanted if wanted.kind.is_timed else None
+    word, _, rest = wanted.partition(" ")
+    if word not in _KINDS or not Kind(word).is_timed:
+        return None
+    node, _, what = rest.partition(" ")
+    made = Choice(Kind(word), node, "", what)
+    return made if str(made) == wanted else None
+
+
+_KINDS = frozenset(kind.value for kind in Kind)
 
 
 class _NoJudge:

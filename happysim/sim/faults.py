@@ -7,7 +7,7 @@ out is drawn anew each time, where the fault is part of a random process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,9 @@ class Fault(Protocol):
 
     def begin(self, simulation: Simulation) -> End:
         """Let it happen now; returns what ends it."""
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        """True where it leaves these processes, and what they send each other, alone."""
 
 
 def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
@@ -73,6 +76,9 @@ class Crash:
         simulation.crash(self.node)
         return lambda: simulation.restart(self.node)
 
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names
+
 
 @dataclass(frozen=True)
 class Pause:
@@ -92,68 +98,5 @@ class Pause:
         simulation.pause(self.node)
         return lambda: simulation.resume(self.node)
 
-
-@dataclass(frozen=True)
-class Partition:
-    """Messages do not cross between sides: `Partition(["n1"], ["n2", "n3"])`.
-
-    With `one_way`, only what the first side sends to the others is lost. Processes that no side
-    names reach everyone. With no sides, two are drawn: a random split of the nodes.
-    """
-
-    sides: tuple[tuple[str, ...], ...] = ()
-    one_way: bool = False
-
-    def __init__(self, *sides: Iterable[str], one_way: bool = False) -> None:
-        for side in sides:
-            if isinstance(side, str):
-                raise ScenarioError(
-                    f"Partition({side!r}): a side is a list of names; write Partition([{side!r}], "
-                    "[...])"
-                )
-        object.__setattr__(self, "sides", tuple(tuple(side) for side in sides))
-        object.__setattr__(self, "one_way", one_way)
-        named = [name for side in self.sides for name in side]
-        if self.sides and (len(self.sides) < 2 or not all(self.sides)):
-            raise ScenarioError(f"{self}: a partition names at least two sides, none of them empty")
-        for name in named:
-            if named.count(name) > 1:
-                raise ScenarioError(f"{self}: {name!r} stands on two sides")
-
-    def check(self, simulation: Simulation) -> None:
-        known = ", ".join(simulation.processes)
-        for side in self.sides:
-            for name in side:
-                if name not in simulation.processes:
-                    raise ScenarioError(
-                        f"{self}: there is no {name!r} in this world; it has {known}"
-                    )
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        if self.sides:
-            return self
-        names = [each.name for each in simulation.nodes]
-        if len(names) < 2:
-            return None
-        random.shuffle(names)
-        at = 1 + random.below(len(names) - 1)
-        return Partition(sorted(names[:at]), sorted(names[at:]), one_way=self.one_way)
-
-    def begin(self, simulation: Simulation) -> End:
-        pairs = list(self._pairs())
-        simulation.cut(pairs, str(self))
-        return lambda: simulation.mend(pairs, str(self))
-
-    def _pairs(self) -> Iterable[tuple[str, str]]:
-        for at, side in enumerate(self.sides):
-            for other in self.sides[at + 1 :]:
-                for one in side:
-                    for two in other:
-                        if not self.one_way or at == 0:
-                            yield one, two
-                        if not self.one_way:
-                            yield two, one
-
-    def __str__(self) -> str:
-        arrow = " -> " if self.one_way else " | "
-        return arrow.join(" ".join(side) for side in self.sides)
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return self.node not in names

@@ -1,26 +1,20 @@
 """Judging properties at every step of a live run, without asking again what cannot have changed.
 
 A property is a function of what it reads. What it read last time is noted; as long as none of that
-has changed, it would say the same, so it is not asked. A field of shared, unchangeable data has
-changed when it is not equal to what it was; of a flat list, dict or set of such data a copy is kept
-to compare; anything deeper is compared by its frozen content.
+has changed, it would say the same, so it is not asked.
 
 At the end of a run every property is asked once more, whatever was noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any
 
-from happysim.core.freeze import freeze, thaw
-from happysim.core.stable_set import StableFrozenSet, StableSet
+from happysim.sim.keeper import Keeper
 from happysim.sim.live import LiveNode
-from happysim.sim.values import SHARED, STABLE, hints_of, promise_of
-from happysim.sim.view import HISTORY, STATUS, TIMERS, WIDE, LiveWorld, Reads
+from happysim.sim.view import HISTORY, WIDE, LiveWorld, Reads
 from happysim.spec.property import Property, Sort
-
-_FLAT = (list, dict, set, frozenset)
 
 
 class Watched:
@@ -40,75 +34,6 @@ class Watched:
                 self.by_slot.setdefault(slot, set()).add(name)
         self.wide = (-1, WIDE) in reads
         self.history = (-1, HISTORY) in reads
-
-
-class Keeper:
-    """Keeps the last value of some fields of one node, to tell which of them changed in a step."""
-
-    def __init__(self, live: LiveNode) -> None:
-        self.live = live
-        self.kept: dict[str, Any] = {}
-        self._kind: type | None = None
-        self._copies: dict[str, Callable[[Any], Any]] = {}
-
-    def watch(self, names: set[str]) -> None:
-        """Keep these fields from now on, as they are now."""
-        for name in names:
-            if name not in self.kept and name not in (STATUS, TIMERS):
-                self.kept[name] = self._copier(name)(self.live.values.get(name))
-
-    def _copier(self, name: str) -> Callable[[Any], Any]:
-        if self._kind is not self.live.kind:
-            self._kind, self._copies = self.live.kind, {}
-        known = self._copies.get(name)
-        if known is None:
-            hint = hints_of(self.live.kind).get(name, Any)
-            known = self._copies[name] = _copier(hint)
-        return known
-
-    def changed(self) -> set[str]:
-        """The names of kept fields that differ from what was kept; what is there now is kept."""
-        found = set()
-        values = self.live.values
-        for name, old in self.kept.items():
-            new = values.get(name)
-            if new is old:
-                continue
-            copier = self._copier(name)
-            if copier is freeze or type(new) is not type(old) or new != old:
-                new = copier(new)
-                if new != old:
-                    self.kept[name] = new
-                    found.add(name)
-        return found
-
-
-def _copier(hint: Any) -> Callable[[Any], Any]:
-    """How to keep a field with this annotation: as it is, a flat copy, or its content."""
-    promised = promise_of(hint)
-    if promised == SHARED:
-        return _itself
-    origin, inner = get_origin(hint), get_args(hint)
-    flat = origin in _FLAT and all(promise_of(each) == SHARED for each in inner)
-    return _flat if flat or promised == STABLE else freeze
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-_PLAIN_KINDS = frozenset({type(None), str, bytes, int, bool, float})
-
-
-def _flat(value: Any) -> Any:
-    kind = type(value)
-    if kind in _PLAIN_KINDS or kind is tuple or kind is frozenset or kind is StableFrozenSet:
-        return value
-    if kind is list:
-        return value[:]
-    if kind is dict or kind is set or kind is StableSet:
-        return value.copy()
-    return freeze(value)
 
 
 class Judge:
@@ -131,7 +56,7 @@ class Judge:
         if self._between:
             for slot, keeper in self._keepers.items():
                 keeper.watch(set(keeper.live.kind.happysim_fields))
-                self._before[slot] = dict(keeper.live.values)
+                self._before[slot] = {"name": keeper.live.name, **keeper.copies()}
 
     def first(self) -> None:
         """Ask everything of the first world."""
@@ -155,7 +80,6 @@ class Judge:
             self._watch(process.name)
         keeper = self._keepers.get(process.slot)
         changed = keeper.changed() if keeper is not None else set()
-        changed |= {STATUS, TIMERS}
         news = history_version != self._history
         self._history = history_version
         for watched in self._every_step:
@@ -172,13 +96,12 @@ class Judge:
 
     def _after_between(self, slot: int, changed: set[str], news: bool) -> None:
         keeper = self._keepers[slot]
-        if len(changed) > 2 or news:
+        if changed or news:
             before = LiveWorld(self.world._simulation, {slot: self._before[slot]})
             for watched in self._between:
                 if self._is_stale(watched, slot, changed, news):
                     self._ask_between(watched, before)
-            values = {name: thawed_copy(keeper, name) for name in keeper.kept}
-            self._before[slot] = {"name": keeper.live.name, **values}
+            self._before[slot] = {"name": keeper.live.name, **keeper.copies()}
 
     def _ask(self, watched: Watched) -> None:
         prop, reads = watched.prop, set[tuple[int, str]]()
@@ -232,9 +155,3 @@ class Judge:
 _EVERY_STEP = frozenset({Sort.ALWAYS, Sort.REACHABLE})
 # A history that cannot be explained stays so however it goes on, so it is enough to ask at the end.
 _AT_END = frozenset({Sort.LINEARIZABLE, Sort.QUIESCENT})
-
-
-def thawed_copy(keeper: Keeper, name: str) -> Any:
-    """A copy of a field as it is now, which later steps leave alone."""
-    value = keeper.live.values[name]
-    return _flat(value) if keeper._copier(name) is not freeze else thaw(freeze(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +138,13 @@ class Nemesis:
         """Begin no more faults; those that are active go on until someone ends them."""
         self._stopped = True
 
+    def end_where(self, wanted: Callable[[Fault], bool]) -> None:
+        """End the active faults for which `wanted(fault)` is true, the last first."""
+        for entry in reversed(list(self.active)):
+            if wanted(entry[0]):
+                self._end(entry)
+
     def end_all(self) -> None:
         """Begin no more faults, and end those that are active, the last first."""
         self.stop()
-        for entry in reversed(list(self.active)):
-            self._end(entry)
+        self.end_where(lambda fault: True)

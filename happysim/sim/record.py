@@ -18,6 +18,9 @@ from happysim.sim.agenda import Agenda
 from happysim.sim.live import LiveNode
 from happysim.sim.route import Route
 
+# Steps in which a handler ran. The host still has what the last one drew.
+_HANDLED = frozenset({Kind.DELIVER, Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART})
+
 
 class Recorder:
     """Collects the steps of a run. `delivery` is the kind of network of its world."""
@@ -37,8 +40,8 @@ class Recorder:
         """A step was taken."""
         node = process.name
         picks: tuple[str, ...] = ()
-        readings: tuple[int, ...] = ()
-        if isinstance(process, LiveNode):
+        readings: tuple[int | str, ...] = ()
+        if isinstance(process, LiveNode) and kind in _HANDLED:
             host = process.host
             if host.picks or host.readings:
                 picks, readings = tuple(host.picks), tuple(host.readings)
@@ -71,6 +74,14 @@ class Recorder:
         step = _about(Kind.DROP, route, message, operation)
         self._queues.setdefault((route.source, route.target.name), deque()).append((lost, step))
 
+    def missed(self, route: Route) -> None:
+        """What an ordered route has brought found its receiver down: it is lost, as the first."""
+        queue = self._queues.get((route.source, route.target.name), deque())
+        for at, (lost, step) in enumerate(queue):
+            if not lost:
+                queue[at] = (True, step)
+                return
+
     def severed(self, route: Route) -> None:
         """An ordered route has lost all that was on its way."""
         for _, step in self._queues.pop((route.source, route.target.name), ()):
@@ -91,7 +102,7 @@ class Recorder:
     @property
     def schedule(self) -> tuple[Choice, ...]:
         """The steps as choices, each with its time."""
-        return tuple(_choice(*step) for step in self._steps)
+        return tuple(_choice(step) for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -101,16 +112,9 @@ def _about(kind: Kind, route: Route, message: Any, operation: Operation | None) 
     return kind, route.target.name, route.source, message, operation, (), ()
 
 
-def _choice(
-    at: int,
-    kind: Kind,
-    node: str,
-    source: str,
-    what: Any,
-    operation: Operation | None,
-    picks: tuple[str, ...],
-    readings: tuple[int, ...],
-) -> Choice:
+def _choice(step: tuple[Any, ...]) -> Choice:
+    """A step as it was kept, as a choice with its text."""
+    at, kind, node, source, what, operation, picks, readings = step
     choosing, reading = ", ".join(picks), ", ".join(map(str, readings))
     if kind is Kind.INVOKE:
         text = f"{source} {message_text(freeze(what), operation)}"

@@ -32,7 +32,7 @@ from happysim import (
     unlimited,
     unordered,
 )
-from tests.oracles.models.tabled import Blue, Red, Rule, Tabled, asks
+from tests.oracles.models.tabled import Blue, Grant, Red, Rule, Tabled, asks
 
 # A larger space is compared up to the last depth that fits.
 WORLDS_MAX = 120
@@ -82,7 +82,9 @@ def steps_of(theme: str, states: int, sent: Any) -> st.SearchStrategy[Any]:
     ]
     writes = [st.tuples(st.sampled_from(["keep", "append"]), value), st.just(("sync",))]
     answers = [
-        st.tuples(st.just("answer"), value),
+        st.tuples(
+            st.just("answer"), st.one_of(value, st.builds(Grant, st.sampled_from(NAMES[:2])))
+        ),
         st.tuples(st.just("reply"), sent),
         st.just(("remember asker",)),
     ]
@@ -159,10 +161,11 @@ def cases(draw: Any) -> Case:
         start = Rule("start", 0, draw(effect))
         rules = draw(st.lists(rule, min_size=2, max_size=7))
         processes.append(Tabled(name, (*draw(favourites(theme, effect, sent)), start, *rules)))
-    request = st.tuples(st.sampled_from(NAMES[:nodes]), sent)
+    how = st.sampled_from(["call", "call", "try", "try", "post", "sleep"])
+    request = st.tuples(st.sampled_from(NAMES[:nodes]), sent, how)
     clients = draw(st.integers(1, 2)) if theme == "clients" else 0
     for number in range(clients):
-        plan = draw(st.lists(request, min_size=2, max_size=2))
+        plan = draw(st.lists(request, min_size=2, max_size=3))
         processes.append(Script(f"c{number + 1}", asks, tuple(plan)))
     judged = (*(draw(st.integers(0, states - 1)) for _ in range(3)), draw(st.integers(1, 2)))
     networks = [unordered(), ordered(), duplicating()] + [ordered()] * (theme == "links")
@@ -215,10 +218,17 @@ def choices_found(report: Report) -> dict[str, int]:
 
 
 # Cases that are drawn too rarely: a second answer to a call that has one, while the next is open;
+# an answer to a call that timed out, while the next is open; a grant released now, or at the end;
 # two crashes, but one node down at a time.
 TWICE = Tabled("n1", (Rule("Red(kind=0)", 0, (("answer", 0), ("answer", 1))),))
 ASKING = Script("c1", asks, (("n1", Red(0)), ("n1", Red(0))))
 STALE_ANSWER = Case((TWICE, Tabled("n2", ()), ASKING), Faults(), unordered(), (1, 1, 1, 1), True)
+RETRYING = Script("c1", asks, (("n1", Red(0), "try"), ("n1", Red(0), "sleep"), ("n1", Red(0))))
+LATE_ANSWER = Case((TWICE, Tabled("n2", ()), RETRYING), Faults(), unordered(), (1, 1, 1, 1), True)
+GRANTS = Tabled("n1", (Rule("Red(kind=0)", 0, (("answer", Grant("n2")),)),))
+GRANTED = Tabled("n2", (Rule("Blue(kind=0)", 0, (("answer", 0), ("go", 1))),))
+HOLDING = Script("c1", asks, (("n1", Red(0), "try"), ("n1", Red(0)), ("n2", Blue(1), "post")))
+RELEASED = Case((GRANTS, GRANTED, HOLDING), Faults(), unordered(), (1, 1, 1, 1), True)
 IDLE = (Tabled("n1", ()), Tabled("n2", ()))
 ONE_DOWN = Case(IDLE, Faults(crashes=2, down_max=1), unordered(), (1, 1, 1, 1), False)
 
@@ -231,6 +241,8 @@ ONE_DOWN = Case(IDLE, Faults(crashes=2, down_max=1), unordered(), (1, 1, 1, 1), 
 )
 @given(cases())
 @example(STALE_ANSWER)
+@example(LATE_ANSWER)
+@example(RELEASED)
 @example(ONE_DOWN)
 def test_engine_and_naive_search_agree_on_random_protocols(case: Case) -> None:
     first = case.scenario()

@@ -32,7 +32,9 @@ from happysim import (
     message,
     on,
     ordered,
+    post,
     reachable,
+    sleep,
     unordered,
 )
 from happysim.core.network import Delivery
@@ -319,7 +321,27 @@ class Chatter(Node):
 
 def asker(server: str) -> object:
     while True:
+        yield call(server, Ask(), timeout=1)
+        yield sleep(1)
+        yield post(server, Ask())
         yield call(server, Ask())
+
+
+def impatient_run() -> Run:
+    first = World.of(Chatter("server"), Script("client", asker, "server"))
+    return follow(
+        first,
+        (
+            "invoke client -> server Ask() as call 1",
+            "fire client timeout",
+            "fire client sleep",
+            "invoke client -> server Ask()",
+            "invoke client -> server Ask() as call 2",
+            "deliver client -> server Ask()",
+            "deliver client -> server Ask() as call 2",
+            "deliver client -> server Ask() as call 1",
+        ),
+    )
 
 
 @st.composite
@@ -334,6 +356,8 @@ def runs(draw: st.DrawFn, unsynced_loss: bool = True) -> Run:
     world, taken = first, []
     for pick in draw(st.lists(st.integers(0, 999), max_size=24)):
         enabled = list(world.enabled())
+        if not enabled:
+            break
         choice, slot, move = enabled[pick % len(enabled)]
         taken.append(choice)
         if getattr(move, "raised", None) is not None:
@@ -351,6 +375,7 @@ PICTURES = {
     "everything": lambda: diagram(everything_run(), width=100),
     "everything-ascii": lambda: diagram(everything_run(), width=100, ascii=True),
     "everything-table": lambda: table(everything_run()),
+    "impatient": lambda: diagram(impatient_run(), width=80),
     "raises": lambda: diagram(raising_run(), width=80),
     "raises-table": lambda: table(raising_run()),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from happysim import Host, Node, Operation, action, call, durable, message, on
+from happysim import Host, Node, Operation, action, call, durable, message, on, post, sleep
 
 SENDS_MAX = 2
 
@@ -124,11 +125,49 @@ class Tabled(Node):
         self._react(host, "act too")
 
 
-def asks(plan: tuple[tuple[str, Any], ...]) -> Any:
-    """A client: its requests in turn; one answer ends it, another one makes it fail."""
-    for to, asked in plan:
-        answer = yield call(to, asked)
+@dataclass(frozen=True)
+class Grant:
+    """An answer that a client can do something with."""
+
+    to: str
+
+    def __bind__(self, outbox: list[Any]) -> Held:
+        return Held(self.to, outbox)
+
+
+class Held:
+    """A grant as its client has it: releasing it sends a message, or yields a request."""
+
+    def __init__(self, to: str, outbox: list[Any]) -> None:
+        self.to, self.outbox = to, outbox
+
+    def release(self) -> Any:
+        self.outbox.append(call(self.to, Blue(0)))
+        return self.outbox[-1]
+
+
+def asks(plan: tuple[tuple[Any, ...], ...]) -> Any:
+    """A client: its requests in turn; one answer ends it, another one makes it fail.
+
+    An entry is (to, asked), or (to, asked, how): `call`, `try` (with a timeout), `post` or `sleep`.
+    A grant that came is released at once, or at the end; where both are done, the first is awaited.
+    """
+    held = None
+    for to, asked, *rest in plan:
+        how = rest[0] if rest else "call"
+        answer = yield {
+            "call": call(to, asked),
+            "try": call(to, asked, timeout=1),
+            "post": post(to, asked),
+            "sleep": sleep((1, 2)),
+        }[how]
+        if isinstance(answer, Held):
+            held = answer
+            if how == "try":
+                yield held.release()
         if answer == 2:
             return
         if answer == 3:
             raise ValueError("an answer it cannot use")
+    if held is not None:
+        held.release()

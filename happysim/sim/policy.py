@@ -1,0 +1,282 @@
+"""Policies that look at runs in virtual time: `simulated`, with knobs that a person sets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from happysim.core.choice import Choice
+from happysim.core.errors import ScenarioError
+from happysim.core.link import Link
+from happysim.core.prng import Random
+from happysim.core.world import World
+from happysim.sim.agenda import ns_of
+from happysim.sim.calm import calm_down, core_of, demand
+from happysim.sim.nemesis import At, Randomly
+from happysim.sim.runs import results
+from happysim.sim.simulation import Simulation
+from happysim.spec.property import Property, Sort, no_handler_raises
+from happysim.spec.report import Report
+from happysim.spec.scenario import Bounds, Scenario
+from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+
+Plans = tuple[At | Randomly, ...]
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What one run is made with. `told` says it in words; empty where a person set it all."""
+
+    seed: int
+    until: float
+    faults: Plans = ()
+    calm: float | None = None
+    link: Callable[[Link], Link] | None = None
+    arguments: tuple[tuple[str, Any], ...] = ()
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of one run: indices of properties, so that it travels between processes."""
+
+    broken: int | None
+    reason: str
+    handled: int
+    faults: int
+    reached: tuple[int, ...]
+    judged: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Runs in virtual time, each with its own seed: that of the first, plus its number."""
+
+    seed: int = 0
+    runs: int = 1
+    until: float = 60.0
+    faults: Plans = ()
+    calm: float | None = None
+    workers: int | None = field(default=None, compare=False)
+
+    def knobs(self, number: int, scenario: Scenario) -> Knobs:
+        """What run `number` is made with."""
+        return Knobs(self.seed + number, self.until, self.faults, self.calm)
+
+    def explore(
+        self,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        progress: Callable[[Any], None] | None = None,
+    ) -> Report:
+        """The verdicts of these runs; the first run that breaks a property is the last."""
+        return _Runs(self, scenario, properties, bounds, progress).report()
+
+
+def simulated(
+    seed: int = 0,
+    runs: int = 1,
+    *,
+    until: float = 60.0,
+    faults: Sequence[At | Randomly] = (),
+    calm: float | None = None,
+    workers: int | None = None,
+) -> Simulated:
+    """Look at `runs` runs of `until` seconds of virtual time each: `check(prop, by=simulated())`.
+
+    `faults` befall each run. With `calm`, a second phase follows in which a healthy core is left in
+    peace, and `eventually` properties must come true within `calm` seconds. Run number `n` has the
+    seed `seed + n`. `workers` processes share the runs (default: one a processor); their number
+    changes no result. Raises `ScenarioError` for a count below 1 or a time that is none.
+    """
+    check_count("runs", runs)
+    check_time("until", until)
+    if calm is not None:
+        check_time("calm", calm)
+    return Simulated(seed, runs, until, tuple(faults), calm, workers)
+
+
+def check_count(name: str, count: object) -> None:
+    """Raise `ScenarioError` for what is no whole number of at least 1."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ScenarioError(f"{name}={count!r}: give a whole number of at least 1")
+
+
+def check_time(name: str, seconds: object) -> None:
+    """Raise `ScenarioError` for what is no finite number of seconds above 0."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds < float("inf"):  # type: ignore[operator]
+        raise ScenarioError(f"{name}={seconds!r}: give a finite number of seconds above 0")
+
+
+def start_of(scenario: Scenario, number: int) -> tuple[str, World]:
+    """The world that a run starts from: the scenario's worlds in turn."""
+    worlds: Mapping[str, World] = scenario.worlds
+    names = list(worlds)
+    name = names[number % len(names)]
+    return name, worlds[name]
+
+
+def run_once(
+    world: World, properties: Sequence[Property], knobs: Knobs, *, trace: bool = False
+) -> tuple[Simulation, tuple[Property, str] | None]:
+    """One run with these knobs, and the property that was broken in it, with what it said."""
+    simulation = Simulation(
+        world,
+        seed=knobs.seed,
+        properties=properties,
+        faults=knobs.faults,
+        link=knobs.link,
+        trace=trace,
+    )
+    simulation.run(knobs.until)
+    demands = [each for each in properties if each.sort is Sort.EVENTUALLY]
+    unmet = None
+    if demands and simulation.broken is None:
+        if knobs.calm is not None:
+            calm_down(simulation, core_of(simulation, Random(knobs.seed, "core")))
+        limit = simulation.now + ns_of(knobs.calm or 0.0)
+        unmet = demand(simulation, demands, limit)
+    simulation.finish()
+    return simulation, simulation.broken or unmet
+
+
+class _Runs:
+    def __init__(
+        self,
+        policy: Simulated,
+        scenario: Scenario,
+        properties: Sequence[Property],
+        bounds: Bounds,
+        progress: Callable[[Any], None] | None,
+    ) -> None:
+        self.policy, self.scenario, self.bounds = policy, scenario, bounds
+        self.properties = [*properties, no_handler_raises(scenario)]
+        self.progress = progress
+        self.made = self.handled = self.faults = 0
+        self.reached: dict[int, int] = {}
+        self.judged = [0] * len(self.properties)
+        self.broken: tuple[int, RunResult] | None = None
+        self.stopped: str | None = None
+
+    def job(self, number: int) -> RunResult:
+        """Make run `number`."""
+        knobs = self.policy.knobs(number, self.scenario)
+        _, world = start_of(self._scenario(knobs), number)
+        simulation, broken = run_once(world, self.properties, knobs)
+        return RunResult(
+            None if broken is None else self.properties.index(broken[0]),
+            "" if broken is None else broken[1],
+            simulation.handled,
+            simulation.nemesis.count,
+            tuple(sorted(self.properties.index(each) for each in simulation.reached)),
+            tuple(simulation.judged.get(each, 0) for each in self.properties),
+        )
+
+    def _scenario(self, knobs: Knobs) -> Scenario:
+        if not knobs.arguments:
+            return self.scenario
+        arguments = {**dict(self.scenario.arguments), **dict(knobs.arguments)}
+        return replace(self.scenario, arguments=tuple(sorted(arguments.items())))
+
+    def report(self) -> Report:
+        began = time.perf_counter()
+        try:
+            with results(self.job, self.policy.runs, self.policy.workers) as found:
+                for number, result in enumerate(found):
+                    self.take(number, result)
+                    if self.broken is not None:
+                        break
+                    seconds = time.perf_counter() - began
+                    if self.bounds.seconds is not None and seconds > self.bounds.seconds:
+                        self.stopped = "the budget of seconds was used up"
+                        break
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+        verdicts = {prop: self.verdict(at, prop) for at, prop in enumerate(self.properties)}
+        return Report(
+            self.scenario,
+            verdicts,
+            worlds=self.handled,
+            steps=self.handled,
+            depth=self.made,
+            seconds=time.perf_counter() - began,
+            complete=False,
+            stopped="runs",
+            handler_calls=self.handled,
+            evaluations=sum(self.judged),
+            warnings=self.warnings(),
+        )
+
+    def take(self, number: int, result: RunResult) -> None:
+        """Count a run in, in order of number."""
+        self.made += 1
+        self.handled += result.handled
+        self.faults += result.faults
+        for at in result.reached:
+            self.reached.setdefault(at, number)
+        self.judged = [one + other for one, other in zip(self.judged, result.judged, strict=True)]
+        if result.broken is not None:
+            self.broken = number, result
+        if self.progress is not None:
+            self.progress(RunsSoFar(self.made, self.handled))
+
+    def verdict(self, at: int, prop: Property) -> Verdict:
+        if self.broken is not None and self.broken[1].broken == at:
+            number, result = self.broken
+            schedule, knobs = self.schedule(number)
+            start, _ = start_of(self._scenario(knobs), number)
+            of = replace(prop, scenario=self._scenario(knobs).loosened())
+            notes = (f"run {number}, seed {knobs.seed}" + (f": {knobs.told}" * bool(knobs.told)),)
+            return Broken(of, reason=result.reason, schedule=schedule, start=start, notes=notes)
+        if prop.sort is Sort.REACHABLE and at in self.reached:
+            return self.witness(prop, self.reached[at])
+        said = "not reached" if prop.sort is Sort.REACHABLE else "no violation"
+        runs = f"{self.made:,} simulated run{'s' * (self.made != 1)}"
+        why = f"; {self.stopped}" if self.stopped else ""
+        if self.broken is not None:
+            why = f"; {self.properties[self.broken[1].broken or 0].name} was broken then"
+        return Unknown(prop, reason=f"{said} in {runs}{why}")
+
+    def witness(self, prop: Property, number: int) -> Holds:
+        """A run that reaches what was wanted: the same run again, up to there."""
+        knobs = self.policy.knobs(number, self.scenario)
+        start, world = start_of(self._scenario(knobs), number)
+        simulation = Simulation(
+            world, seed=knobs.seed, faults=knobs.faults, link=knobs.link, trace=True
+        )
+        simulation.run_until(lambda now: prop.judge(now) is not None, within=knobs.until)  # type: ignore[arg-type]
+        of = replace(prop, scenario=self._scenario(knobs).loosened())
+        return Holds(of, schedule=simulation.schedule, start=start)
+
+    def schedule(self, number: int) -> tuple[tuple[Choice, ...], Knobs]:
+        """The same run again, with a trace this time."""
+        knobs = self.policy.knobs(number, self.scenario)
+        _, world = start_of(self._scenario(knobs), number)
+        simulation, _ = run_once(world, self.properties, knobs, trace=True)
+        return simulation.schedule, knobs
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was vacuous."""
+        if self.broken is not None:
+            return ()
+        found = [
+            f"{prop.name} had nothing to judge"
+            for at, prop in enumerate(self.properties)
+            if prop.sort in (Sort.MONITOR, Sort.ALWAYS) and not self.judged[at] and self.made
+        ]
+        if self.policy.faults and not self.faults:
+            found.append("no fault ever happened, though some were asked for")
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class RunsSoFar:
+    """How far a series of runs is: what a progress line shows."""
+
+    worlds: int
+    steps: int
+    depth: int = 0
