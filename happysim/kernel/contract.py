@@ -190,6 +190,8 @@ class Exploration:
     # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
     # searches that are not exhaustive, "runs" or "schedule".
     stopped: str | None = None
+    # Where worlds were told apart by their fingerprints: of how many bits.
+    fingerprint_bits: int | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
@@ -12,15 +12,21 @@ from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
+Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
+
 
 @dataclass(frozen=True)
 class Bfs:
     """Exhaustive, nearest worlds first."""
 
+    memory: Memory = "exact"
+
 
 @dataclass(frozen=True)
 class Dfs:
     """Exhaustive, newest worlds first."""
+
+    memory: Memory = "exact"
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,32 @@ class Elsewhere(Protocol):
 Policy = Bfs | Dfs | Uniform | Replay | Elsewhere
 
 
-def bfs() -> Bfs:
-    """Search exhaustively, breadth first: a counterexample is as short as any."""
-    return Bfs()
+def bfs(memory: Memory = "exact") -> Bfs:
+    """Search exhaustively, breadth first: a counterexample is as short as any.
+
+    `memory` says what is kept of each world. "exact": all of it, so that nothing is left out.
+    "fingerprint": 64 bits of hash and how it was met, at most 24 bytes a world. A world that
+    shares its fingerprint with another is taken for that one, and a verdict names the probability
+    that this happened: n^2 / 2^65 among n worlds. "fingerprint without traces": some 12 bytes a
+    world; to show a counterexample the search runs a second time, up to it. The reference kernel
+    is always exact. Raises `ScenarioError` for another word.
+    """
+    return Bfs(_memory("bfs", memory))
 
 
-def dfs() -> Dfs:
-    """Search exhaustively, depth first: the same verdicts and counts in less memory."""
-    return Dfs()
+def dfs(memory: Memory = "exact") -> Dfs:
+    """Search exhaustively, depth first: the same verdicts and counts in less memory.
+
+    `memory` as for `bfs`.
+    """
+    return Dfs(_memory("dfs", memory))
+
+
+def _memory(policy: str, memory: Memory) -> Memory:
+    if memory not in get_args(Memory):
+        known = ", ".join(map(repr, get_args(Memory)))
+        raise ScenarioError(f"{policy}(memory={memory!r}): write one of {known}")
+    return memory
 
 
 def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:

@@ -260,6 +260,9 @@ fn explore<'py>(
         store.bytes()
     });
     drop(worlds);
+    if search.plan.fingerprints {
+        found.setattr("fingerprint_bits", 64)?;
+    }
     let Search { exports, ways, .. } = search;
     let paths = Paths { place, exports, starts: packed, ways, bytes };
     found.setattr("path", Bound::new(py, paths)?.getattr("path")?)?;
