@@ -17,9 +17,9 @@ from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
-from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
+from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
 from happysim.search.schedule import choices_along, first_world, follow
-from happysim.search.uniform import walk
+from happysim.search.walk import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario, scenario_of
@@ -183,13 +183,13 @@ class _Search:
         policy = self.bounds.by
         if isinstance(policy, (Bfs, Dfs)):
             found = self.exhaustive(policy)
-        elif isinstance(policy, Uniform):
+        elif isinstance(policy, (Uniform, Pct)):
             found = self.random(policy)
         elif isinstance(policy, Replay):
             found = self.replayed(policy)
         else:
             raise ScenarioError(
-                f"by={policy!r} is no policy; give bfs(), dfs(), uniform(seed) or smt()"
+                f"by={policy!r} is no policy; give bfs(), dfs(), uniform(seed), pct(seed) or smt()"
             )
         exploration, verdicts = found
         return Report(
@@ -323,7 +323,7 @@ class _Search:
             texts.append(_fingerprints(exploration.worlds, exploration.fingerprint_bits))
         return " and ".join(texts)
 
-    def random(self, policy: Uniform) -> tuple[Exploration, dict[Property, Verdict]]:
+    def random(self, policy: Uniform | Pct) -> tuple[Exploration, dict[Property, Verdict]]:
         exploration, schedules = walk(self.starts, self.judge, policy, self.bounds, self.progress)
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:

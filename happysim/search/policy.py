@@ -39,6 +39,16 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class Pct:
+    """Random runs by priorities that change `depth - 1` times."""
+
+    seed: int
+    runs: int
+    depth: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class Replay:
     """One run: the given choices, by their text, from the first world of that name."""
 
@@ -60,7 +70,7 @@ class Elsewhere(Protocol):
         """The verdicts on these properties of one scenario, within these bounds."""
 
 
-Policy = Bfs | Dfs | Uniform | Replay | Elsewhere
+Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
 def bfs(memory: Memory = "exact") -> Bfs:
@@ -97,10 +107,31 @@ def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
     The same seed gives the same runs on every machine, Python version and hash seed. Raises
     `ScenarioError` for a count below 1.
     """
-    for name, count in (("runs", runs), ("steps", steps)):
-        if not isinstance(count, int) or count < 1:
-            raise ScenarioError(f"uniform({name}={count}): give a whole number of at least 1")
+    _check_counts("uniform", runs=runs, steps=steps)
     return Uniform(seed, runs, steps)
+
+
+def pct(seed: int, runs: int = 1000, depth: int = 3, steps: int = 100) -> Pct:
+    """Search at random by priorities: probabilistic concurrency testing (Burckhardt et al. 2010).
+
+    Each link, each node's own steps, each kind of fault of a node and the network's faults are a
+    *strand* with a random priority. The strand of highest priority moves; after each of `depth - 1`
+    steps drawn among the first `steps`, the strand that has just moved falls behind all others. A
+    bug has depth d where d well-placed orderings of two steps make it happen whatever the rest.
+
+    The paper's theorem: with n strands, each of which has one choice at a time, and runs of at most
+    k = `steps` steps, a run finds a bug of depth d with a probability of at least 1 / (n k^(d-1)).
+    So `steps` should be no larger than the runs are long. The same seed gives the same runs on
+    every machine. Raises `ScenarioError` for a count below 1.
+    """
+    _check_counts("pct", runs=runs, depth=depth, steps=steps)
+    return Pct(seed, runs, depth, steps)
+
+
+def _check_counts(policy: str, **counts: object) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ScenarioError(f"{policy}({name}={count}): give a whole number of at least 1")
 
 
 def replay(schedule: Sequence[Choice | str], start: str | None = None) -> Replay:

@@ -15,10 +15,12 @@ mod memory;
 mod mix;
 mod pool;
 mod queue;
+mod random;
 mod search;
 mod seen;
 mod store;
 mod tables;
+mod walk;
 mod ways;
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
@@ -274,5 +276,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("name", "native")?;
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
-    module.add_class::<Paths>()
+    module.add_class::<Paths>()?;
+    module.add_class::<walk::Walks>()
 }
