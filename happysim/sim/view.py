@@ -16,13 +16,14 @@ from happysim.core.freeze import describe, freeze
 from happysim.core.history import History
 from happysim.core.node import Node
 from happysim.core.view import Message
+from happysim.sim.keeper import STATUS, TIMERS
 from happysim.sim.live import LiveNode
 
 if TYPE_CHECKING:
     from happysim.sim.simulation import Simulation
 
 # What is read of a world besides fields of nodes. The status of a node counts as a field of it.
-STATUS, TIMERS, HISTORY, WIDE = "(status)", "(timers)", "(history)", "(wide)"
+HISTORY, WIDE = "(history)", "(wide)"
 Reads = set[tuple[int, str]]
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.entries import CRASH, Cell, Effect, Ledger
+from happysim.core.entries import CRASH, CRASHES, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
 from happysim.core.process import DOWN, UP, NodeState
 from happysim.core.tables import Tables
@@ -239,7 +239,7 @@ class _Closing:
                 error = str(effect.raised)
                 self.graphs[slot].edges.append(edge._replace(target=RAISED, error=error))
                 continue
-            counted = vertex.crashes + (effect.cost == CRASH and self.counts_crashes)
+            counted = vertex.crashes + (effect.cost in CRASHES and self.counts_crashes)
             if counted > self.closure.ledger.budgets[CRASH - 1]:
                 continue
             if effect.state == vertex.state and counted == vertex.crashes and not edge.sends:

@@ -28,7 +28,9 @@ class Change(NamedTuple):
     """One field of one node (or client script), before and after.
 
     `field` is a declared field, `(status)` (new, up or down), `timers` (those that are set),
-    `unsynced` (older durable values that a crash may fall back to), or, of a script, `answers`.
+    `(damage)` and `(synced)` (what is damaged on its disk, and older images of it, where a disk may
+    fail so), `unsynced` (older durable values that a crash may fall back to), or, of a script,
+    `answers`.
     """
 
     node: str
