@@ -20,7 +20,7 @@ from rich.table import Table
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
 from happysim.front.collect import FOLDER, gather, target
-from happysim.front.judging import Judged, Outcome, is_timed, judge, keep, picture, small
+from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
@@ -37,6 +37,7 @@ from happysim.trace.changes import table
 from happysim.trace.diagram import diagram
 from happysim.trace.format import Trace, read, save
 from happysim.trace.replay import Replayed, replay, trace_of
+from happysim.trace.timeline import plot
 
 BAD_INPUT = 2
 # Where the output goes to a file or a pipe, lines are cut at no terminal's width.
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "show":
             command.add_argument("--table", action="store_true", help="what each step changed")
+            command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
 
@@ -349,7 +351,7 @@ def _smallest(verdict: Broken, console: Console) -> Broken:
     best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
     try:
         with Progress(console, f"shrinking {verdict.of.name}"):
-            return shrink(verdict, progress=best.append)
+            return shrink(verdict, progress=best.append, prove_by=PROVES)
     except KeyboardInterrupt:
         console.out("interrupted; this is the smallest so far", highlight=False)
         return replace(verdict, schedule=best[-1])
@@ -366,7 +368,10 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     replayed = replay(read(path), Path.cwd())
     if replayed.drift:
         console.out(replayed.drift, highlight=False)
-    if options.table:
+    if options.plot is not None:
+        plot(replayed.run, options.plot, title=said_of(replayed))
+        console.out(f"drawn: {shown(options.plot)}", highlight=False)
+    elif options.table:
         console.out(table(replayed.run), highlight=False)
     elif replayed.broken:
         _tell(console, _verdict(replayed), None)

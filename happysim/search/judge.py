@@ -17,6 +17,8 @@ from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
 from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
+# Parts of a world that are parts of one local state.
+_OF_STATES = frozenset({"state", "field", "status", "timers"})
 _OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
 
 
@@ -124,14 +126,19 @@ class PropertyJudge:
         which, what, *of = self._parts.values[part]
         slots = len(self.tables.processes)
         rest = {"ledger": slots, "history": slots + 1}
-        slot: int = rest[what] if what in rest else of[0]
-        return int(which) * (slots + 2) + slot
+        place = rest[what] if what in rest else of[0]
+        if what in _OF_STATES:
+            place += slots + 2
+        return int(which) * (2 * slots + 2) + int(place)
 
     def mark(self, part: int, number: int) -> int:
         """See `Judge.mark`."""
         _, *key = self._parts.values[part]
         while len(self._contents) <= part:
             self._contents.append(Numbering())
+        if key[0] in _OF_STATES:
+            # Any cell with that local state will do.
+            number = self.tables.local.cell(key[1], number, ())
         # Of this world only the part asked for is looked at.
         world = World(self.tables, (number,) * len(self.tables.processes), number, number)
         return self._contents[part].number(world.mark(key))

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
+from happysim.core.script import Operation
 from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.messages import ChangeMembership, ChangeRefused, Entry
 
@@ -62,17 +63,17 @@ def may_stand(node: RaftNode, host: Host) -> bool:
     return configuration_at(node, host, node.configuration_index - 1)[1].has_vote(node.name)
 
 
-def change(node: RaftNode, host: Host, entry: Entry) -> None:
+def change(node: RaftNode, host: Host, operation: Operation, entry: Entry) -> None:
     """Section 4.1: append the configuration that a client asks for, or say why not."""
     target: Configuration = entry.command
     if target == node.configuration and node.configuration_index <= node.commit_index:
-        host.respond(target)
+        host.respond(target, to=operation)
         return
     reason = node.objection(host, target)
     if reason is None:
         node.append(host, entry)
     else:
-        host.respond(ChangeRefused(reason))
+        host.respond(ChangeRefused(reason), to=operation)
 
 
 def objection(node: RaftNode, host: Host, target: Configuration) -> str | None:
