@@ -10,6 +10,7 @@ from benchmarks import verification
 from benchmarks.evidence.page import put, table
 from happysim import (
     Faults,
+    Property,
     World,
     always,
     bounded,
@@ -81,7 +82,7 @@ sampled = always(drawn)(lambda world: world["n"].count <= 3)
         (sampled, "1 unknown, a sample broke none"),
     ],
 )
-def test_a_row_says_how_its_properties_fared(prop: verification.Property, said: str) -> None:
+def test_a_row_says_how_its_properties_fared(prop: Property, said: str) -> None:
     assert verification.verdicts([prop], explore(prop.scenario, prop)) == said
 
 

@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.abc import Loader
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -157,7 +158,7 @@ def load(module: str, source: str, file: str) -> None:
     importlib.import_module(module)
 
 
-class _Loader:
+class _Loader(Loader):
     """Finds and loads one module, from a text."""
 
     def __init__(self, module: str, source: str, file: str) -> None:
