@@ -64,6 +64,7 @@ class Host:
 
     __slots__ = (
         "_closed",
+        "_delays",
         "_events",
         "_forged",
         "_marks",
@@ -91,6 +92,8 @@ class Host:
         self._site = site
         self._where = where
         self._timers = set(timers)
+        # The range of seconds of each timer that this handler sets.
+        self._delays: dict[str, tuple[float, float]] = {}
         self._picks = list(picks)
         self._options: list[list[Frozen]] = []
         self._sender = sender
@@ -215,7 +218,7 @@ class Host:
         """
         where = self._use("set_timer")
         self._check_timer(name, where)
-        self._site.delays[name] = seconds_pair(seconds, where)
+        self._delays[name] = self._site.delays[name] = seconds_pair(seconds, where)
         self._timers.add(name)
 
     def _check_timer(self, name: str, where: str) -> None:
@@ -230,6 +233,7 @@ class Host:
         """Forget the timer `name`; does nothing where it is not set."""
         self._use("cancel_timer")
         self._timers.discard(name)
+        self._delays.pop(name, None)
 
     @property
     def now(self) -> int:

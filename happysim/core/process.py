@@ -123,7 +123,8 @@ class Raised(NamedTuple):
 class Outcome(NamedTuple):
     """What one local step does. `sends` are (receiver, frozen message, operation), in order.
 
-    `forged` are (pretended sender, receiver, frozen message).
+    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
+    by name, each with its range of seconds; a search takes no notice of them.
     """
 
     state: Any
@@ -131,6 +132,7 @@ class Outcome(NamedTuple):
     records: tuple[tuple[str, str, Frozen], ...] = ()
     choosing: str = ""
     raised: Raised | None = None
+    delays: tuple[tuple[str, float, float], ...] = ()
     forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
@@ -312,6 +314,8 @@ class NodeProcess:
             outcomes.append((used, outcome))
             for at in range(len(picks), len(options)):
                 pending += [(*used[:at], other) for other in range(1, len(options[at]))]
+        if len(outcomes) == 1:
+            return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
 
     def _knows(self, event: Event) -> bool:
@@ -327,7 +331,8 @@ class NodeProcess:
         """The handler's name, and how to call it."""
         handlers = self.kind.happysim_handlers
         if event.kind == "deliver":
-            name = handlers.messages[type(thaw(event.what))]
+            # Frozen, a message begins with its class.
+            name = handlers.messages[event.what[0]]  # type: ignore[index]
             # Each run gets a copy of its own: a hooked value inside a message may be mutable.
             return name, lambda node, host: getattr(node, name)(
                 host, event.source, thaw(event.what)
@@ -394,7 +399,7 @@ class NodeProcess:
                 f"{where} returned a {type(result).__name__}; a handler returns nothing "
                 "(it must not be a generator or a coroutine either)"
             )
-        chosen = picks_text(host._options, host._picks)
+        chosen = picks_text(host._options, host._picks) if host._picks else ""
         used = tuple(host._picks)
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
@@ -403,8 +408,9 @@ class NodeProcess:
         if full:
             fields = synced[-1] if synced else state.fields
         after = self._after(state, fields, host, synced)
-        sends, events = tuple(host._sends), tuple(host._events)
-        outcome = Outcome(after, sends, events, chosen, None, tuple(host._forged))
+        delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
+        sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
+        outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
 
     def _after(
@@ -488,7 +494,8 @@ class NodeProcess:
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
                 return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
-        part = "its timers" if first.state != second.state else "what it sent"
+        timers = (first.state, first.delays) != (second.state, second.delays)
+        part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
 
 
@@ -590,6 +597,15 @@ class ScriptProcess:
         if isinstance(step.asked, Sleep):
             return [Event("fire", "sleep")]
         return [] if step.asked is None else [Event("invoke")]
+
+    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
+        """The least and the most that a sleep, or the patience with a call, lasts from here."""
+        asked = self._step(state.answers).asked
+        if isinstance(asked, Sleep):
+            return asked.low_ns, asked.high_ns
+        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
+            return asked.timeout_ns, asked.timeout_ns
+        return None
 
     def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
         where = f"script {self.name}, after {len(answers)} answers"

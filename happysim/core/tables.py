@@ -51,6 +51,7 @@ from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.host import FULL
+from happysim.core.local import Local
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
     UP,
@@ -100,6 +101,7 @@ class Tables:
         self.network = network
         self.topology = Network(delivery=network) if topology is None else topology
         self.faults = faults
+        self.budgets = faults.budgets
         slots = range(len(processes))
         self.states = [Numbering() for _ in slots]
         self.cells = [Numbering() for _ in slots]
@@ -107,7 +109,7 @@ class Tables:
         self.rank: list[tuple[int, str]] = []
         self.batches = Numbering(())
         self.record_batches = Numbering(())
-        self.ledgers = Numbering(Ledger(faults.budgets))
+        self.ledgers = Numbering(Ledger(self.budgets))
         self.histories = Numbering(History())
         self.splits = self._splits()
         self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
@@ -125,6 +127,11 @@ class Tables:
         self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
+
+    @property
+    def local(self) -> Local:
+        """For a kernel that keeps inboxes itself."""
+        return Local(self)
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -171,7 +178,7 @@ class Tables:
     ) -> Iterator[Move]:
         state, inbox = self.cells[slot].values[cell]
         name, reading = self.names[slot], ", ".join(map(str, readings))
-        for number in self.network.heads(inbox) if self._receives(slot, state) else ():
+        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
             envelope: Envelope = self.envelopes.values[number]
             source = self.names[envelope.source]
             choice = Choice(Kind.DELIVER, name, source, envelope.text)
@@ -236,7 +243,7 @@ class Tables:
         state, inbox = self.cells[slot].values[number]
         network = self.network
         free: list[Move] = []
-        if self._receives(slot, state):
+        if self.receives(slot, state):
             known = self._deliveries[slot]
             for envelope in network.heads(inbox):
                 effects = known.get((state, envelope))
@@ -250,7 +257,8 @@ class Tables:
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
-    def _receives(self, slot: int, state: int) -> bool:
+    def receives(self, slot: int, state: int) -> bool:
+        """True where a process in a local state takes messages: not while it is down."""
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
@@ -297,7 +305,9 @@ class Tables:
             if choice.kind is Kind.INVOKE:
                 to, sent, operation = outcome.sends[0]
                 what = f"{to} {self._text(sent, operation)}"
-            told = replace(choice, what=what, choosing=outcome.choosing)
+            told = choice
+            if outcome.choosing or what != choice.what:
+                told = replace(choice, what=what, choosing=outcome.choosing)
             quiet = not (outcome.sends or outcome.records or outcome.forged)
             idle = outcome.state == before and quiet
             made.append(self._numbered(slot, outcome, told, cost, idle))
@@ -337,7 +347,7 @@ class Tables:
     def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
         """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
         network, cells = self.network, self.cells[slot]
-        drops, duplicates = self.faults.budgets[DROP - 1], self.faults.budgets[DUPLICATE - 1]
+        drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
         for number in network.heads(inbox) if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
@@ -416,8 +426,7 @@ class Tables:
         ) or (
             budget + 1 in (PARTITION, HEAL)
             and any(
-                ledger.budgets[budget] != self.faults.budgets[budget]
-                for ledger in self.ledgers.values
+                ledger.budgets[budget] != self.budgets[budget] for ledger in self.ledgers.values
             )
         )
 

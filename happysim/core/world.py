@@ -389,15 +389,21 @@ class World:
 
     def mark(self, key: Sequence[Any]) -> Hashable:
         """For the engine: what `read(key)` returns, or a number that stands for it."""
-        if key[0] == "history":
+        what = key[0]
+        if what == "field":
+            tables, slot = self.tables, key[1]
+            state = tables.cells[slot].values[self.cells[slot]].state
+            field: Hashable = tables.states[slot].values[state].fields[key[2]]
+            return field
+        if what == "history":
             if self.history_number < 0:
                 raise HistoryNotKept
             return self.history_number
-        if key[0] == "ledger":
+        if what == "ledger":
             return self.ledger
-        if key[0] == "all":
+        if what == "all":
             return (*self.cells, self.ledger)
-        if key[0] == "state":
+        if what == "state":
             return self._cell(key[1]).state
         value: Hashable = self.read(tuple(key))
         return value

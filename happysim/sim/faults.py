@@ -7,7 +7,7 @@ out is drawn anew each time, where the fault is part of a random process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,108 +100,3 @@ class Pause:
 
     def spares(self, simulation: Simulation, names: Container[str]) -> bool:
         return self.node not in names
-
-
-@dataclass(frozen=True)
-class Clog:
-    """What one process sends another is held back; the end releases it, in its order.
-
-    A message that comes late is worse for many protocols than one that never comes.
-    """
-
-    source: str = ""
-    target: str = ""
-
-    def check(self, simulation: Simulation) -> None:
-        if self.source or self.target:
-            for name in (self.source, self.target):
-                if name not in simulation.processes:
-                    known = ", ".join(simulation.processes)
-                    raise ScenarioError(
-                        f"{self}: there is no {name!r} in this world; it has {known}"
-                    )
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        if self.source:
-            return self
-        names = [each.name for each in simulation.nodes]
-        if len(names) < 2:
-            return None
-        source = random.choice(names)
-        return Clog(source, random.choice([name for name in names if name != source]))
-
-    def begin(self, simulation: Simulation) -> End:
-        simulation.clog(self.source, self.target)
-        return lambda: simulation.release(self.source, self.target)
-
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not (self.source in names and self.target in names)
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Messages do not cross between sides: `Partition(["n1"], ["n2", "n3"])`.
-
-    With `one_way`, only what the first side sends to the others is lost. Processes that no side
-    names reach everyone. With no sides, two are drawn: a random split of the nodes.
-    """
-
-    sides: tuple[tuple[str, ...], ...] = ()
-    one_way: bool = False
-
-    def __init__(self, *sides: Iterable[str], one_way: bool = False) -> None:
-        for side in sides:
-            if isinstance(side, str):
-                raise ScenarioError(
-                    f"Partition({side!r}): a side is a list of names; write Partition([{side!r}], "
-                    "[...])"
-                )
-        object.__setattr__(self, "sides", tuple(tuple(side) for side in sides))
-        object.__setattr__(self, "one_way", one_way)
-        named = [name for side in self.sides for name in side]
-        if self.sides and (len(self.sides) < 2 or not all(self.sides)):
-            raise ScenarioError(f"{self}: a partition names at least two sides, none of them empty")
-        for name in named:
-            if named.count(name) > 1:
-                raise ScenarioError(f"{self}: {name!r} stands on two sides")
-
-    def check(self, simulation: Simulation) -> None:
-        known = ", ".join(simulation.processes)
-        for side in self.sides:
-            for name in side:
-                if name not in simulation.processes:
-                    raise ScenarioError(
-                        f"{self}: there is no {name!r} in this world; it has {known}"
-                    )
-
-    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
-        if self.sides:
-            return self
-        names = [each.name for each in simulation.nodes]
-        if len(names) < 2:
-            return None
-        random.shuffle(names)
-        at = 1 + random.below(len(names) - 1)
-        return Partition(sorted(names[:at]), sorted(names[at:]), one_way=self.one_way)
-
-    def begin(self, simulation: Simulation) -> End:
-        pairs = list(self._pairs())
-        simulation.cut(pairs, str(self))
-        return lambda: simulation.mend(pairs, str(self))
-
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self._pairs())
-
-    def _pairs(self) -> Iterable[tuple[str, str]]:
-        for at, side in enumerate(self.sides):
-            for other in self.sides[at + 1 :]:
-                for one in side:
-                    for two in other:
-                        if not self.one_way or at == 0:
-                            yield one, two
-                        if not self.one_way:
-                            yield two, one
-
-    def __str__(self) -> str:
-        arrow = " -> " if self.one_way else " | "
-        return arrow.join(" ".join(side) for side in self.sides)

@@ -83,6 +83,10 @@ class LiveHost(Host):
 
     # -- for the engine --------------------------------------------------------------------------
 
+    def draw(self) -> float:
+        """A float in [0, 1), from the stream of this node's delays."""
+        return self._draw()
+
     def bind(self, live: LiveNode) -> None:
         """Serve this node."""
         self._live = live

@@ -26,11 +26,11 @@ from happysim.core.process import (
     unknown_message,
 )
 from happysim.core.script import Operation
-from happysim.sim.agenda import Agenda
+from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import settler
+from happysim.sim.values import Settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
@@ -73,7 +73,8 @@ class LiveNode:
         self.entries: dict[str, int] = {}
         self.calls = 0
         self._audit_at = 1
-        self.actions: dict[str, bool] = {}
+        # Actions on the agenda.
+        self.actions: set[str] = set()
         # What waits at the gate of a node that stands still or is busy: calls, in order.
         self.waiting: deque[tuple[Callable[[Any, Any, Any], None], Any, Any, Any]] = deque()
         self.is_held = self.is_busy = False
@@ -95,7 +96,7 @@ class LiveNode:
         self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = settler(kind)
+        self._settle = Settler(kind) or None
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -134,6 +135,8 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
         if host.is_slow:
             self._take_time()
         if self.observe is not None:
@@ -154,10 +157,35 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
         if host.is_slow:
             self._take_time()
         if self.observe is not None:
             self.observe(kind, self, "", what, None)
+
+    def _plan_actions(self) -> None:
+        """Put each action whose guard holds on the agenda, at some moment of the next second."""
+        for name, guard in self.guards.items():
+            if name not in self.actions and (guard is None or guard(self.node)):
+                self.actions.add(name)
+                delay = 1 + int(self.host.draw() * NS)
+                self.agenda.at(self.agenda.now + delay, self.act, name, self.life)
+
+    def act(self, name: str, life: int, _: None) -> None:
+        """An action comes up; it is taken if its guard still holds."""
+        if life != self.life or name not in self.actions:
+            return
+        if self.gate is not None:
+            # Paused or busy: it is tried again when the node goes on.
+            self.actions.discard(name)
+            return
+        self.actions.discard(name)
+        guard = self.guards[name]
+        if guard is None or guard(self.node):
+            self.run(Kind.ACT, name, getattr(self.node, name))
+        else:
+            self._plan_actions()
 
     def _raise(self, error: Exception, name: str) -> None:
         if isinstance(error, DiskFull) and self.host.disk is not None:
@@ -200,6 +228,11 @@ class LiveNode:
         self.set_fields(state.fields)
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
+
+    def resume_actions(self) -> None:
+        """Plan what this node may do by itself, in a world in mid-run."""
+        if self.guards and self.gate is None:
+            self._plan_actions()
 
     def crash(self) -> None:
         """Go down: lose the timers and every field that is not durable."""
@@ -279,6 +312,8 @@ class LiveNode:
         while self.waiting and self.gate is None and not self.agenda.stopped:
             call, first, second, third = self.waiting.popleft()
             call(first, second, third)
+        if self.guards and self.gate is None:
+            self._plan_actions()
 
     # -- timers ----------------------------------------------------------------------------------
 

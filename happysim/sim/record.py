@@ -18,6 +18,9 @@ from happysim.sim.agenda import Agenda
 from happysim.sim.live import LiveNode
 from happysim.sim.route import Route
 
+# Steps in which a handler ran. The host still has what the last one drew.
+_HANDLED = frozenset({Kind.DELIVER, Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART})
+
 
 class Recorder:
     """Collects the steps of a run. `delivery` is the kind of network of its world."""
@@ -38,7 +41,7 @@ class Recorder:
         node = process.name
         picks: tuple[str, ...] = ()
         readings: tuple[int | str, ...] = ()
-        if isinstance(process, LiveNode):
+        if isinstance(process, LiveNode) and kind in _HANDLED:
             host = process.host
             if host.picks or host.readings:
                 picks, readings = tuple(host.picks), tuple(host.readings)

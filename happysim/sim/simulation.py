@@ -23,6 +23,7 @@ from happysim.core.choice import Choice, Kind
 from happysim.core.disk import Mishap
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
+from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
 from happysim.core.node import Node
@@ -98,7 +99,8 @@ class Simulation:
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
-        self.records = Records(world.history)
+        # A fresh world is started again here, and records what that does again.
+        self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self._routes: dict[str, Routes] = {}
         self.processes: dict[str, Process] = {}
@@ -106,6 +108,8 @@ class Simulation:
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
         self._cuts: list[str] = []
+        # Links that have gone bad, with what they were before.
+        self.degraded: dict[tuple[str, str], Link | None] = {}
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
@@ -225,6 +229,7 @@ class Simulation:
             for name in state.timers:
                 low, high = live.process.site.delays.get(name, (1.0, 1.0))
                 live.host.resume_timer(name, low, high)
+            live.resume_actions()
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
@@ -454,6 +459,19 @@ class Simulation:
             self.route(source, target).mend()
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
+
+    def degrade(self, source: str, target: str, link: Link) -> None:
+        """Let a link behave as another from now on."""
+        route = self.route(source, target)
+        self.degraded[source, target] = route.link
+        route.use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} {link.name}")
+
+    def restore(self, source: str, target: str) -> None:
+        """Let a link behave as it did before it went bad."""
+        link = self.degraded.pop((source, target))
+        self.route(source, target).use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} restored")
 
     def heal_node(self, name: str) -> None:
         """Bring a node up, and let it go on, whatever has befallen it."""

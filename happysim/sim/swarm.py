@@ -19,8 +19,9 @@ from happysim.core.freeze import describe, freeze
 from happysim.core.latency import Latency, lognormal, uniform_latency
 from happysim.core.link import Link
 from happysim.core.prng import Random
-from happysim.sim.faults import Clog, Crash, Fault, Partition, Pause
+from happysim.sim.faults import Crash, Fault, Pause
 from happysim.sim.nemesis import At, Randomly, randomly
+from happysim.sim.net_faults import Clog, Partition
 from happysim.sim.policy import Knobs, Simulated, check_count, check_time
 from happysim.spec.scenario import Scenario
 

@@ -19,6 +19,7 @@ import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from operator import is_, itemgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
 from happysim.core.errors import ProtocolError
@@ -26,6 +27,8 @@ from happysim.core.freeze import field_names, freeze, thaw
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
 _ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})
+# Sets that are stable stay so, whatever is added to them.
+_CLOSED = frozenset({StableSet, StableFrozenSet})
 _BOXES: tuple[type, ...] = (list, dict, deque, OrderedDict, defaultdict, Counter, bytearray)
 
 # What an annotation promises. PLAIN and SHARED values hold no set; SHARED ones cannot be changed.
@@ -190,44 +193,76 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
 Settle = Callable[[Any], Any]
 
 
-def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
-    """What to do with the fields of one node of a class after each handler; None: nothing."""
-    hints = hints_of(kind)
-    found = {name: _settle_of(hints.get(name, Any)) for name in kind.happysim_fields}  # type: ignore[attr-defined]
-    passes = [(name, settled) for name, settled in found.items() if settled is not None]
-    if not passes:
-        return None
+class Settler:
+    """Sees to the fields of one node after each handler: no built-in set is left in them.
 
-    def settle(values: dict[str, Any]) -> None:
-        for name, settled in passes:
+    A field that holds the same object as before, and one that cannot change or is a stable set, was
+    seen to already. What can change is looked at again, at its new parts only where it is flat.
+    """
+
+    def __init__(self, kind: type) -> None:
+        hints = hints_of(kind)
+        names = kind.happysim_fields  # type: ignore[attr-defined]
+        self._names = [name for name in names if promise_of(hints.get(name, Any)) >= STABLE]
+        self._settles = {name: _settle_of(hints.get(name, Any)) for name in self._names}
+        self._last: tuple[Any, ...] = (_NOTHING,) * len(self._names)
+        self._get = _getter(self._names)
+        # Fields whose value can change in place.
+        self._open: dict[str, Settle] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def __call__(self, values: dict[str, Any]) -> None:
+        """Settle the fields of the node, given as its attributes."""
+        for name, settled in self._open.items():
+            held = values[name]
+            made = settled(held)
+            if made is not held:
+                values[name] = made
+        held = self._get(values)
+        if not all(map(is_, held, self._last)):
+            self._look(values)
+
+    def _look(self, values: dict[str, Any]) -> None:
+        for name, last in zip(self._names, self._last, strict=True):
             value = values[name]
-            if type(value) not in _ATOMS:
-                made = settled(value)
-                if made is not value:
-                    values[name] = made
+            if value is not last:
+                value = values[name] = self._settles[name](value)
+                kind = type(value)
+                if kind in _ATOMS or kind in _CLOSED or cannot_change(value):
+                    self._open.pop(name, None)
+                else:
+                    self._open[name] = self._settles[name]
+        self._last = self._get(values)
 
-    return settle
+
+_NOTHING = object()
 
 
-def _settle_of(hint: Any) -> Settle | None:
-    """How to settle a value with this annotation; None where it promises plain data."""
-    promised = promise_of(hint)
-    if promised < STABLE:
-        return None
-    if promised == STABLE:
-        return _settle_set
+def _getter(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """The values of some keys of a dict, as a tuple."""
+    if len(names) == 1:
+        return lambda values: (values[names[0]],)
+    return itemgetter(*names) if names else lambda values: ()
+
+
+def _settle_of(hint: Any) -> Settle:
+    """How to settle a value with this annotation."""
     if is_log(hint):
         return _Tail().settle
     if is_record(hint):
         return _settle_record(hint)
-    return _Last().settle
+    if get_origin(hint) is dict:
+        return _Dict().settle
+    return stable
 
 
 def _settle_record(kind: type) -> Settle:
     """Settle the fields of a mutable dataclass one by one."""
     hints = hints_of(kind)
-    found = [(name, _settle_of(hints.get(name, Any))) for name in field_names(kind)]
-    passes = [(name, settled) for name, settled in found if settled is not None]
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) >= STABLE]
+    passes = [(name, _settle_of(hints.get(name, Any))) for name in risky]
 
     def settle(value: Any) -> Any:
         if type(value) is not kind:
@@ -242,26 +277,25 @@ def _settle_record(kind: type) -> Settle:
     return settle
 
 
-def _settle_set(value: Any) -> Any:
-    return stable(value) if type(value) is set or type(value) is frozenset else value
+class _Dict:
+    """Settles a dict; as long as it holds the same unchangeable values, it is left alone."""
 
-
-class _Last:
-    """Settles a field that may hold anything; a value that cannot change is looked at once."""
-
-    __slots__ = ("_last",)
+    __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._last: Any = None
+        self._seen: list[Any] | None = None
 
     def settle(self, value: Any) -> Any:
-        if value is self._last:
+        if type(value) is not dict:
+            return stable(value)
+        seen = self._seen
+        if seen is not None and len(seen) == len(value) and all(map(is_, value.values(), seen)):
             return value
-        made = stable(value)
-        kind = type(made)
-        if kind is tuple or kind is StableFrozenSet or is_frozen_class(kind):
-            self._last = made if _can_hash(made) else None
-        return made
+        stable(value)
+        self._seen = None
+        if all(map(cannot_change, value.values())):
+            self._seen = list(value.values())
+        return value
 
 
 class _Tail:
@@ -279,6 +313,8 @@ class _Tail:
         if type(value) is not list:
             return stable(value)
         seen, at = self._seen, len(value)
+        if at == len(seen) and (not at or value[-1] is seen[-1]):
+            return value
         if len(seen) > at:
             del seen[at:]
         while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
@@ -309,12 +345,17 @@ def is_record(hint: Any) -> bool:
 
 def is_frozen_class(kind: Any) -> bool:
     """True for a frozen dataclass without hooks of its own."""
-    return (
-        isinstance(kind, type)
-        and dataclasses.is_dataclass(kind)
-        and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        and not hasattr(kind, "__freeze__")
-    )
+    known = _FROZEN.get(kind) if isinstance(kind, type) else False
+    if known is None:
+        known = _FROZEN[kind] = (
+            dataclasses.is_dataclass(kind)
+            and getattr(kind, "__dataclass_params__").frozen  # noqa: B009 - not known to typing
+            and not hasattr(kind, "__freeze__")
+        )
+    return known
+
+
+_FROZEN: dict[type, bool] = {}
 
 
 def cannot_change(value: Any) -> bool:
@@ -345,15 +386,24 @@ def parcel(kind: type) -> Callable[[Any], Any] | None:
     if _holds_hooks(kind):
         return lambda message: thaw(freeze(message))
 
+    hints = hints_of(kind)
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) != SHARED]
+
     def checked(message: Any) -> Any:
-        try:
-            hash(message)
-        except TypeError as error:
-            raise ProtocolError(
-                f"{kind.__name__} holds a mutable value ({error}); use a tuple for a list, "
-                "a frozenset for a set, a tuple of pairs for a dict"
-            ) from None
-        return stable(message)
+        for name in risky:
+            held = getattr(message, name)
+            if held is None or held == ():
+                continue
+            try:
+                hash(held)
+            except TypeError as error:
+                raise ProtocolError(
+                    f"{kind.__name__}.{name} holds a mutable value ({error}); use a tuple for a "
+                    "list, a frozenset for a set, a tuple of pairs for a dict"
+                ) from None
+            if stable(held) is not held:
+                return thaw(freeze(message))
+        return message
 
     return checked
 
