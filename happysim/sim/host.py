@@ -98,6 +98,10 @@ class LiveHost(Host):
         if self.picks or self.readings or self.spent:
             self.picks, self.readings, self.spent = [], [], 0
 
+    def forget_plans(self) -> None:
+        """Its node has another class now, with other timers."""
+        self._plans.clear()
+
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
         if wanted and self._audited is None:
