@@ -20,7 +20,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from happysim.core.choice import Choice, Kind
+from happysim.core.choice import DISK_BUDGETS, Choice, Kind
+from happysim.core.disk import LIES_KEPT, budget_of
+from happysim.core.errors import NoClock
 from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
@@ -211,11 +213,15 @@ def _within_its_faults(scenario: Scenario, schedule: tuple[Choice, ...]) -> Scen
     used: dict[str, Any] = {
         f"{kind.value}s": 0 for kind in (Kind.DROP, Kind.DUPLICATE, Kind.RESTART)
     }
-    used["crashes"] = 0
+    used.update(dict.fromkeys(("crashes", *DISK_BUDGETS), 0))
     for choice in schedule:
         name = "crashes" if choice.kind is Kind.CRASH else f"{choice.kind.value}s"
         if name in used:
             used[name] += 1
+        if choice.kind in (Kind.CRASH, Kind.RESTART) and budget_of(choice.what):
+            used[budget_of(choice.what)] += 1
+    # How much one lie may take depends on how many may be told.
+    used["lies"] *= LIES_KEPT
     tables = with_faults(first, replace(first.faults, **used))
     worlds = {name: rehome(world, tables, True) for name, world in scenario.worlds.items()}
     return Scenario(lambda: worlds)
@@ -228,9 +234,13 @@ def _prove(best: Broken, search: _Shrinker, worlds: int, by: Elsewhere | None) -
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     scenario, depth = _within_its_faults(best.of.scenario, schedule), len(schedule)
-    report = explore(
-        scenario, best.of, by=Bfs(), max_depth=depth, max_worlds=worlds, within=search.within
-    )
+    try:
+        report = explore(
+            scenario, best.of, by=Bfs(), max_depth=depth, max_worlds=worlds, within=search.within
+        )
+    except NoClock:
+        # A handler reads its clock: only a run in time says what it finds there.
+        return best
     found, exhausted = report[best.of], report.stopped is None
     if by is not None and not exhausted and not found.broken:
         found = explore(scenario, best.of, by=by, max_depth=depth, within=search.within)[best.of]

@@ -232,7 +232,8 @@ class _Prover:
                     start, self.within, effects_max=effects_max, deadline=deadline
                 )
             except TooLargeError as error:
-                why = error
+                if plain:
+                    why = error
         raise why
 
     def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
