@@ -13,7 +13,9 @@ from itertools import combinations
 from typing import Any
 
 from happysim import (
+    Crash,
     Faults,
+    Network,
     NodeView,
     Script,
     SequentialObject,
@@ -23,9 +25,13 @@ from happysim import (
     bounded,
     call,
     duplicating,
+    eventually,
     linearizable,
+    lossy_network,
     quiescent,
+    randomly,
     reachable,
+    simulated,
     step_always,
     uniform,
 )
@@ -173,6 +179,19 @@ def rough_seas(kind: type[PaxosNode] = PaxosNode) -> World:
     return cluster(5, *clients, kind=kind, faults=faults)
 
 
+@bounded(
+    by=simulated(
+        seed=1, runs=8, until=5.0, calm=5.0, faults=[randomly(Crash(), every=1.0, lasting=0.5)]
+    ),
+    unknown_passes=True,
+)
+def in_time(kind: type[PaxosNode] = PaxosNode) -> World:
+    """Five values in virtual time, over links that lose a tenth of the messages; crashes."""
+    values = {f"n{number}": f"v{number}" for number in range(1, 6)}
+    network = Network("lossy", default=lossy_network(0.1))
+    return World.of(*(kind(name, value) for name, value in values.items()), network=network)
+
+
 # -- what is promised (section 1) -----------------------------------------------------------------
 
 
@@ -307,6 +326,13 @@ def everyone_learns(world: World) -> bool | str:
     return True
 
 
+@eventually(in_time)
+def everyone_learns_in_the_end(world: World) -> bool | str:
+    """Once faults stop, all live nodes know the decision."""
+    behind = [node.name for node in nodes_of(world) if node.is_up and node.chosen is None]
+    return not behind or f"{', '.join(behind)} did not learn"
+
+
 @always(one_node)
 def a_node_alone_decides_at_once(world: World) -> bool:
     """It has nobody to wait for."""
@@ -346,6 +372,7 @@ every_theorem_in_rough_seas = every_theorem.over(rough_seas)
 promises_are_kept_by_who_tries_again = promises_are_kept.over(second_attempt)
 promises_are_kept_through_a_crash_of_an_acceptor = promises_are_kept.over(acceptor_crashes)
 promises_are_kept_through_a_crash_of_the_proposer = promises_are_kept.over(proposer_crashes)
+every_theorem_in_time = every_theorem.over(in_time)
 promises_are_kept_in_rough_seas = promises_are_kept.over(rough_seas)
 
 answers_of_one_node_are_of_one_choice = linearizable(one_node, StickyRegister())
@@ -403,6 +430,13 @@ def an_acceptor_finishes_what_the_proposer_began(world: World) -> bool:
 def two_crashes_change_nothing(world: World) -> bool:
     answers = [each.result for each in world.history.completed]
     return answers == ["x", "x"] and world.faults_left["restarts"] == 0
+
+
+@reachable(in_time)
+def a_later_attempt_decides(world: World) -> bool:
+    """The first ones got into each other's way."""
+    learned = [node for node in nodes_of(world) if node.chosen is not None]
+    return any(node.promised.round > 1 for node in learned)
 
 
 @reachable(rough_seas)

@@ -51,6 +51,7 @@ from happysim.protocols.raft import (
     NotLeader,
     Overwritten,
     RaftNode,
+    ReadRequest,
     Role,
 )
 from happysim.spec.linearizability import Outcome
@@ -461,8 +462,8 @@ def effects(history: History) -> History:
     """
     events: list[tuple[int, str, Any]] = []
     for span in history.spans():
-        if not isinstance(span.call.operation, ClientRequest):
-            continue  # A change of membership is none.
+        if not isinstance(span.call.operation, ClientRequest | ReadRequest):
+            continue  # What is asked of the cluster, and not of the machine.
         lane, command, result = span.call.client, span.call.operation.command, span.call.result
         if isinstance(result, NotLeader):
             continue

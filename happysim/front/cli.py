@@ -19,9 +19,10 @@ from rich.table import Table
 
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
-from happysim.front.collect import FOLDER, gather, target
+from happysim.front.collect import FOLDER, files_of, gather, import_file, target
 from happysim.front.doctor import report as examination
-from happysim.front.judging import Judged, Outcome, is_timed, judge, keep, picture, small
+from happysim.front.hazards import hazards_in, show_hazards
+from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
@@ -38,6 +39,7 @@ from happysim.trace.changes import table
 from happysim.trace.diagram import diagram
 from happysim.trace.format import Trace, read, save
 from happysim.trace.replay import Replayed, replay, trace_of
+from happysim.trace.timeline import plot
 
 BAD_INPUT = 2
 # Where the output goes to a file or a pipe, lines are cut at no terminal's width.
@@ -119,11 +121,15 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "show":
             command.add_argument("--table", action="store_true", help="what each step changed")
+            command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
+    listing.add_argument(
+        "--hazards", action="store_true", help="known mistakes, and what catches each"
+    )
     listing.set_defaults(run=_list)
 
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, how to get it")
@@ -368,7 +374,7 @@ def _smallest(verdict: Broken, console: Console) -> Broken:
     best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
     try:
         with Progress(console, f"shrinking {verdict.of.name}"):
-            return shrink(verdict, progress=best.append)
+            return shrink(verdict, progress=best.append, prove_by=PROVES)
     except KeyboardInterrupt:
         console.out("interrupted; this is the smallest so far", highlight=False)
         return replace(verdict, schedule=best[-1])
@@ -385,7 +391,10 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     replayed = replay(read(path), Path.cwd())
     if replayed.drift:
         console.out(replayed.drift, highlight=False)
-    if options.table:
+    if options.plot is not None:
+        plot(replayed.run, options.plot, title=said_of(replayed))
+        console.out(f"drawn: {shown(options.plot)}", highlight=False)
+    elif options.table:
         console.out(table(replayed.run), highlight=False)
     elif replayed.broken:
         _tell(console, _verdict(replayed), None)
@@ -396,6 +405,8 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
+    if options.hazards:
+        return _list_hazards(options, console)
     found = gather([target(text) for text in options.targets], Path.cwd())
     homes: dict[int, Path] = {id(prop): path for path, prop in found}
     for scenario, properties in group_by_scenario([prop for _, prop in found]):
@@ -403,6 +414,17 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         for prop in properties:
             console.out(f"    {_line(prop)}", highlight=False)
     return 0
+
+
+def _list_hazards(options: argparse.Namespace, console: Console) -> int:
+    targets, root = [target(text) for text in options.targets], Path.cwd()
+    properties = [prop for _, prop in gather(targets, root)]
+    modules = [import_file(path, root) for each in targets for path in files_of(each.path)]
+    hazards = hazards_in(modules)
+    if not hazards:
+        raise UsageError("no hazards are listed there; list them as happysim.Hazard values")
+    complete = show_hazards(console, hazards, properties, root)
+    return 0 if complete else Outcome.FAILED.value
 
 
 def _line(prop: Property) -> str:

@@ -10,12 +10,16 @@ from pathlib import Path
 from happysim.front.telling import shown
 from happysim.search.schedule import Run, first_world, follow
 from happysim.search.shrink import shrink
+from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
 from happysim.spec.report import Report
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 from happysim.trace.diagram import diagram
 from happysim.trace.format import TraceError, save
 from happysim.trace.replay import trace_of
+
+# Asked whether a run is as short as any, where a search is too long.
+PROVES = smt(seconds=5.0)
 
 
 class Outcome(enum.Enum):
@@ -72,7 +76,7 @@ def small(verdict: Broken) -> Broken:
     if verdict.schedule is None or verdict.of.sort is Sort.EVENTUALLY:
         # What did not happen in time is shown by all of the time in which it did not.
         return verdict
-    return shrink(verdict)
+    return shrink(verdict, prove_by=PROVES)
 
 
 def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:

@@ -200,6 +200,8 @@ class PaxosNode(Node):
         self.promised = self.ballot
         self.promised_by, self.best, self.value, self.accepted_by = set(), None, None, set()
         self.set_retry_timer(host)
+        # This acceptor's own word counts too, and so has to be on disk.
+        self.persist(host)
         for peer in self.others(host):
             self.send(host, peer, Prepare(self.ballot))
         self.take_promise(host, self.name, Promise(self.ballot, self.accepted))
@@ -249,6 +251,7 @@ class PaxosNode(Node):
         accepts = self.promised == self.ballot
         if accepts:
             self.accepted = proposal
+            self.persist(host)
         for peer in self.others(host):
             self.send(host, peer, Accept(proposal))
         if accepts:

@@ -116,7 +116,7 @@ anothers_result = must_break(clients_see_one_machine.over(servers_that_answer_by
 class SaysNothing(RaftNode):
     """A command given to a follower is neither forwarded, redirected nor refused."""
 
-    def refuse(self, host: Host) -> None:
+    def refuse(self, host: Host, operation: Operation) -> None:
         pass
 
 

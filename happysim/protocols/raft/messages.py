@@ -26,6 +26,16 @@ class ClientRequest:
 
 
 @message
+class ReadRequest:
+    """A client script asks for the result of a command that changes nothing.
+
+    The answer is the result, or NotLeader. It costs no place in the log and no write to disk.
+    """
+
+    command: Any
+
+
+@message
 class ChangeMembership:
     """A client script asks for these voters and learners, and for no others.
 
@@ -46,9 +56,27 @@ class ChangeRefused:
 
 
 @message
+class TransferLeadership:
+    """A client script asks the leader to hand over to the server `to`.
+
+    The answer is True once that server was told to stand; or TransferRefused, or NotLeader.
+    """
+
+    to: str
+
+
+@message
+class TransferRefused:
+    """The answer to a transfer that does not take place, and why not."""
+
+    reason: str
+
+
+@message
 class NotLeader:
     """The answer to a request that was refused. It had no effect; `leader` may know better.
 
+    A leader that hands over names its successor.
     On a network that copies messages this is said of one copy of the request only.
     """
 
@@ -87,6 +115,33 @@ class RequestVote:
     term: int
     last_index: int
     last_term: int
+
+
+@message
+class RequestVoteAtOnce:
+    """A RequestVote of a server that its leader has told to stand: no reason to wait for that one.
+
+    (Dissertation, sections 3.10 and 4.2.3.)
+    """
+
+    term: int
+    last_index: int
+    last_term: int
+
+
+@message
+class TimeoutNow:
+    """The leader of `term` hands over: the receiver is to stand without waiting."""
+
+    term: int
+
+
+@message
+class Forwarded:
+    """A follower passes on what a client has asked of it. It is passed on once, not again."""
+
+    operation: Operation
+    request: Any
 
 
 @message
@@ -169,6 +224,22 @@ class InstallSnapshot:
 
     term: int
     snapshot: Snapshot
+
+
+@message
+class Probe:
+    """The leader of `term` asks whether it still is; this is its question of that number."""
+
+    term: int
+    round: int
+
+
+@message
+class ProbeReply:
+    """In the sender's view the receiver led `term` when its question of that number came."""
+
+    term: int
+    round: int
 
 
 @message

@@ -20,8 +20,7 @@ host's operations see to.
   of the dissertation filters such copies when they are applied.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
-- Reads go through the log, as other commands do.
-- No leadership transfer.
+- A read is a command like others, or a `ReadRequest`, which is not put in the log.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.raft import membership, snapshots
+from happysim.protocols.raft import clients, membership, reads, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
@@ -45,16 +44,25 @@ from happysim.protocols.raft.messages import (
     ChangeMembership,
     ClientRequest,
     Entry,
+    Forwarded,
     InstallSnapshot,
     NewerTerm,
     NotLeader,
     Overwritten,
     PreVote,
     PreVoteGranted,
+    Probe,
+    ProbeReply,
+    ReadRequest,
     RequestVote,
+    RequestVoteAtOnce,
     Snapshot,
+    TimeoutNow,
+    TransferLeadership,
     Vote,
 )
+from happysim.protocols.raft.reads import PendingRead
+from happysim.protocols.raft.transfer import Transfer
 
 
 class Role(enum.StrEnum):
@@ -71,7 +79,10 @@ class RaftNode(Node):
 
     A server that `joins` belongs to none until it is added to one by ChangeMembership; those of the
     first configuration then need `peers`. With `learners_first` it must be a learner, and hold what
-    is committed, before it gets a vote.
+    is committed, before it gets a vote. With `joint_consensus` many votes may change at once.
+
+    A server that does not lead refuses what clients ask, and names the leader; with `forward` it
+    passes it on to the leader, which answers. If that message is lost, so is the request.
 
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
@@ -104,6 +115,8 @@ class RaftNode(Node):
     snapshot_entries: int | None = 1_000
     trailing_entries: int = 100
     learners_first: bool = True
+    joint_consensus: bool = True
+    forward: bool = False
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -127,12 +140,17 @@ class RaftNode(Node):
 
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
     # is not known to agree at their next_index, since they refused what was sent. `heard`: those
-    # who have answered in this term since the last check of the quorum.
+    # who have answered in this term since the last check of the quorum. `round`: the number of the
+    # last question whether this server still leads, and `rounds`, which one each has answered.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
     probing: set[str] = set()
     heard: set[str] = set()
+    transfer: Transfer | None = None
+    reads: list[PendingRead] = []
+    round: int = 0
+    rounds: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -222,6 +240,10 @@ class RaftNode(Node):
         self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
         host.cancel_timer("quorum")
+        if self.transfer is not None:
+            host.cancel_timer("transfer")
+            transfer.give_up(self, host, f"{self.name} leads no more")
+        reads.refuse_all(self, host)
         self.set_election_timer(host)
 
     def set_election_timer(self, host: Host) -> None:
@@ -277,7 +299,7 @@ class RaftNode(Node):
         """
         return self.check_quorum and (self.hears_leader or self.is_leader)
 
-    def stand(self, host: Host) -> None:
+    def stand(self, host: Host, at_once: bool = False) -> None:
         """Figure 2, candidates: a new term, a vote for itself, and requests for all others'."""
         self.current_term += 1
         self.voted_for = self.name
@@ -285,15 +307,20 @@ class RaftNode(Node):
         self.votes = {self.name}
         self.persist(host)
         self.set_election_timer(host)
-        request = RequestVote(self.current_term, self.log.last_index, self.log.last_term)
+        kind = RequestVoteAtOnce if at_once else RequestVote
+        request = kind(self.current_term, self.log.last_index, self.log.last_term)
         host.broadcast(request, to=self.rivals())
         self.count_votes(host)
 
     @on(RequestVote)
     def vote(self, host: Host, sender: str, request: RequestVote) -> None:
+        """Dissertation, section 4.2.3: while a leader is heard, newer terms are not heard of."""
+        if request.term <= self.current_term or not self.has_leader():
+            self.consider(host, sender, request)
+
+    @on(RequestVoteAtOnce)
+    def consider(self, host: Host, sender: str, request: RequestVote | RequestVoteAtOnce) -> None:
         """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
-        if request.term > self.current_term and self.has_leader():
-            return
         self.observe_term(host, request.term)
         if request.term < self.current_term:
             host.send(sender, NewerTerm(self.current_term))
@@ -303,7 +330,7 @@ class RaftNode(Node):
             self.set_election_timer(host)
             host.send(sender, Vote(self.current_term))
 
-    def is_up_to_date(self, request: RequestVote | PreVote) -> bool:
+    def is_up_to_date(self, request: RequestVote | RequestVoteAtOnce | PreVote) -> bool:
         """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
         mine = (self.log.last_term, self.log.last_index)
         return (request.last_term, request.last_index) >= mine
@@ -366,45 +393,23 @@ class RaftNode(Node):
 
     # -- section 5.3: log replication ------------------------------------------------------------
 
-    @on(ClientRequest)
-    def serve(self, host: Host, client: str, request: ClientRequest) -> None:
+    @on(ClientRequest, ReadRequest, ChangeMembership, TransferLeadership)
+    def serve(self, host: Host, client: str, request: clients.Asked) -> None:
         """Figure 2, leaders: append a client's command. Section 8: each command once."""
-        entry = self.entry_for(host, client, request.command, request.serial)
-        if self.is_first(host, entry):
-            if self.is_leader:
-                self.append(host, entry)
-            else:
-                self.refuse(host)
-
-    def entry_for(self, host: Host, client: str, command: Any, serial: int | None) -> Entry:
-        """What the log would have of a client's command."""
         if host.operation is None:
-            raise ProtocolError(f"{client} sent a client's request; only a client script may")
-        number = host.operation.number if serial is None else serial
-        return Entry(self.current_term, command, host.operation, number)
+            kind = type(request).__name__
+            raise ProtocolError(f"{client} sent a {kind}; only a client script may")
+        clients.take(self, host, host.operation, request, hops=0)
 
-    def is_first(self, host: Host, entry: Entry) -> bool:
-        """Section 8: False for a command that is in the log, or was applied and is answered."""
-        operation = entry.operation
-        if operation is None or operation in self.pending:
-            return False  # A copy; whoever commits the entry will answer.
-        if entry.serial <= self.sessions.get(operation.client, (0, None))[0]:
-            self.answer_again(host, operation, entry.serial)
-            return False
-        return True
+    @on(Forwarded)
+    def serve_forwarded(self, host: Host, sender: str, passed_on: Forwarded) -> None:
+        """Dissertation, section 6.2: what a client has asked of another server."""
+        clients.take(self, host, passed_on.operation, passed_on.request, hops=1)
 
-    def answer_again(self, host: Host, operation: Operation, serial: int) -> None:
-        """Section 8: a command that was applied is answered from its client's session.
-
-        One before the last needs no answer: its client has had one, or does not wait for it.
-        """
-        last, result = self.sessions[operation.client]
-        if serial == last:
-            host.respond(result, to=operation)
-
-    def refuse(self, host: Host) -> None:
+    def refuse(self, host: Host, operation: Operation) -> None:
         """Section 8: a server that does not lead rejects a request, and names who does."""
-        host.respond(NotLeader(self.leader))
+        leader = self.leader if self.transfer is None else self.transfer.to
+        host.respond(NotLeader(leader), to=operation)
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
@@ -426,6 +431,8 @@ class RaftNode(Node):
     def beat(self, host: Host) -> None:
         """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
+        if self.reads:
+            reads.probe(self, host)
         self.set_heartbeat_timer(host)
 
     def replicate(self, host: Host) -> None:
@@ -531,6 +538,8 @@ class RaftNode(Node):
         if index > self.match_index[peer]:
             self.match_index[peer] = index
             self.advance_commit_index(host)
+            if self.transfer is not None and self.is_leader:
+                transfer.hand_over(self, host)
         if unsent <= self.log.last_index:
             self.send_entries(host, peer)
 
@@ -589,29 +598,17 @@ class RaftNode(Node):
 
     # -- dissertation, section 4: cluster membership ---------------------------------------------
 
-    @on(ChangeMembership)
-    def change_membership(self, host: Host, client: str, request: ChangeMembership) -> None:
-        """Section 4.1: the log's next entry is a configuration, if there is no objection."""
-        target = membership.target_of(request)
-        entry = self.entry_for(host, client, target, request.serial)
-        if self.is_first(host, entry):
-            if self.is_leader:
-                membership.change(self, host, entry)
-            else:
-                self.refuse(host)
-
     def objection(self, host: Host, target: Configuration) -> str | None:
         """Why this leader may not change to `target` now; None where it may."""
         return membership.objection(self, host, target)
 
+    def next_step(self, target: Configuration) -> Configuration:
+        """Section 4.3: many votes change by way of old and new voters jointly."""
+        return self.configuration.step_to(target)
+
     def has_committed_in_term(self) -> bool:
         """What others have left in the logs is committed, or never will be."""
         return self.log.term_at(self.commit_index) == self.current_term
-
-    def settle(self, host: Host) -> None:
-        """Section 4.2.2: a leader that is not in the committed configuration steps down."""
-        if not self.configuration.has_vote(self.name):
-            self.become_follower(host)
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
@@ -621,6 +618,8 @@ class RaftNode(Node):
         index = quorum_index(self.electorates(), held)
         if index > self.commit_index and self.may_commit(index):
             self.commit(host, index)
+            if self.reads:
+                reads.serve(self, host)
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
@@ -632,10 +631,10 @@ class RaftNode(Node):
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
+        if self.is_leader and before < self.commit_index:
+            membership.settle(self, host)
         if snapshots.is_due(self):
             snapshots.compact(self, host)
-        if self.is_leader and before < self.configuration_index <= self.commit_index:
-            self.settle(host)
 
     def apply(self, host: Host, index: int) -> None:
         """Apply one entry to the state machine, and answer its client.
@@ -647,6 +646,8 @@ class RaftNode(Node):
         if operation is None:
             return
         self.pending.pop(operation, None)
+        if isinstance(entry.command, Configuration) and entry.command.is_joint:
+            return  # Its client is answered when the new voters are on their own.
         serial, result = self.sessions.get(operation.client, (0, None))
         if entry.serial > serial:
             if isinstance(entry.command, Configuration):
@@ -661,3 +662,42 @@ class RaftNode(Node):
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
         if self.is_leader:
             host.respond(result, to=operation)
+
+    # -- dissertation, section 3.10: leadership transfer -----------------------------------------
+
+    @on(TimeoutNow)
+    def take_over(self, host: Host, sender: str, order: TimeoutNow) -> None:
+        """Stand without waiting and without asking around: the leader of this term wants it."""
+        waits = self.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
+        if waits and order.term == self.current_term:
+            self.stand(host, at_once=True)
+
+    @on.timer("transfer")
+    def keep_leading(self, host: Host) -> None:
+        """Nobody has taken over in time. Should it still happen, it is an election like another."""
+        transfer.give_up(self, host, "it did not catch up in time")
+
+    # -- dissertation, section 6.4: reads --------------------------------------------------------
+
+    @on(Probe)
+    def confirm(self, host: Host, sender: str, probe: Probe) -> None:
+        """Step 3: a heartbeat. Who is in a newer term says so, and the sender leads no more."""
+        self.observe_term(host, probe.term)
+        if probe.term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return
+        self.follow(host, sender)
+        host.send(sender, ProbeReply(self.current_term, probe.round))
+
+    @on(ProbeReply)
+    def take_confirmation(self, host: Host, sender: str, reply: ProbeReply) -> None:
+        """Step 3: once a quorum has answered a round, what came before it may be answered."""
+        self.observe_term(host, reply.term)
+        if self.is_answer(sender, reply.term):
+            self.hear(sender)
+            self.rounds[sender] = max(self.rounds.get(sender, 0), reply.round)
+            reads.serve(self, host)
+
+    def is_confirmed(self, number: int) -> bool:
+        """True once a quorum has answered the round of that number, or a later one."""
+        return number <= reads.confirmed(self)
