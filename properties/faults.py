@@ -13,7 +13,6 @@ from happysim import (
     Network,
     Node,
     World,
-    action,
     always,
     durable,
     message,
@@ -150,10 +149,15 @@ class Primary(Node):
     sends: int = 3  # how often it may send
     acked: int = 0
 
-    @action(when=lambda self: self.sends and self.acked < len(VALUES))
+    def on_start(self, host: Host) -> None:
+        host.set_timer("send", seconds=0.01)
+
+    @on.timer("send")
     def send(self, host: Host) -> None:
-        self.sends -= 1
-        host.send("copy", Append(self.acked, VALUES[self.acked]))
+        if self.sends and self.acked < len(VALUES):
+            self.sends -= 1
+            host.send("copy", Append(self.acked, VALUES[self.acked]))
+            host.set_timer("send", seconds=0.01)
 
     @on(Ack)
     def acknowledged(self, host: Host, sender: str, ack: Ack) -> None:

@@ -57,7 +57,8 @@ def changing(
 ) -> World:
     """Servers n1, n2, ... of which the last few have yet to join; no learners, unless asked for."""
     faults, network = options.pop("faults", None), options.pop("network", None)
-    options = PLAIN | {"learners_first": False, "heartbeat_seconds": None} | options
+    off = {"learners_first": False, "joint_consensus": False, "heartbeat_seconds": None}
+    options = PLAIN | off | options
     names = [f"n{number}" for number in range(1, size + joining + 1)]
     members = names[:size]
     servers = [
@@ -129,7 +130,31 @@ def two_leaders_change_it(kind: type[RaftNode] = RaftNode, no_op: bool = True) -
     return ask(elect(world, "n2", "n3", "n4"), "a2")
 
 
-@bounded(by=uniform(seed=1, runs=150, steps=120), within=terms(4), unknown_passes=True)
+@bounded(by=bfs(), within=terms(2, "n2"))
+def a_joint_change(kind: type[RaftNode] = RaftNode) -> World:
+    """n1 leads n1, n2 and n3, and is to go on with n4 alone; n2 may stand against it."""
+    admins = admin("a1", "n1", "n1 n4")
+    world = changing(3, 1, admins, kind=kind, no_op=True, joint_consensus=True)
+    world = elect(world, "n1", "n2")
+    world = along(world, "deliver n1 -> n2 AppendEntries", "deliver n2 -> n1 AppendEntriesReply")
+    return ask(world, "a1")
+
+
+@bounded(by=uniform(seed=1, runs=50, steps=120), within=terms(4), unknown_passes=True)
+def joint_changes_in_rough_seas(kind: type[RaftNode] = RaftNode) -> World:
+    """n1, n2, n3 give way to n3, n4, n5, and later those to n1 and n4; one may be down."""
+    clients = [
+        Script("a1", insists_on_change, ("n3", "n4", "n5"), ()),
+        Script("a2", insists_on_change, ("n1", "n4"), ("n2",)),
+        client("c1", ("n1", Write(1)), ("n3", Write(2))),
+    ]
+    faults = Faults(crashes=1, unsynced_loss=True)
+    options: dict[str, Any] = {"pipeline": True, "joint_consensus": True, "snapshot_entries": 2}
+    world = changing(3, 2, *clients, kind=kind, no_op=True, faults=faults, **options)
+    return elect(world, "n1", "n2")
+
+
+@bounded(by=uniform(seed=1, runs=50, steps=120), within=terms(4), unknown_passes=True)
 def changes_in_rough_seas(kind: type[RaftNode] = RaftNode) -> World:
     """Four servers of which one is yet to join, as a learner first; n1 leaves. One may be down."""
     clients = [
@@ -264,6 +289,10 @@ every_theorem_when_the_leader_leaves = every_theorem_of_changes.over(the_leader_
 every_theorem_of_two_changes = every_theorem_of_changes.over(two_changes)
 every_theorem_of_two_leaders = every_theorem_of_changes.over(two_leaders_change_it)
 every_theorem_of_changes_in_rough_seas = every_theorem_of_changes.over(changes_in_rough_seas)
+every_theorem_of_a_joint_change = every_theorem_of_changes.over(a_joint_change)
+every_theorem_of_joint_changes_in_rough_seas = every_theorem_of_changes.over(
+    joint_changes_in_rough_seas
+)
 leader_append_only_while_one_joins = leader_append_only.over(one_joins)
 
 
@@ -379,3 +408,23 @@ def a_change_is_refused_or_redirected(world: World) -> bool:
     return any(isinstance(each, NotLeader) for each in results) and any(
         isinstance(each, ChangeRefused) for each in results
     )
+
+
+@reachable(a_joint_change)
+def both_halves_have_agreed(world: World) -> bool:
+    """n1 and n4 are on their own, and the client knows."""
+    answers = [call.result for call in world.history.of("a1") if call.done]
+    return answers == [Configuration(frozenset({"n1", "n4"}))]
+
+
+@reachable(a_joint_change)
+def the_old_half_alone_elects_nobody(world: World) -> bool:
+    """n2 knows of the joint configuration only, stands, and has the vote of n3 in vain."""
+    second = world["n2"]
+    alone = second.votes == {"n2", "n3"} and second.configuration.is_joint
+    return alone and second.role is Role.CANDIDATE
+
+
+@reachable(joint_changes_in_rough_seas)
+def a_joint_change_is_finished(world: World) -> bool:
+    return committed(world, "n3 n4 n5")

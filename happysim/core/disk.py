@@ -77,6 +77,18 @@ class Mishap(NamedTuple):
         }[self.budget]
 
 
+def budget_of(what: str) -> str:
+    """The budget that pays for what befalls a disk, as a choice tells it; empty where nothing does.
+
+    To lose writes that were not synced costs no more than the crash.
+    """
+    word = what.split(" ", 1)[0]
+    if word == "losing":
+        return "tears" if " tearing " in what else "lies" if what.endswith(" synced") else ""
+    kinds = {"wiped": "wipes", "stale": "stales", "rotten": "rots", "misdirected": "misdirects"}
+    return kinds.get(word, "")
+
+
 @dataclass(frozen=True)
 class Atlas:
     """Whose copy of which record may be damaged, so that a quorum of copies of each stays whole.

@@ -62,6 +62,7 @@ class Host:
         "_closed",
         "_delays",
         "_events",
+        "_forged",
         "_marks",
         "_on_sync",
         "_operation",
@@ -98,6 +99,7 @@ class Host:
         # What it is told by its surroundings: times of its clock, and "full" of a full disk.
         self._readings: list[int | str] = []
         self._marks: tuple[Mark, ...] = ()
+        self._forged: list[tuple[str, str, Frozen]] = []
         self._on_sync: Callable[[], object] = lambda: None
         self._closed = False
 
@@ -121,6 +123,13 @@ class Host:
         frozen = freeze_message(message, where)
         self._site.check_receiver(to, message, where)
         self._sends.append((to, frozen, None))
+
+    def _forge(self, source: str, to: str, message: Any) -> None:
+        """For Byzantine nodes: send a message under the name of another node."""
+        where = self._use("send")
+        frozen = freeze_message(message, where)
+        self._site.check_receiver(to, message, where)
+        self._forged.append((source, to, frozen))
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""

@@ -109,8 +109,8 @@ class Raised(NamedTuple):
 class Outcome(NamedTuple):
     """What one local step does. `sends` are (receiver, frozen message, operation), in order.
 
-    `delays` are the timers that it sets, by name, each with its range of seconds. A search takes no
-    notice of them.
+    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
+    by name, each with its range of seconds; a search takes no notice of them.
     """
 
     state: Any
@@ -119,6 +119,7 @@ class Outcome(NamedTuple):
     choosing: str = ""
     raised: Raised | None = None
     delays: tuple[tuple[str, float, float], ...] = ()
+    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -316,7 +317,8 @@ class NodeProcess:
             fields = synced[-1] if synced else state.fields
         after = self._after(state, fields, host, synced)
         delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen, delays=delays)
+        sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
+        outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
 
     def _after(

@@ -307,7 +307,8 @@ class Tables:
             told = choice
             if outcome.choosing or what != choice.what:
                 told = replace(choice, what=what, choosing=outcome.choosing)
-            idle = outcome.state == before and not outcome.sends and not outcome.records
+            quiet = not (outcome.sends or outcome.records or outcome.forged)
+            idle = outcome.state == before and quiet
             made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
 
@@ -321,6 +322,9 @@ class Tables:
             target = self.slot_of[to]
             number = self.envelope(slot, target, message, operation)
             batches.setdefault(target, []).append(number)
+        for source, to, message in outcome.forged:
+            number = self.envelope(self.slot_of[source], self.slot_of[to], message, None)
+            batches.setdefault(self.slot_of[to], []).append(number)
         own = tuple(batches.pop(slot, ()))
         sends = [(target, self.batches.number(tuple(batch))) for target, batch in batches.items()]
         if choice.kind is Kind.CRASH and self.network.kind == "ordered":

@@ -43,6 +43,7 @@ class LiveHost(Host):
         "lag",
         "picks",
         "readings",
+        "route_of",
         "spent",
     )
 
@@ -69,6 +70,8 @@ class LiveHost(Host):
         self.is_slow = False
         # Its simulated disk; None where no disk of the run can fail, and a sync costs nothing.
         self.disk: LiveDisk | None = None
+        # Finds the route between any two processes; set where the node is made.
+        self.route_of: Callable[[str, str], Route]
         # What the handler drew and read from its clock, as a trace keeps it.
         self.picks: list[str] = []
         self.readings: list[int | str] = []
@@ -137,6 +140,13 @@ class LiveHost(Host):
                 return message
             known = self._parcels[kind] = made
         return known(message)
+
+    def _forge(self, source: str, to: str, message: Any) -> None:
+        """For Byzantine nodes: it travels as if the other node had sent it."""
+        message = self._inspect(message)
+        self._site.check_receiver(to, message, self._use("send"))
+        at = self._agenda.now + self.spent + self.lag
+        self.route_of(source, to).send(message, None, at)
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""

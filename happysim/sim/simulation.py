@@ -142,6 +142,7 @@ class Simulation:
         )
         live = LiveNode(process, self.agenda, host, slot)
         live.fail = self.crash
+        host.route_of = self.route
         host.bind(live)
         return live
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from happysim import Host, World, bfs, bounded, must_break
 from happysim.protocols.raft import Configuration, RaftNode
 from happysim.protocols.raft.membership import adopt, configuration_at
-from properties.raft import ask, elect, leader_completeness, terms
+from properties.raft import along, ask, elect, leader_completeness, terms
 from properties.raft_membership import (
+    a_joint_change,
     admin,
     changing,
     configurations_in_force_intersect,
@@ -63,15 +64,18 @@ an_old_majority_elects_a_leader = must_break(
 class ChangesManyVotes(RaftNode):
     """Any set of voters may follow any other."""
 
-    def objection(self, host: Host, target: Configuration) -> str | None:
-        return None
+    def next_step(self, target: Configuration) -> Configuration:
+        return target
 
 
 @bounded(by=bfs(), within=terms(2, "n2"))
 def leaders_that_change_many_votes() -> World:
     """n1 lets two of three go at once."""
-    world = changing(3, 0, admin("a1", "n1", "n1"), kind=ChangesManyVotes)
-    return ask(elect(world, "n1", "n2"), "a1")
+    options = {"no_op": True, "joint_consensus": True}
+    world = changing(3, 0, admin("a1", "n1", "n1"), kind=ChangesManyVotes, **options)
+    world = elect(world, "n1", "n2")
+    world = along(world, "deliver n1 -> n2 AppendEntries", "deliver n2 -> n1 AppendEntriesReply")
+    return ask(world, "a1")
 
 
 two_clusters_decide = must_break(
@@ -94,3 +98,33 @@ def servers_that_listen_to_anybody() -> World:
 who_was_removed_deposes_the_leader = must_break(
     who_was_removed_disrupts_nobody.over(servers_that_listen_to_anybody)
 )
+
+
+class CountsTheNewHalf(RaftNode):
+    """On the way from old voters to new ones the new ones alone decide."""
+
+    def electorates(self) -> tuple[frozenset[str], ...]:
+        return super().electorates()[:1]
+
+
+@bounded(by=bfs(), within=terms(2, "n2"))
+def servers_that_count_the_new_half() -> World:
+    return a_joint_change(CountsTheNewHalf)
+
+
+the_old_half_elects_another = must_break(leader_completeness.over(servers_that_count_the_new_half))
+
+
+class CountsTheOldHalf(RaftNode):
+    """On the way from old voters to new ones the old ones alone decide."""
+
+    def electorates(self) -> tuple[frozenset[str], ...]:
+        return super().electorates()[-1:]
+
+
+@bounded(by=bfs(), within=terms(2, "n2"))
+def servers_that_count_the_old_half() -> World:
+    return a_joint_change(CountsTheOldHalf)
+
+
+the_new_half_goes_on_alone = must_break(leader_completeness.over(servers_that_count_the_old_half))

@@ -41,8 +41,10 @@ STEPS = {
     "majorities_are_disjoint": 19,  # three elections, of 4 and 5 servers
     "a_committed_change_is_lost": 19,
     "an_old_majority_elects_a_leader": 12,
-    "two_clusters_decide": 6,  # two elections, with nothing between
+    "two_clusters_decide": 8,  # two elections, and a no-op between
     "who_was_removed_deposes_the_leader": 10,
+    "the_old_half_elects_another": 12,
+    "the_new_half_goes_on_alone": 14,
     "two_successors_lead": 9,  # n2 by the order, and n3 by the votes of n1 and n3
     "a_deposed_leader_answers": 11,
     "an_old_answer_confirms_a_read": 12,

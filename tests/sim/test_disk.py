@@ -20,7 +20,10 @@ from happysim.core.node import Node, durable, on
 from happysim.core.rehome import loosened, rehome
 from happysim.core.topology import Network
 from happysim.core.world import World
+from happysim.search.check import check
+from happysim.search.policy import bfs
 from happysim.search.schedule import follow
+from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
 from happysim.sim.faults import Crash, Fault
 from happysim.sim.nemesis import at, randomly
@@ -35,8 +38,10 @@ from happysim.sim.node_faults import (
     TearWrites,
     Wipe,
 )
+from happysim.sim.policy import simulated
 from happysim.sim.simulation import Simulation
 from happysim.spec.property import always
+from happysim.spec.verdict import Broken
 from properties import faults as protocols
 from properties.broken import faults as broken
 
@@ -439,3 +444,25 @@ def test_one_that_ignores_a_full_disk_loses_what_it_confirmed(
         randomly(Crash("clerk"), every=0.7, lasting=0.1),
     ]
     assert (breaks(shop(kind), faults, what_is_confirmed_is_in_the_book) == 0) == survives
+
+
+@pytest.mark.parametrize(
+    ("prop", "fault", "word"),
+    [
+        (broken.a_damaged_entry_is_accepted, Rot("copy"), "rotten"),
+        (broken.a_torn_entry_is_accepted, TearWrites("copy"), "tearing"),
+    ],
+)
+def test_what_a_disk_fault_breaks_in_a_simulation_shrinks_to_the_shortest_run(
+    prop: Any, fault: Fault, word: str
+) -> None:
+    faults = [randomly(fault, every=0.02, lasting=0.01)]
+    if word == "tearing":
+        faults.append(randomly(Crash("copy"), every=0.02, lasting=0.005))
+    found = check(prop, by=simulated(7, runs=300, until=0.2, faults=faults))
+    assert isinstance(found, Broken)
+    small = shrink(found)
+    assert small.shortest
+    assert small.schedule is not None
+    assert sum(word in str(choice) for choice in small.schedule) == 1
+    assert len(small.schedule) == len(check(prop, by=bfs()).schedule)  # type: ignore[union-attr]

@@ -1,8 +1,9 @@
-"""Membership: servers are added and removed while the cluster works, one vote at a time.
+"""Membership: servers are added and removed while the cluster works.
 
-**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, sections 4.1 and 4.2; and his
-later correction (*bug in single-server membership changes*, raft-dev, 2015): a leader that has not
-committed an entry of its own term may not change the configuration yet.
+**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, sections 4.1 (one vote at a
+time), 4.2 and 4.3 (any voters after any others, by way of both); and its author's later correction
+(*bug in single-server membership changes*, raft-dev, 2015): a leader that has not committed an
+entry of its own term may not change the configuration yet.
 
 A configuration is an entry of the log. A server uses the newest that is in its log, committed or
 not, and goes back to the one before when it is removed again.
@@ -14,6 +15,7 @@ is committed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
@@ -71,9 +73,27 @@ def change(node: RaftNode, host: Host, operation: Operation, entry: Entry) -> No
         return
     reason = node.objection(host, target)
     if reason is None:
-        node.append(host, entry)
+        node.append(host, replace(entry, command=node.next_step(target)))
     else:
         host.respond(ChangeRefused(reason), to=operation)
+
+
+def settle(node: RaftNode, host: Host) -> None:
+    """What a leader does once the configuration in use is committed.
+
+    Section 4.3: from a joint one it goes on to the new one, whose client then is answered.
+    Section 4.2.2: where it has no vote in it, it steps down.
+    """
+    index = node.configuration_index
+    if index > node.commit_index:
+        return
+    if node.configuration.is_joint:
+        if node.has_committed_in_term():
+            asked = node.log.entry(index) if index > node.log.offset else Entry(0)
+            settled, operation = node.configuration.settled, asked.operation
+            node.append(host, Entry(node.current_term, settled, operation, asked.serial))
+    elif not node.configuration.has_vote(node.name):
+        node.become_follower(host)
 
 
 def objection(node: RaftNode, host: Host, target: Configuration) -> str | None:
@@ -85,7 +105,7 @@ def objection(node: RaftNode, host: Host, target: Configuration) -> str | None:
     unknown = sorted(target.members - {node.name, *host.peers})
     if unknown:
         return f"there is no server {', '.join(unknown)}"
-    reason = node.configuration.objection_to(target)
+    reason = node.configuration.objection_to(target, node.joint_consensus)
     if reason is None and node.learners_first:
         late = sorted(each for each in target.voters if not has_caught_up(node, each))
         if late:

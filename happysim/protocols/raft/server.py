@@ -79,7 +79,7 @@ class RaftNode(Node):
 
     A server that `joins` belongs to none until it is added to one by ChangeMembership; those of the
     first configuration then need `peers`. With `learners_first` it must be a learner, and hold what
-    is committed, before it gets a vote.
+    is committed, before it gets a vote. With `joint_consensus` many votes may change at once.
 
     A server that does not lead refuses what clients ask, and names the leader; with `forward` it
     passes it on to the leader, which answers. If that message is lost, so is the request.
@@ -115,6 +115,7 @@ class RaftNode(Node):
     snapshot_entries: int | None = 1_000
     trailing_entries: int = 100
     learners_first: bool = True
+    joint_consensus: bool = True
     forward: bool = False
 
     # Persistent state (figure 2).
@@ -601,14 +602,13 @@ class RaftNode(Node):
         """Why this leader may not change to `target` now; None where it may."""
         return membership.objection(self, host, target)
 
+    def next_step(self, target: Configuration) -> Configuration:
+        """Section 4.3: many votes change by way of old and new voters jointly."""
+        return self.configuration.step_to(target)
+
     def has_committed_in_term(self) -> bool:
         """What others have left in the logs is committed, or never will be."""
         return self.log.term_at(self.commit_index) == self.current_term
-
-    def settle(self, host: Host) -> None:
-        """Section 4.2.2: a leader that is not in the committed configuration steps down."""
-        if not self.configuration.has_vote(self.name):
-            self.become_follower(host)
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
@@ -631,10 +631,10 @@ class RaftNode(Node):
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
+        if self.is_leader and before < self.commit_index:
+            membership.settle(self, host)
         if snapshots.is_due(self):
             snapshots.compact(self, host)
-        if self.is_leader and before < self.configuration_index <= self.commit_index:
-            self.settle(host)
 
     def apply(self, host: Host, index: int) -> None:
         """Apply one entry to the state machine, and answer its client.
@@ -646,6 +646,8 @@ class RaftNode(Node):
         if operation is None:
             return
         self.pending.pop(operation, None)
+        if isinstance(entry.command, Configuration) and entry.command.is_joint:
+            return  # Its client is answered when the new voters are on their own.
         serial, result = self.sessions.get(operation.client, (0, None))
         if entry.serial > serial:
             if isinstance(entry.command, Configuration):

@@ -57,4 +57,14 @@ def test_what_a_quorum_holds_is_the_least_of_its_best(electorates: list[str], in
     ],
 )
 def test_one_vote_may_change_at_a_time(target: Configuration, reason: str | None) -> None:
-    assert voters("a", "b", "c").objection_to(target) == reason
+    assert voters("a", "b", "c").objection_to(target, joint=False) == reason
+
+
+def test_many_votes_change_by_way_of_both_sets_of_voters() -> None:
+    old, new = voters("a", "b", "c"), voters("c", "d", learners="a")
+    assert old.objection_to(new, joint=True) is None
+    joint = old.step_to(new)
+    assert joint.electorates == (frozenset("cd"), frozenset("abc"))
+    assert (joint.is_joint, joint.settled) == (True, new)
+    assert joint.members == frozenset("abcd")
+    assert old.step_to(voters("a", "b")) == voters("a", "b")

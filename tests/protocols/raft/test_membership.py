@@ -177,3 +177,32 @@ def test_a_snapshot_tells_who_belongs_to_the_cluster() -> None:
     world = along(ask(world, "a1"), "deliver n1 -> n4 AppendEntries")
     world = along(world, "deliver n4 -> n1 AppendEntriesRefusal", "deliver n1 -> n4 Install")
     assert world["n4"].configuration == voters("n1", "n2", "n3")
+
+
+def test_a_joint_change_takes_two_entries_and_is_answered_once() -> None:
+    world = ready(admin("a1", "n1", "n1 n4"), joining=1, joint_consensus=True)
+    world = ask(world, "a1")
+    joint = Configuration(frozenset({"n1", "n4"}), old_voters=frozenset({"n1", "n2", "n3"}))
+    assert world["n1"].configuration == joint
+    world = along(world, "deliver n1 -> n4 AppendEntries", "deliver n4 -> n1 AppendEntriesRefusal")
+    world = entries_arrive(world, "n1", "n4", 0)
+    assert world["n1"].commit_index == 1  # of the old voters n1 alone has it
+    world = entries_arrive(world, "n1", "n2", 1)
+    assert (world["n1"].commit_index, world["n1"].configuration) == (2, voters("n1", "n4"))
+    assert not any(each.target == "a1" for each in world.in_flight)
+    world = along(entries_arrive(world, "n1", "n4", 2), "deliver n1 -> a1")
+    assert answers(world, "a1") == [voters("n1", "n4")]
+    assert sorted(world["n1"].match_index) == ["n4"]
+
+
+def test_the_next_leader_finishes_a_joint_change_and_answers() -> None:
+    world = ask(ready(admin("a1", "n1", "n2"), joint_consensus=True), "a1")
+    world = entries_arrive(world, "n1", "n2", 1)
+    world = along(elect(along(world, "deliver n1 -> n3 RequestVote"), "n2", "n3"))
+    assert world["n2"].configuration.is_joint
+    refused = "deliver n3 -> n2 AppendEntriesRefusal"
+    world = along(world, "deliver n2 -> n3 AppendEntries", refused)
+    world = entries_arrive(world, "n2", "n3", 0)
+    assert world["n2"].configuration == voters("n2")
+    assert (world["n2"].commit_index, world["n2"].log.last_index) == (4, 4)
+    assert answers(along(world, "deliver n2 -> a1"), "a1") == [voters("n2")]
