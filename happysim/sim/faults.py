@@ -46,6 +46,26 @@ def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
     return found
 
 
+def aimed(fault: Fault, simulation: Simulation, random: Random, name: str) -> Fault | None:
+    """The fault with every name left out filled in so that it befalls this node.
+
+    None where it cannot. A fault that has no say in this is drawn as ever.
+    """
+    how = getattr(fault, "aimed", None)
+    if how is not None:
+        made: Fault | None = how(simulation, random, name)
+        return made
+    if getattr(fault, "node", None) == "":
+        fault = replace(fault, node=name)  # type: ignore[type-var]
+    return fault.drawn(simulation, random)
+
+
+def _check_process(simulation: Simulation, name: str, what: object) -> None:
+    if name not in simulation.processes:
+        known = ", ".join(simulation.processes)
+        raise ScenarioError(f"{what}: there is no {name!r} in this world; it has {known}")
+
+
 def _draw(simulation: Simulation, random: Random, fits: Callable[[LiveNode], bool]) -> str | None:
     names = [each.name for each in simulation.nodes if fits(each)]
     return random.choice(names) if names else None
@@ -55,7 +75,7 @@ def _draw(simulation: Simulation, random: Random, fits: Callable[[LiveNode], boo
 class Crash:
     """A node goes down and loses what is not durable; the end restarts it.
 
-    At most `down_max` nodes are down at a time where the node is drawn.
+    It does not befall a run in which `down_max` nodes are down already.
     """
 
     node: str = ""
@@ -67,8 +87,10 @@ class Crash:
 
     def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
         down = sum(not each.is_up for each in simulation.nodes)
-        if self.node or down >= self.down_max:
-            return self if self.node else None
+        if down >= self.down_max:
+            return None
+        if self.node:
+            return self
         name = _draw(simulation, random, lambda node: node.is_up)
         return replace(self, node=name) if name else None
 
@@ -103,11 +125,8 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Clog:
-    """What one process sends another is held back; the end releases it, in its order.
-
-    A message that comes late is worse for many protocols than one that never comes.
-    """
+class _Route:
+    """Befalls what one process sends another."""
 
     source: str = ""
     target: str = ""
@@ -115,27 +134,54 @@ class Clog:
     def check(self, simulation: Simulation) -> None:
         if self.source or self.target:
             for name in (self.source, self.target):
-                if name not in simulation.processes:
-                    known = ", ".join(simulation.processes)
-                    raise ScenarioError(
-                        f"{self}: there is no {name!r} in this world; it has {known}"
-                    )
+                _check_process(simulation, name, self)
 
     def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
         if self.source:
             return self
         names = [each.name for each in simulation.nodes]
-        if len(names) < 2:
+        return self.aimed(simulation, random, random.choice(names)) if names else None
+
+    def aimed(self, simulation: Simulation, random: Random, name: str) -> Fault | None:
+        if self.source:
+            return self
+        others = [each.name for each in simulation.nodes if each.name != name]
+        if not others:
             return None
-        source = random.choice(names)
-        return Clog(source, random.choice([name for name in names if name != source]))
+        ends = name, random.choice(others)
+        source, target = ends if random.below(2) else ends[::-1]
+        return replace(self, source=source, target=target)
+
+    def begin(self, simulation: Simulation) -> End:
+        raise NotImplementedError
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not (self.source in names and self.target in names)
+
+
+@dataclass(frozen=True)
+class Clog(_Route):
+    """What one process sends another is held back; the end releases it, in its order.
+
+    A message that comes late is worse for many protocols than one that never comes.
+    """
 
     def begin(self, simulation: Simulation) -> End:
         simulation.clog(self.source, self.target)
         return lambda: simulation.release(self.source, self.target)
 
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not (self.source in names and self.target in names)
+
+@dataclass(frozen=True)
+class Echo(_Route):
+    """What one process sends another is recorded; the end lets all of it come again, as copies.
+
+    An old message that comes a second time finds a receiver that has long gone on. Links that keep
+    their order make no copies, so there it does nothing.
+    """
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.echo(self.source, self.target)
+        return lambda: simulation.replay(self.source, self.target)
 
 
 @dataclass(frozen=True)
@@ -166,13 +212,9 @@ class Partition:
                 raise ScenarioError(f"{self}: {name!r} stands on two sides")
 
     def check(self, simulation: Simulation) -> None:
-        known = ", ".join(simulation.processes)
         for side in self.sides:
             for name in side:
-                if name not in simulation.processes:
-                    raise ScenarioError(
-                        f"{self}: there is no {name!r} in this world; it has {known}"
-                    )
+                _check_process(simulation, name, self)
 
     def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
         if self.sides:
@@ -184,15 +226,25 @@ class Partition:
         at = 1 + random.below(len(names) - 1)
         return Partition(sorted(names[:at]), sorted(names[at:]), one_way=self.one_way)
 
+    def aimed(self, simulation: Simulation, random: Random, name: str) -> Fault | None:
+        """It cuts one node off from the others; one way, nobody hears it, or it hears nobody."""
+        others = [each.name for each in simulation.nodes if each.name != name]
+        if self.sides or not others:
+            return self if self.sides else None
+        sides = [name], others
+        first, second = sides if random.below(2) else sides[::-1]
+        return Partition(first, second, one_way=self.one_way)
+
     def begin(self, simulation: Simulation) -> End:
-        pairs = list(self._pairs())
+        pairs = list(self.pairs())
         simulation.cut(pairs, str(self))
         return lambda: simulation.mend(pairs, str(self))
 
     def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self._pairs())
+        return not any(one in names and two in names for one, two in self.pairs())
 
-    def _pairs(self) -> Iterable[tuple[str, str]]:
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """Senders and receivers that it keeps apart."""
         for at, side in enumerate(self.sides):
             for other in self.sides[at + 1 :]:
                 for one in side:

@@ -19,6 +19,7 @@ import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from happysim.core.errors import ProtocolError
@@ -69,6 +70,7 @@ def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
     return max(promised, default=SHARED) if frozen else PLAIN
 
 
+@cache
 def hints_of(kind: type) -> dict[str, Any]:
     """A class's annotations, resolved; `Any` for all of them where that cannot be done."""
     try:
