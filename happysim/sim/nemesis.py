@@ -40,7 +40,8 @@ class Randomly:
 
     Each lasts an exponential time with mean `lasting` seconds, or for ever where that is None.
     Where `at_work`, it waits for the next step of a node and befalls that node, right after it: its
-    messages have just left, and a node that does much is hit often. Write
+    messages have just left, and a node that does much is hit often. Where `in_turn`, `every` counts
+    from the end of the one before, so there is one at a time. Write
     `randomly(Crash(down_max=2), every=10, lasting=3)`.
     """
 
@@ -48,6 +49,7 @@ class Randomly:
     every: float
     lasting: float | None = None
     at_work: bool = False
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         for name in ("every", "lasting"):
@@ -64,13 +66,19 @@ def at(seconds: float, fault: Fault, lasting: float | None = None) -> At:
 
 
 def randomly(
-    fault: Fault, *, every: float, lasting: float | None = None, at_work: bool = False
+    fault: Fault,
+    *,
+    every: float,
+    lasting: float | None = None,
+    at_work: bool = False,
+    in_turn: bool = False,
 ) -> Randomly:
     """A fault again and again, at random: mean times between, and until repair, in seconds.
 
-    With `at_work` it befalls a node that has just taken a step, right after it.
+    With `at_work` it befalls a node that has just taken a step, right after it. With `in_turn`
+    there is one at a time, and `every` is the mean time from the end of one to the next.
     """
-    return Randomly(fault, every, lasting, at_work)
+    return Randomly(fault, every, lasting, at_work, in_turn)
 
 
 def _check_seconds(seconds: object, what: str) -> None:
@@ -127,7 +135,8 @@ class Nemesis:
             self._begin(plan.fault, random, lasting)
         if not self._stopped:
             agenda = self.simulation.agenda
-            agenda.at(agenda.now + gap(), self._again, plan, draws, random)
+            wait = gap() + (lasting or 0 if plan.in_turn else 0)
+            agenda.at(agenda.now + wait, self._again, plan, draws, random)
 
     def after_step(self, name: str) -> None:
         """A node has taken a step: what lurks befalls it, in this nanosecond."""

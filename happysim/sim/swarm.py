@@ -90,11 +90,20 @@ class Swarm(Simulated):
         for at, (name, fault) in enumerate(self.menu):
             every = _round(tempo * _scale(random, 0.5, 2.0))
             lasting = _round(tempo * _scale(random, 0.2, 2.0))
-            at_work, drawn = bool(random.below(2)), not random.below(3)
-            if at == only if weather == ONE_FAULT else drawn and weather != NO_FAULTS:
-                found.append(randomly(fault, every=every, lasting=lasting, at_work=at_work))
+            at_work, is_drawn = bool(random.below(2)), not random.below(3)
+            in_turn = weather == ONE_AT_A_TIME
+            if in_turn:
+                # No time between two of them: one thing is always wrong, and then another.
+                every, lasting = _round(lasting / 20), _round(pace * _scale(random, 1, 5))
+                at_work = bool(random.below(4))
+            if at == only if weather in (ONE_FAULT, ONE_AT_A_TIME) else is_drawn and weather != NO_FAULTS:
+                found.append(
+                    randomly(fault, every=every, lasting=lasting, at_work=at_work, in_turn=in_turn)
+                )
                 told.append(
-                    f"{name} every {every:g} s for {lasting:g} s" + " of who is at work" * at_work
+                    f"{name} every {every:g} s for {lasting:g} s"
+                    + " of who is at work" * at_work
+                    + " in turn" * in_turn
                 )
         return found, told
 
@@ -110,7 +119,7 @@ class Swarm(Simulated):
             "reorder": _rate(random, 0.3),
         }
         held_back = _scale(random, 0.1 * pace, 10 * pace)
-        if weather == STILL_NETWORK:
+        if weather == STILL_NETWORK or (weather == ONE_AT_A_TIME and random.below(2)):
             rates = dict.fromkeys(rates, 0.0)
         told = [f"latency {median:g} s spread {spread:g}"] if is_free else []
         told += [f"{name} {rate:g}" for name, rate in rates.items() if rate]
@@ -122,13 +131,13 @@ class Swarm(Simulated):
 
 # The weather of a run: what else is drawn is drawn within it. Most mistakes need one thing to go
 # wrong at the right time, and a second one only gets in its way.
-ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT = (
+ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT, ONE_AT_A_TIME = WEATHERS = (
     "anything goes",
     "wild network",
     "still network",
     "one sort of fault",
+    "one fault at a time",
 )
-WEATHERS = (ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT)
 
 # The name of the network of a world that was given none: its links are free to be drawn.
 UNNAMED = "cluster"
