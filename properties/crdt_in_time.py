@@ -67,12 +67,12 @@ def write(store: str, first: int, rounds: int, timeout: float) -> Iterator[Any]:
         calm=20.0,
         # What only a store knows that is down for ever nobody can learn.
         core="all",
-        arguments={"stores": (2, 3, 4), "timeout": (0.1, 1.0)},
+        arguments={"stores": (2, 3, 3, 4), "timeout": (0.1, 1.0)},
     ),
     unknown_passes=True,
 )
 def stores_under_load(
-    kind: type[CRDTStore] = CRDTStore, stores: int = 3, rounds: int = 5, timeout: float = 0.5
+    kind: type[CRDTStore] = CRDTStore, stores: int = 3, rounds: int = 4, timeout: float = 0.5
 ) -> World:
     """Stores a, b, ..., and a client for each."""
     names = "abcdef"[:stores]
