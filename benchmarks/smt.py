@@ -17,8 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from happysim import Faults, Property, World, bfs, explore, smt
 from happysim.protocols.raft import RaftNode
 from happysim.smt.encoding import CLOCKS
-from properties import lock, raft
+from happysim.smt.induction import induction
+from happysim.smt.margin import margin
+from happysim.smt.timing import Timing
+from properties import lease, lock, raft
 from properties.broken.lock import stale_writers_are_trusted
+from tests.smt.models import Acceptor, IgnoresVotes, agreement, synod
+from tests.smt.test_induction import PAXOS, two_ballots
 
 
 class VotesInMemory(RaftNode):
@@ -27,14 +32,24 @@ class VotesInMemory(RaftNode):
     voted_for: str | None = None
 
 
+class Forgets(Acceptor):
+    """The vote of an acceptor is lost in a crash."""
+
+    vote: tuple[int, str] | None = None
+
+
 class Model(NamedTuple):
     name: str
     prop: Property
-    within: Callable[[World], bool]
+    within: Callable[[World], bool] | None = None
 
 
 def elections(size: int, **options: Any) -> Property:
     return raft.election_safety.over(raft.cluster, size=size, **options)
+
+
+def paxos(**options: Any) -> Property:
+    return agreement.over(synod, **options)
 
 
 def tokens(highest: int) -> Callable[[World], bool]:
@@ -56,7 +71,18 @@ MODELS = [
         raft.terms(1),
     ),
     Model("fencing, tokens <= 3", FENCING.over(lock.two_workers), tokens(3)),
-    Model("no fencing, tokens <= 2", FENCING.over(stale_writers_are_trusted), tokens(2)),
+    Model("fencing", FENCING.over(lock.two_workers)),
+    Model("no fencing", FENCING.over(stale_writers_are_trusted)),
+    Model("fencing, the server restarts", FENCING.over(lock.the_server_restarts)),
+    Model("Paxos, 3 acceptors, 2 proposers, 2 ballots", paxos()),
+    Model("Paxos, 3 proposers, 3 ballots", paxos(proposers=((1,), (2,), (3,)))),
+    Model("Paxos, 2 proposers, 4 ballots", paxos(proposers=((1, 3), (2, 4)))),
+    Model("Paxos, 5 acceptors, 2 ballots", paxos(size=5, phase1=3, phase2=3)),
+    Model("Paxos, an acceptor restarts", paxos(faults=CRASH)),
+    Model("the same, vote not durable", paxos(acceptor=Forgets, faults=CRASH)),
+    Model("Paxos, votes ignored", paxos(kind=IgnoresVotes)),
+    Model("Flexible Paxos, 4 acceptors, 3 and 2", paxos(size=4, phase1=3)),
+    Model("the same, 2 and 2: broken", paxos(size=4)),
 ]
 
 
@@ -89,7 +115,27 @@ def main(seconds: float) -> None:
             worlds,
             f"{searched.seconds:.1f}",
         )
-        print(f"  {'; '.join(verdict.notes)}")
+        print(f"  {verdict}; {'; '.join(verdict.notes)}", flush=True)
+    inductive()
+    margins()
+
+
+def inductive() -> None:
+    """The invariant of Paxos's proof, beside the solver's search of all runs."""
+    prop = agreement.over(two_ballots)
+    for by in (induction(*PAXOS), smt()):
+        began = time.perf_counter()
+        verdict = explore(prop.scenario, prop, by=by)[prop]
+        print(f"{type(by).__name__}: {verdict} in {time.perf_counter() - began:.2f} s")
+
+
+def margins() -> None:
+    prop = lease.one_client_believes_to_have_the_lock
+    timing = Timing(latency=("0.001", "0.05"), drift="0.01")
+    for parameter in ("drift", "latency", "timer hold"):
+        began = time.perf_counter()
+        found = margin(prop, parameter, timing)
+        print(f"{found} in {time.perf_counter() - began:.2f} s")
 
 
 if __name__ == "__main__":

@@ -43,9 +43,11 @@ from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.shrink import shrink
-from happysim.sim.faults import Crash, Partition, Pause
+from happysim.sim.faults import Crash, Pause
 from happysim.sim.nemesis import at, randomly
+from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
 from happysim.sim.policy import simulated
+from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
@@ -84,12 +86,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Append",
+    "Bridge",
     "Broken",
     "Call",
     "Cas",
     "CasRegister",
     "Choice",
+    "Clog",
     "Crash",
+    "Degrade",
     "Delete",
     "DeterminismError",
     "Faults",
@@ -120,12 +125,14 @@ __all__ = [
     "Read",
     "Register",
     "Report",
+    "Ring",
     "Scenario",
     "ScenarioError",
     "ScheduleError",
     "Script",
     "SequentialObject",
     "Simulation",
+    "Swizzle",
     "TimedOut",
     "Unknown",
     "Verdict",
@@ -169,6 +176,7 @@ __all__ = [
     "replay",
     "satellite_network",
     "shrink",
+    "simulate",
     "simulated",
     "sleep",
     "slow_network",

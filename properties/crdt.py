@@ -28,7 +28,18 @@ from happysim import (
 )
 from happysim.protocols.crdt import CRDTStore
 from happysim.protocols.crdt.replica import Replica
-from happysim.protocols.crdt.store import Add, Get, Gossip, GossipAck, Increment, Remove, Set
+from happysim.protocols.crdt.store import (
+    Add,
+    Assign,
+    Differs,
+    Get,
+    Gossip,
+    GossipAck,
+    Increment,
+    Offer,
+    Remove,
+    Set,
+)
 
 NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
 ONE = Increment("n")
@@ -47,10 +58,16 @@ def store_world(
     kind: type[CRDTStore] = CRDTStore,
     network: str = "unordered",
     faults: Faults | None = None,
+    digests: bool = False,
 ) -> World:
     """Stores, and a client for each store that has requests."""
     scripts = [Script(f"at_{store}", client, store, *asked) for store, asked in requests.items()]
-    return World.of(*map(kind, stores), *scripts, network=NETWORKS[network](), faults=faults)
+    return World.of(
+        *(kind(name, digests=digests) for name in stores),
+        *scripts,
+        network=NETWORKS[network](),
+        faults=faults,
+    )
 
 
 # Gossip is sent until it is acknowledged: without a bound, any number of it may be in flight.
@@ -63,7 +80,8 @@ def no_copy_in_flight(world: World) -> bool:
 
 def no_gossip_overtakes(world: World) -> bool:
     """A tighter bound, for three stores: one gossip message on each link."""
-    gossip = [each for each in world.in_flight if isinstance(each.message, Gossip | GossipAck)]
+    kinds = Gossip | GossipAck | Offer | Differs
+    gossip = [each for each in world.in_flight if isinstance(each.message, kinds)]
     links = Counter((each.source, each.target) for each in gossip)
     return all(number == 1 for number in links.values())
 
@@ -97,6 +115,12 @@ def sets() -> World:
     return store_world(requests, network="duplicating")
 
 
+def values() -> World:
+    """Two stores are written, perhaps before they hear of each other, and both values are kept."""
+    requests = {"a": (Assign("v", "x"), Assign("v", "z")), "b": (Assign("v", "y"),)}
+    return store_world(requests, network="duplicating")
+
+
 @bounded(within=no_copy_in_flight)
 def three_increments(network: str = "unordered") -> World:
     return store_world({"a": (ONE, ONE), "b": (ONE,)}, network=network)
@@ -105,6 +129,22 @@ def three_increments(network: str = "unordered") -> World:
 @bounded(within=no_copy_in_flight)
 def a_message_is_lost() -> World:
     return store_world({"a": (ONE,), "b": (ONE,)}, faults=Faults(drops=1))
+
+
+@bounded(within=no_copy_in_flight)
+def links_are_cut() -> World:
+    """The stores are parted, and the links heal."""
+    faults = Faults(partitions=1, heals=1, drops=1)
+    return store_world({"a": (ONE,), "b": (ONE,)}, faults=faults)
+
+
+@bounded(within=no_gossip_overtakes)
+def by_digests(drops: int = 0, crashes: int = 0, partitions: int = 0) -> World:
+    """Gossip begins with digests; and a message is lost, a store restarts, or links are cut."""
+    faults = Faults(
+        drops=drops, crashes=crashes, unsynced_loss=True, partitions=partitions, heals=partitions
+    )
+    return store_world({"a": (ONE,), "b": (ONE,)}, faults=faults, digests=True)
 
 
 @bounded(within=no_copy_in_flight)
@@ -149,8 +189,10 @@ def merged(one: Replica, other: Replica) -> Replica:
 
 
 def adds_in(elements: Replica) -> set[Any]:
-    """The adds that a set holds, each as (replica id, its number there)."""
-    _, _, kept = elements.state()
+    """The adds that a set holds (a register: writes), each as (replica id, its number there)."""
+    kind, _, kept = elements.state()
+    if kind == "MVRegister":
+        return {write for write, _ in kept}
     return {add for _, adds in kept for add in adds}
 
 
@@ -266,6 +308,13 @@ def all_stores_agree_in_the_end(world: World) -> bool:
     return all(state == states[0] for state in states)
 
 
+@quiescent(links_are_cut)
+def stores_agree_once_links_heal(world: World) -> bool:
+    """As long as they are cut, what one side knows it keeps."""
+    counts = {store.value("counter", "n") for store in stores_of(world)}
+    return world.partition is not None or counts == {2}
+
+
 @quiescent(three_increments)
 def three_increments_count_three(world: World) -> bool:
     return all(store.value("counter", "n") == 3 for store in stores_of(world))
@@ -308,6 +357,22 @@ def an_unseen_add_survives_a_remove(world: World) -> bool:
     return world["b"].served == {"at_b": 1} and 1 in world["b"].value("set", "s")
 
 
+@reachable(values)
+def two_values_stand_side_by_side(world: World) -> bool:
+    return world["b"].value("values", "v") == ("x", "y")
+
+
+@reachable(values)
+def a_write_that_has_seen_both_replaces_them(world: World) -> bool:
+    return world["b"].value("values", "v") == ("z",) and world["b"].served == {"at_b": 1}
+
+
+@reachable(links_are_cut)
+def stores_are_parted(world: World) -> bool:
+    counts = [store.value("counter", "n") for store in stores_of(world)]
+    return world.partition is not None and counts == [1, 1]
+
+
 @reachable(registers)
 def two_writes_have_one_timestamp(world: World) -> bool:
     written = [store.entries["register", "r"] for store in stores_of(world) if store.entries]
@@ -329,6 +394,32 @@ registers_only_learn = stores_only_learn.over(registers, "registers_only_learn")
 sets_only_learn = stores_only_learn.over(sets, "sets_only_learn")
 any_two_sets_would_agree = any_two_stores_would_agree.over(sets, "any_two_sets_would_agree")
 
+a_write_takes_what_it_saw_and_nothing_else = a_remove_takes_what_it_saw_and_nothing_else.over(
+    values, "a_write_takes_what_it_saw_and_nothing_else"
+)
+values_only_learn = stores_only_learn.over(values, "values_only_learn")
+any_two_registers_of_values_would_agree = any_two_stores_would_agree.over(
+    values, "any_two_registers_of_values_would_agree"
+)
+values_of_a_register_survive_a_round_trip = values_survive_a_round_trip.over(
+    values, "values_of_a_register_survive_a_round_trip"
+)
+
+stores_agree_by_digests = all_stores_agree_in_the_end.over(
+    by_digests, "stores_agree_by_digests", drops=1
+)
+two_increments_count_two_by_digests = two_increments_count_two_where_all_are_up.over(
+    by_digests, "two_increments_count_two_by_digests", drops=1
+)
+what_a_peer_lacks_is_known_by_digests = what_a_peer_lacks_is_known.over(
+    by_digests, "what_a_peer_lacks_is_known_by_digests", crashes=1
+)
+stores_agree_by_digests_though_one_restarts = two_increments_count_two_where_all_are_up.over(
+    by_digests, "stores_agree_by_digests_though_one_restarts", crashes=1
+)
+stores_agree_by_digests_once_links_heal = stores_agree_once_links_heal.over(
+    by_digests, "stores_agree_by_digests_once_links_heal", partitions=1
+)
 stores_agree_though_a_message_is_lost = all_stores_agree_in_the_end.over(
     a_message_is_lost, "stores_agree_though_a_message_is_lost"
 )

@@ -1,8 +1,8 @@
 """The store of replicated values under load, in virtual time: no update is lost, and all agree.
 
 Clients count, write registers, and add and remove elements at stores of their own while stores
-crash and gossip gets lost, late and copied. `properties/crdt.py` states the same of every world that
-its scenarios can reach.
+crash and gossip gets lost, late and copied. `properties/crdt.py` states the same of every world
+that its scenarios can reach.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import reduce
 from typing import Any
 
 from happysim import (
+    Faults,
     Script,
     World,
     always,
@@ -80,7 +81,8 @@ def stores_under_load(
         Script(f"at_{name}", write, name, rounds * at, rounds, timeout)
         for at, name in enumerate(names)
     ]
-    return World.of(*[kind(name, gossip_seconds=GOSSIP_SECONDS) for name in names], *scripts)
+    nodes = [kind(name, gossip_seconds=GOSSIP_SECONDS) for name in names]
+    return World.of(*nodes, *scripts, faults=Faults(crashes=1, unsynced_loss=True))
 
 
 def increments(world: World, answered: bool) -> int:

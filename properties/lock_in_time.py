@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from happysim import Script, World, bounded, call, eventually, monitor, sleep, swarm
+from happysim import Faults, Script, World, bounded, call, eventually, monitor, sleep, swarm
 from happysim.protocols.lock import (
     Acquire,
     FencedStore,
@@ -77,7 +77,12 @@ def lock_under_load(
         Script(f"w{number}", work, f"w{number}", rounds, timeout)
         for number in range(1, workers + 1)
     ]
-    return World.of(server("lock", lease_seconds=LEASE_SECONDS), store("store"), *scripts)
+    return World.of(
+        server("lock", lease_seconds=LEASE_SECONDS),
+        store("store"),
+        *scripts,
+        faults=Faults(crashes=1, unsynced_loss=True),
+    )
 
 
 def last_call(world: World, name: str) -> Any:

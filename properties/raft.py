@@ -44,10 +44,29 @@ from happysim import (
 from happysim.core.network import Delivery
 from happysim.core.script import Operation, Response
 from happysim.core.view import Message
-from happysim.protocols.raft import ClientRequest, Entry, NotLeader, Overwritten, RaftNode, Role
+from happysim.protocols.raft import (
+    ClientRequest,
+    Entry,
+    Log,
+    NotLeader,
+    Overwritten,
+    RaftNode,
+    ReadRequest,
+    Role,
+)
 from happysim.spec.linearizability import Outcome
 
 # -- clusters, clients, and how to get to an interesting world ------------------------------------
+
+
+# The extensions of figure 2, switched off: each multiplies the states there are to search.
+PLAIN: dict[str, Any] = {
+    "pipeline": False,
+    "pre_vote": False,
+    "check_quorum": False,
+    "snapshot_entries": None,
+    "trailing_entries": 0,
+}
 
 
 def cluster(
@@ -59,14 +78,19 @@ def cluster(
     heartbeats: bool = False,
     faults: Faults | None = None,
     network: Delivery | None = None,
+    **options: Any,
 ) -> World:
-    """Servers n1, n2, ... and their clients; `kind` may be a broken variant."""
+    """Servers n1, n2, ... and their clients; `kind` may be a broken variant.
+
+    They are as plain as the paper's, but for the `options`.
+    """
     servers = [
         kind(
             f"n{number}",
             machine=machine or CasRegister(),
             no_op=no_op,
             heartbeat_seconds=0.05 if heartbeats else None,
+            **(PLAIN | options),
         )
         for number in range(1, size + 1)
     ]
@@ -104,6 +128,14 @@ def along(world: World, *beginnings: str) -> World:
 def elect(world: World, candidate: str, *voters: str) -> World:
     """The world after `candidate` stood for the next term and these have voted for it."""
     world = along(world, f"fire {candidate} election")
+    if world[candidate].role is Role.PRE_CANDIDATE:
+        term = world[candidate].current_term + 1
+        for voter in voters:
+            world = along(
+                world,
+                f"deliver {candidate} -> {voter} PreVote(term={term},",
+                f"deliver {voter} -> {candidate} PreVoteGranted(term={term})",
+            )
     term = world[candidate].current_term
     for voter in voters:
         world = along(
@@ -119,13 +151,16 @@ def ask(world: World, name: str) -> World:
     return along(world, f"invoke {name}", f"deliver {name} -> ")
 
 
+STANDING = (Role.PRE_CANDIDATE, Role.CANDIDATE)
+
+
 def terms(highest: int, *standing: str) -> Callable[[World], bool]:
     """A bound: no term beyond `highest`, and no other candidates than these (default: any)."""
 
     def within(world: World) -> bool:
         return all(
             server.current_term <= highest
-            and (not standing or server.role is not Role.CANDIDATE or server.name in standing)
+            and (not standing or server.role not in STANDING or server.name in standing)
             for server in servers_of(world)
         )
 
@@ -138,6 +173,25 @@ def servers_of(world: World) -> tuple[NodeView, ...]:
 
 def leaders_of(world: World) -> list[NodeView]:
     return [server for server in servers_of(world) if server.role is Role.LEADER]
+
+
+def entries_of(log: Log) -> dict[int, Entry]:
+    """The entries that are kept, by index."""
+    return dict(enumerate(log.entries, log.offset + 1))
+
+
+def differ(one: Log, other: Log, upto: int) -> bool:
+    """True where the logs are not the same up to `upto`; what was discarded counts as the same."""
+    if upto > min(one.last_index, other.last_index):
+        return True
+    first = max(one.offset, other.offset)
+    return one.behind(first, max(upto - first, 0)) != other.behind(first, max(upto - first, 0))
+
+
+def last_agreed(one: Log, other: Log) -> int:
+    """The last index at which both logs keep an entry of the same term; 0 where there is none."""
+    here, there = entries_of(one), entries_of(other)
+    return max((i for i in here if i in there and here[i].term == there[i].term), default=0)
 
 
 # -- scenarios ------------------------------------------------------------------------------------
@@ -217,7 +271,7 @@ def figure_8(kind: type[RaftNode] = RaftNode) -> World:
     return along(
         world,
         "deliver n1 -> n3 AppendEntries(term=3, prev_index=1,",
-        "deliver n3 -> n1 AppendEntriesReply(term=3, success=False,",
+        "deliver n3 -> n1 AppendEntriesRefusal(term=3,",
         "deliver n1 -> n3 AppendEntries(term=3, prev_index=0,",
         "deliver n1 -> n2 RequestVote(term=3,",
     )
@@ -287,9 +341,8 @@ def election_safety(world: World) -> bool | str:
 def leader_append_only(before: World, after: World) -> bool | str:
     """A leader never overwrites or deletes entries in its log; it only appends new ones."""
     for leader in leaders_of(before):
-        log = leader.log
         now = after[leader.name]
-        if now.role is Role.LEADER and now.log[: len(log)] != log:
+        if now.role is Role.LEADER and differ(leader.log, now.log, leader.log.last_index):
             return f"{leader.name}, leader of term {leader.current_term}, changed its log"
     return True
 
@@ -298,10 +351,9 @@ def leader_append_only(before: World, after: World) -> bool | str:
 def log_matching(world: World) -> bool | str:
     """Logs that agree on the term at an index are the same up to that index."""
     for one, other in combinations(servers_of(world), 2):
-        pairs = list(zip(one.log, other.log, strict=False))
-        agreed = [index for index, (a, b) in enumerate(pairs, 1) if a.term == b.term]
-        if agreed and any(a != b for a, b in pairs[: agreed[-1]]):
-            return f"{one.name} and {other.name} have the same term at {agreed[-1]}, not before"
+        agreed = last_agreed(one.log, other.log)
+        if agreed and differ(one.log, other.log, agreed):
+            return f"{one.name} and {other.name} have the same term at {agreed}, not before"
     return True
 
 
@@ -312,7 +364,7 @@ def leader_completeness(world: World) -> bool | str:
         committed = server.commit_index
         for leader in leaders_of(world) if committed else ():
             later = leader.current_term >= server.current_term
-            if later and leader.log[:committed] != server.log[:committed]:
+            if later and differ(server.log, leader.log, committed):
                 return (
                     f"{leader.name} leads term {leader.current_term} without all of what "
                     f"{server.name} has committed up to {committed}"
@@ -325,9 +377,10 @@ def state_machine_safety(world: World) -> bool | str:
     """No two servers apply different commands at one index, so equal indices are equal states."""
     for one, other in combinations(servers_of(world), 2):
         applied = min(one.commit_index, other.commit_index)
-        if one.log[:applied] != other.log[:applied]:
+        if differ(one.log, other.log, applied):
             return f"{one.name} and {other.name} applied different entries up to {applied}"
-        if one.commit_index == other.commit_index and one.state != other.state:
+        equal = one.is_up and other.is_up and one.commit_index == other.commit_index
+        if equal and one.state != other.state:
             return f"{one.name} and {other.name} are in different states at {applied}"
     return True
 
@@ -370,11 +423,11 @@ def committed_entries_are_on_a_majority(world: World) -> bool | str:
     """Section 5.3: what is committed is on disk at a majority, and never leaves it again."""
     servers = servers_of(world)
     for server in servers:
-        committed = server.log[: server.commit_index]
-        holders = [other for other in servers if other.log[: len(committed)] == committed]
+        committed = server.commit_index
+        holders = [other for other in servers if not differ(server.log, other.log, committed)]
         if 2 * len(holders) <= len(servers):
             names = " ".join(holder.name for holder in holders)
-            return f"{server.name} committed {len(committed)} entries that only {names} holds"
+            return f"{server.name} committed {committed} entries that only {names} holds"
     return True
 
 
@@ -409,6 +462,8 @@ def effects(history: History) -> History:
     """
     events: list[tuple[int, str, Any]] = []
     for span in history.spans():
+        if not isinstance(span.call.operation, ClientRequest | ReadRequest):
+            continue  # What is asked of the cluster, and not of the machine.
         lane, command, result = span.call.client, span.call.operation.command, span.call.result
         if isinstance(result, NotLeader):
             continue
@@ -488,7 +543,7 @@ def is_pending(world: World, operation: Operation) -> bool:
     """True where some server has the command in its log, and none has committed it."""
     found = False
     for server in servers_of(world):
-        for index, entry in enumerate(server.log, 1):
+        for index, entry in entries_of(server.log).items():
             if entry.operation == operation:
                 if index <= server.commit_index:
                     return False
@@ -499,7 +554,7 @@ def is_pending(world: World, operation: Operation) -> bool:
 @always(cluster_of_one)
 def a_cluster_of_one_commits_at_once(world: World) -> bool:
     """It has nobody to wait for."""
-    return all(leader.commit_index == leader.last_index for leader in leaders_of(world))
+    return all(leader.commit_index == leader.log.last_index for leader in leaders_of(world))
 
 
 # -- all of it, elsewhere -------------------------------------------------------------------------

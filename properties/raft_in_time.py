@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from happysim import Script, World, bounded, call, eventually, monitor, sleep, swarm
+from happysim import Faults, Script, World, bounded, call, eventually, monitor, sleep, swarm
 from happysim.protocols.raft import (
     ClientRequest,
     Entry,
@@ -23,7 +23,7 @@ from happysim.protocols.raft import (
     RaftNode,
     Role,
 )
-from properties.raft import who_does_not_lead_will_stand, who_leads_beats
+from properties.raft import PLAIN, who_does_not_lead_will_stand, who_leads_beats
 
 # Faults befall the first seconds of a run.
 ROUGH_SECONDS = 10.0
@@ -31,9 +31,7 @@ ROUGH_SECONDS = 10.0
 # -- clients, and the cluster that serves them ----------------------------------------------------
 
 
-def patience(
-    name: str, servers: tuple[str, ...], timeout: float, every: float
-) -> Iterator[Any]:
+def patience(name: str, servers: tuple[str, ...], timeout: float, every: float) -> Iterator[Any]:
     """Ask for one command after the other; where nobody has answered, more patiently.
 
     Commands are numbered as calls are, so that each call has a command of its own: whether one that
@@ -77,6 +75,7 @@ def census(servers: tuple[str, ...]) -> Iterator[Any]:
             "timeout": (0.3, 1.0, 3.0),
             "every": (0.2, 0.5, 1.0),
             "no_op": (True, False),
+            "plain": (True, True, False),
         },
     ),
     unknown_passes=True,
@@ -88,20 +87,25 @@ def cluster_under_load(
     timeout: float = 1.0,
     every: float = 0.5,
     no_op: bool = True,
+    plain: bool = True,
 ) -> World:
     """Servers n1, n2, ... with heartbeats, and clients c1, c2, ... of which each starts elsewhere.
 
     A client asks `every` so many seconds at the most, and waits `timeout` seconds for an answer.
 
-    The state machine is a journal: its answer to a command is that command's place among all.
+    `plain` servers are the paper's; others vote before they vote, and so on. No log is so long that
+    it is discarded. The state machine is a journal: its answer to a command is that command's place
+    among all.
     """
     names = tuple(f"n{number}" for number in range(1, size + 1))
-    servers = [kind(name, machine=Journal(), no_op=no_op) for name in names]
+    options = PLAIN if plain else {}
+    servers = [kind(name, machine=Journal(), no_op=no_op, **options) for name in names]
     asking = [
         Script(f"c{number}", patience, f"c{number}", names, timeout, every)
         for number in range(1, clients + 1)
     ]
-    return World.of(*servers, *asking, Script("census", census, names))
+    faults = Faults(crashes=1, unsynced_loss=True)
+    return World.of(*servers, *asking, Script("census", census, names), faults=faults)
 
 
 def is_server(name: str) -> bool:
@@ -149,7 +153,7 @@ class Chosen:
         begin, end = min(self.known.get(server.name, 0), server.commit_index), server.commit_index
         self.known[server.name] = end
         for index in range(begin + 1, end + 1):
-            entry = server.log[index - 1]
+            entry = server.log.entry(index)
             first = index > len(self.entries)
             if first:
                 self.entries.append(entry)
@@ -187,7 +191,7 @@ class log_matching:
     def __call__(self, world: World, name: str) -> bool | str:
         if not is_server(name):
             return True
-        log = world[name].log
+        log = world[name].log.entries
         for index in self.growth.setdefault(name, Growth()).news(log):
             entry = log[index - 1]
             before = log[index - 2].term if index > 1 else 0
@@ -239,7 +243,7 @@ class leader_completeness:
         return True
 
     def lacks(self, leader: Any, indices: list[int]) -> str:
-        log = leader.log
+        log = leader.log.entries
         for index in indices:
             if index > len(log) or log[index - 1] != self.chosen.entries[index - 1]:
                 return (
@@ -261,11 +265,11 @@ class committed_entries_are_on_a_majority:
         if not is_server(name):
             return True
         growth = self.growth.setdefault(name, Growth())
-        growth.news(world[name].log)
+        growth.news(world[name].log.entries)
         fresh = [index for index, _, first in self.chosen.look(world[name]) if first]
         if growth.is_cut:
             fresh = list(range(1, len(self.chosen.entries) + 1))
-        logs = [server.log for server in world.nodes(RaftNode)] if fresh else []
+        logs = [server.log.entries for server in world.nodes(RaftNode)] if fresh else []
         for index in fresh:
             entry = self.chosen.entries[index - 1]
             holders = sum(len(log) >= index and log[index - 1] == entry for log in logs)

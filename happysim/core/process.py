@@ -13,9 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from happysim.core.choice import Faults
+from happysim.core.choice import DISK_BUDGETS, Faults
 from happysim.core.determinism import shifted_surroundings
-from happysim.core.errors import DeterminismError, HappysimError, ProtocolError
+from happysim.core.disk import (
+    Atlas,
+    Image,
+    Mark,
+    Mishap,
+    crashed,
+    kept_marks,
+    lies,
+    restarted,
+    restarts,
+    synced_after,
+    tears,
+    unsynced_after,
+)
+from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.message import freeze_message
@@ -37,6 +51,8 @@ _ADVICE = (
     "a handler may read its fields, its message and its host only: not the clock, "
     "`random`, id() or hash() of text; use host.choose and timers"
 )
+# The faults of disks that show at a restart.
+AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
 _TIMED_OUT = freeze(TimedOut())
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
@@ -45,23 +61,31 @@ _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 class Event(NamedTuple):
     """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
 
-    `readings` is what its handler finds on its clock, each time it looks, in nanoseconds.
+    `what` is a frozen message, the name of a timer or an action, how many writes a crash loses, or
+    what befalls the disk. `readings` is what its handler finds on its clock, each time it looks, in
+    nanoseconds, and "full" where it syncs a full disk.
     """
 
     kind: str
     what: Frozen = None
     source: str = ""
     operation: Operation | None = None
-    readings: tuple[int, ...] = ()
+    readings: tuple[int | str, ...] = ()
 
 
 class NodeState(NamedTuple):
-    """A node as content. `unsynced` lists older durable values that a crash may fall back to."""
+    """A node as content.
+
+    `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
+    on it, `synced` what was synced: the latest image last, for faults that go back further.
+    """
 
     status: str
     fields: tuple[Frozen, ...]
     timers: tuple[str, ...] = ()
-    unsynced: tuple[tuple[Frozen, ...], ...] = ()
+    unsynced: tuple[Image, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    synced: tuple[Image, ...] = ()
 
 
 class ScriptState(NamedTuple):
@@ -83,13 +107,19 @@ class Raised(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order."""
+    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
+
+    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
+    by name, each with its range of seconds; a search takes no notice of them.
+    """
 
     state: Any
     sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
     records: tuple[tuple[str, str, Frozen], ...] = ()
     choosing: str = ""
     raised: Raised | None = None
+    delays: tuple[tuple[str, float, float], ...] = ()
+    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -106,10 +136,23 @@ class NodeProcess:
         self._calls: dict[str, int] = {}
         handlers = self.kind.happysim_handlers
         self.site.timers = handlers.timers
+        pairs = zip(self.kind.happysim_fields, self.kind.happysim_durable, strict=True)
+        self.durable_names = tuple(name for name, keep in pairs if keep)
+        self.first_image = Image(self._durable(self.made_with))
 
     def initial(self) -> NodeState:
         """The node before it has started."""
-        return NodeState(NEW, self.made_with)
+        return self.tracked(NodeState(NEW, self.made_with))
+
+    def tracked(self, state: NodeState) -> NodeState:
+        """The state with what faults need to know of its disk: it holds what it holds, synced."""
+        if self.faults.images_kept and not state.synced:
+            return state._replace(synced=(self.image(state),))
+        return state
+
+    def image(self, state: NodeState) -> Image:
+        """What is on the disk of a node, if nothing written is lost."""
+        return Image(self._durable(state.fields), state.marks)
 
     def events(self, state: NodeState) -> Iterable[Event]:
         """What this node may do by itself, in a fixed order; faults are not among it."""
@@ -140,16 +183,40 @@ class NodeProcess:
         return holds
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
-        """Each way in which this node may crash now: how many unsynced writes it loses."""
-        crashable = self.faults.crashable
-        if state.status != UP or (crashable and self.name not in crashable):
+        """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
+        faults = self.faults
+        if state.status != UP or (faults.crashable and self.name not in faults.crashable):
             return []
-        return [Event("crash", losing) for losing in range(len(state.unsynced) + 1)]
+        lost = len(state.unsynced) if faults.unsynced_loss else 0
+        found = [Event("crash", losing) for losing in range(lost + 1)]
+        mishaps: list[Mishap] = []
+        if faults.tears:
+            mishaps += tears(self.durable_names, state.unsynced, self.image(state))
+        if faults.lies:
+            mishaps += lies(state.synced)
+        return [*found, *(Event("crash", each) for each in mishaps if self._in_atlas(each))]
+
+    def restarts(self, state: NodeState) -> Iterable[Event]:
+        """Each way in which this node may restart now: as its disk is, or with a disk fault."""
+        if state.status != DOWN:
+            return []
+        found = [Event("restart")]
+        budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
+        if budgets:
+            names, now = self.durable_names, self.image(state)
+            mishaps = restarts(names, state.synced, now, self.first_image, budgets)
+            found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
+        return found
+
+    def _in_atlas(self, mishap: Mishap) -> bool:
+        return in_atlas(self.faults.atlas, self.site, mishap)
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
+        if isinstance(event.what, Mishap) and event.kind == "restart":
+            state = self._restarted(state, event.what)
         if event.kind == "crash":
-            after = self._crashed(state, int(event.what))  # type: ignore[call-overload]
+            after = self._crashed(state, event.what)
             # What this node had asked for as a client may still happen, but it gets no answer.
             return [Outcome(after, records=(("abandon", self.name, None),))]
         calls = self._handler_of(event)
@@ -164,13 +231,16 @@ class NodeProcess:
             outcomes.append((used, outcome))
             for at in range(len(picks), len(options)):
                 pending += [(*used[:at], other) for other in range(1, len(options[at]))]
+        if len(outcomes) == 1:
+            return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
         handlers = self.kind.happysim_handlers
         if event.kind == "deliver":
-            name = handlers.messages[type(thaw(event.what))]
+            # Frozen, a message begins with its class.
+            name = handlers.messages[event.what[0]]  # type: ignore[index]
             # Each run gets a copy of its own: a hooked value inside a message may be mutable.
             return name, lambda node, host: getattr(node, name)(
                 host, event.source, thaw(event.what)
@@ -215,12 +285,15 @@ class NodeProcess:
         timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
         host = Host(self.site, where, timers, picks, event.source or None, event.operation)
         host._readings = list(event.readings)
+        host._marks = state.marks
         node = self._thaw(state.fields)
         synced: list[tuple[Frozen, ...]] = []
         host._on_sync = lambda: synced.append(self._freeze(node, where))
-        raised = None
+        raised, full = None, False
         try:
             result = call(node, host)
+        except DiskFull:
+            full, result = True, None
         except HappysimError:
             raise
         except Exception as error:
@@ -234,12 +307,18 @@ class NodeProcess:
                 f"{where} returned a {type(result).__name__}; a handler returns nothing "
                 "(it must not be a generator or a coroutine either)"
             )
-        chosen = picks_text(host._options, host._picks)
+        chosen = picks_text(host._options, host._picks) if host._picks else ""
         used = tuple(host._picks)
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
-        after = self._after(state, self._freeze(node, where), host, synced)
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen)
+        # What a handler that let out DiskFull has not synced is undone; a crash follows.
+        fields = self._freeze(node, where)
+        if full:
+            fields = synced[-1] if synced else state.fields
+        after = self._after(state, fields, host, synced)
+        delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
+        sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
+        outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
 
     def _after(
@@ -249,34 +328,53 @@ class NodeProcess:
         host: Host,
         synced: list[tuple[Frozen, ...]],
     ) -> NodeState:
-        unsynced: tuple[tuple[Frozen, ...], ...] = ()
-        if self.faults.unsynced_loss:
-            older = (
-                (self._durable(synced[-1]),)
-                if synced
-                else (*state.unsynced, self._durable(state.fields))
-            )
-            # What a crash may fall back to: each value once, and not the one that is there.
-            now = self._durable(fields)
-            latest = dict.fromkeys(reversed(older))
-            latest.pop(now, None)
-            unsynced = tuple(reversed(latest))
-        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced)
+        faults, before = self.faults, self.image(state)
+        now = self._image_after(before, fields)
+        unsynced: tuple[Image, ...] = ()
+        known = state.synced
+        if faults.tracks_writes or faults.images_kept:
+            images = [self._image_after(before, each) for each in synced]
+            if faults.tracks_writes:
+                unsynced = unsynced_after(state.unsynced, before, images, now)
+            if faults.images_kept:
+                known = synced_after(state.synced, images, faults.images_kept)
+        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced, now.marks, known)
 
-    def _crashed(self, state: NodeState, losing: int) -> NodeState:
-        kept = state.fields
+    def _image_after(self, before: Image, fields: tuple[Frozen, ...]) -> Image:
+        values = self._durable(fields)
+        return Image(values, kept_marks(self.durable_names, before, values))
+
+    def _crashed(self, state: NodeState, what: Frozen) -> NodeState:
+        mishap = what if isinstance(what, Mishap) else Mishap("crashes", int(what))  # type: ignore[call-overload]
+        now = self.image(state)
+        image = crashed(self.durable_names, state.unsynced, state.synced, now, mishap)
+        synced = state.synced
+        if self.faults.images_kept:
+            # What the crash has left is what is on the disk, synced or not.
+            if mishap.budget == "lies":
+                synced = synced[: -mishap.losing]
+            synced = synced_after(synced, [image], self.faults.images_kept)
+        return self._with_image(state, image)._replace(status=DOWN, timers=(), synced=synced)
+
+    def _restarted(self, state: NodeState, mishap: Mishap) -> NodeState:
+        names, now = self.durable_names, self.image(state)
+        image = restarted(names, state.synced, now, self.first_image, mishap)
+        synced = state.synced
+        if self.faults.images_kept:
+            synced = (image,) if mishap.budget == "wipes" else (*synced[:-1], image)
+            if mishap.budget == "stales":
+                synced = state.synced[:-1]
+        return self._with_image(state, image)._replace(synced=synced)
+
+    def _with_image(self, state: NodeState, image: Image) -> NodeState:
+        """A node that holds what is on this disk, and is else as it was made."""
+        values = iter(image.values)
         durable = self.kind.happysim_durable
-        if losing:
-            values = iter(state.unsynced[-losing])
-            kept = tuple(
-                next(values) if is_durable else field
-                for is_durable, field in zip(durable, kept, strict=True)
-            )
         fields = tuple(
-            field if is_durable else made
-            for is_durable, field, made in zip(durable, kept, self.made_with, strict=True)
+            next(values) if keep else made
+            for keep, made in zip(durable, self.made_with, strict=True)
         )
-        return NodeState(DOWN, fields)
+        return state._replace(fields=fields, unsynced=(), marks=image.marks)
 
     def _durable(self, fields: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
         durable = self.kind.happysim_durable
@@ -303,8 +401,21 @@ class NodeProcess:
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
                 return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
-        part = "its timers" if first.state != second.state else "what it sent"
+        timers = (first.state, first.delays) != (second.state, second.delays)
+        part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
+
+
+def in_atlas(atlas: Atlas | None, site: Site, mishap: Mishap) -> bool:
+    """True where an atlas allows this to befall the disk of the node at a site."""
+    if atlas is None:
+        return True
+    nodes = (site.name, *site.peers)
+    touched = [each for each in (mishap.address, mishap.other) if each] or [""]
+    # A torn record was never confirmed, so no quorum counts on its copy.
+    return mishap.budget == "tears" or all(
+        atlas.allows(site.name, nodes, address) for address in touched
+    )
 
 
 def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
@@ -385,6 +496,15 @@ class ScriptProcess:
         if isinstance(step.asked, Sleep):
             return [Event("fire", "sleep")]
         return [] if step.asked is None else [Event("invoke")]
+
+    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
+        """The least and the most that a sleep, or the patience with a call, lasts from here."""
+        asked = self._step(state.answers).asked
+        if isinstance(asked, Sleep):
+            return asked.low_ns, asked.high_ns
+        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
+            return asked.timeout_ns, asked.timeout_ns
+        return None
 
     def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
         where = f"script {self.name}, after {len(answers)} answers"

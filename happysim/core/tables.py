@@ -22,9 +22,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import DISK_BUDGETS, Choice, Faults, Kind
+from happysim.core.disk import Image, Mark, Mishap
 from happysim.core.entries import (
+    BASE,
+    COSTS,
     CRASH,
+    CRASHES,
+    DAMAGE,
     DROP,
     DUPLICATE,
     FREE,
@@ -32,7 +37,9 @@ from happysim.core.entries import (
     NOWHERE,
     PARTITION,
     RESTART,
+    RESTARTS,
     STATUS,
+    SYNCED,
     Cell,
     Effect,
     Envelope,
@@ -43,9 +50,10 @@ from happysim.core.entries import (
 from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
+from happysim.core.host import FULL
+from happysim.core.local import Local
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
-    DOWN,
     UP,
     Event,
     NodeProcess,
@@ -59,8 +67,8 @@ from happysim.core.process import (
 from happysim.core.script import Operation
 from happysim.core.topology import Network
 
-# What a handler reads from its clock, at the end of a choice's text.
-_READING = re.compile(r" reading (\d+(?:, \d+)*)$")
+# What a handler reads from its clock and of a full disk, at the end of a choice's text.
+_READING = re.compile(r" reading ((?:\d+|full)(?:, (?:\d+|full))*)$")
 
 
 def message_text(message: Frozen, operation: Operation | None) -> str:
@@ -92,6 +100,7 @@ class Tables:
         self.network = network
         self.topology = Network(delivery=network) if topology is None else topology
         self.faults = faults
+        self.budgets = faults.budgets
         slots = range(len(processes))
         self.states = [Numbering() for _ in slots]
         self.cells = [Numbering() for _ in slots]
@@ -99,9 +108,10 @@ class Tables:
         self.rank: list[tuple[int, str]] = []
         self.batches = Numbering(())
         self.record_batches = Numbering(())
-        self.ledgers = Numbering(Ledger(faults.budgets))
+        self.ledgers = Numbering(Ledger(self.budgets))
         self.histories = Numbering(History())
         self.splits = self._splits()
+        self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
         self.misses = 0
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
@@ -116,6 +126,11 @@ class Tables:
         self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
+
+    @property
+    def local(self) -> Local:
+        """For a kernel that keeps inboxes itself."""
+        return Local(self)
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -132,6 +147,9 @@ class Tables:
         A text that says what a handler reads from its clock names one step, which is run on that.
         """
         told = _READING.search(text)
+        if told is None and self._spoils and isinstance(self.processes[slot], NodeProcess):
+            # What may befall a disk is much; only what the text names is worked out.
+            return self._moves_reading(slot, cell, text, ())
         if told is None:
             try:
                 free, faults = self.moves(slot, cell)
@@ -139,11 +157,11 @@ class Tables:
             except NoClock:
                 # Some other step of this node reads its clock; this one need not.
                 return self._moves_reading(slot, cell, text, ())
-        readings = tuple(map(int, told[1].split(", ")))
+        readings = tuple(int(each) if each != FULL else each for each in told[1].split(", "))
         return self._moves_reading(slot, cell, text[: told.start()], readings)
 
     def _moves_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
     ) -> list[Move]:
         """Those of the steps that a text may name, run with a clock that shows these times.
 
@@ -155,37 +173,68 @@ class Tables:
             return []
 
     def _steps_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
     ) -> Iterator[Move]:
         state, inbox = self.cells[slot].values[cell]
         name, reading = self.names[slot], ", ".join(map(str, readings))
-        for number in self.network.heads(inbox) if self._receives(slot, state) else ():
+        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
             envelope: Envelope = self.envelopes.values[number]
             source = self.names[envelope.source]
             choice = Choice(Kind.DELIVER, name, source, envelope.text)
             if text.startswith(str(choice)):
                 event = Event("deliver", envelope.message, source, envelope.operation, readings)
                 rest = self.network.take(inbox, number, envelope.source)
-                for effect in self._effects(slot, state, event, choice, FREE):
+                effects = (
+                    self._effects(slot, state, event, choice, FREE)
+                    if readings
+                    else self.delivery_effects(slot, state, number)
+                )
+                for effect in effects:
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, rest, told, envelope.source)
         value = self.states[slot].values[state]
-        for kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART):
+        for kind in (Kind.FIRE, Kind.ACT, Kind.START):
             what = (
                 text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
             )
             choice = Choice(kind, name, "", what)
             if text.startswith(str(choice)) and self._may(slot, value, kind, what):
                 event = Event(kind.value, what or None, readings=readings)
-                cost = RESTART if kind is Kind.RESTART else FREE
-                for effect in self._effects(slot, state, event, choice, cost):
+                for effect in self._effects(slot, state, event, choice, FREE):
+                    told = effect._replace(choice=replace(effect.choice, reading=reading))
+                    yield self._move(slot, inbox, told)
+        if text.split(" ", 1)[0] in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+            yield from self._faults(slot, state, inbox, self._crash_effects(slot, state, text))
+        for event, choice, cost in self._restarts(slot, value):
+            if text == str(choice) or text.startswith(f"{choice} choosing "):
+                told_event = event._replace(readings=readings)
+                for effect in self._effects(slot, state, told_event, choice, cost):
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
 
+    def _crash_effects(self, slot: int, state: int, text: str | None = None) -> list[Effect]:
+        """Each way in which a process may crash, if there is a budget for it; or that of a text."""
+        made: list[Effect] = []
+        if self.faults.budgets[CRASH - 1]:
+            for event in self.processes[slot].crashes(self.states[slot].values[state]):
+                losing = f"losing {event.what}" if event.what else ""
+                what = event.what.text if isinstance(event.what, Mishap) else losing
+                choice = Choice(Kind.CRASH, self.names[slot], "", what)
+                if text in (None, str(choice)):
+                    made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+        return made
+
+    def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+        """Each way in which a process may restart, if there is a budget for restarts."""
+        process = self.processes[slot]
+        if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
+            for event in process.restarts(value):
+                what = event.what.text if isinstance(event.what, Mishap) else ""
+                choice = Choice(Kind.RESTART, self.names[slot], "", what)
+                yield event, choice, _cost(event.what, RESTART)
+
     def _may(self, slot: int, value: Any, kind: Kind, what: str) -> bool:
         """True where an event may befall a node now, whatever its handler does."""
-        if kind is Kind.RESTART:
-            return isinstance(value, NodeState) and value.status == DOWN
         told = (Event(each.kind, each.what) for each in self.processes[slot].events(value))
         return Event(kind.value, what or None) in told
 
@@ -193,7 +242,7 @@ class Tables:
         state, inbox = self.cells[slot].values[number]
         network = self.network
         free: list[Move] = []
-        if self._receives(slot, state):
+        if self.receives(slot, state):
             known = self._deliveries[slot]
             for envelope in network.heads(inbox):
                 effects = known.get((state, envelope))
@@ -207,7 +256,8 @@ class Tables:
         free += [self._move(slot, inbox, effect) for effect in own]
         return tuple(free), tuple(self._faults(slot, state, inbox, faults))
 
-    def _receives(self, slot: int, state: int) -> bool:
+    def receives(self, slot: int, state: int) -> bool:
+        """True where a process in a local state takes messages: not while it is down."""
         value = self.states[slot].values[state]
         return not isinstance(value, NodeState) or value.status == UP
 
@@ -236,15 +286,9 @@ class Tables:
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
                 own += self._effects(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            if self.faults.budgets[CRASH - 1]:
-                for event in process.crashes(value):
-                    what = f"losing {event.what}" if event.what else ""
-                    choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                    faults += self._effects(slot, state, event, choice, CRASH)
-            down = isinstance(value, NodeState) and value.status == DOWN
-            if down and self.faults.budgets[RESTART - 1]:
-                choice = Choice(Kind.RESTART, self.names[slot])
-                faults += self._effects(slot, state, Event("restart"), choice, RESTART)
+            faults += self._crash_effects(slot, state)
+            for event, choice, cost in self._restarts(slot, value):
+                faults += self._effects(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
         return known
 
@@ -260,8 +304,11 @@ class Tables:
             if choice.kind is Kind.INVOKE:
                 to, sent, operation = outcome.sends[0]
                 what = f"{to} {self._text(sent, operation)}"
-            told = replace(choice, what=what, choosing=outcome.choosing)
-            idle = outcome.state == before and not outcome.sends and not outcome.records
+            told = choice
+            if outcome.choosing or what != choice.what:
+                told = replace(choice, what=what, choosing=outcome.choosing)
+            quiet = not (outcome.sends or outcome.records or outcome.forged)
+            idle = outcome.state == before and quiet
             made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
 
@@ -275,6 +322,9 @@ class Tables:
             target = self.slot_of[to]
             number = self.envelope(slot, target, message, operation)
             batches.setdefault(target, []).append(number)
+        for source, to, message in outcome.forged:
+            number = self.envelope(self.slot_of[source], self.slot_of[to], message, None)
+            batches.setdefault(self.slot_of[to], []).append(number)
         own = tuple(batches.pop(slot, ()))
         sends = [(target, self.batches.number(tuple(batch))) for target, batch in batches.items()]
         if choice.kind is Kind.CRASH and self.network.kind == "ordered":
@@ -296,7 +346,7 @@ class Tables:
     def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
         """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
         network, cells = self.network, self.cells[slot]
-        drops, duplicates = self.faults.budgets[DROP - 1], self.faults.budgets[DUPLICATE - 1]
+        drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
         for number in network.heads(inbox) if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
@@ -357,20 +407,25 @@ class Tables:
         return known
 
     def _pay(self, ledger: Ledger, cost: int) -> int:
-        down = ledger.down + (cost == CRASH) - (cost == RESTART)
+        down = ledger.down + (cost in CRASHES) - (cost in RESTARTS)
         if not ledger.budgets[cost - 1] or down > max(self.faults.down_max, ledger.down):
             return -1
-        return self.ledgers.number(ledger._replace(budgets=_less(ledger.budgets, cost), down=down))
+        budgets = _less(ledger.budgets, cost)
+        if cost in BASE:
+            if not budgets[BASE[cost] - 1]:
+                return -1
+            budgets = _less(budgets, BASE[cost])
+        return self.ledgers.number(ledger._replace(budgets=budgets, down=down))
 
     def was_paid(self, budget: int) -> bool:
         """True where some fault of that index in `Faults.budgets` was ever taken."""
         return any(
-            cost == budget + 1 and after >= 0 for (_, cost), after in self._paid.items()
+            budget + 1 in (cost, BASE.get(cost)) and after >= 0
+            for (_, cost), after in self._paid.items()
         ) or (
             budget + 1 in (PARTITION, HEAL)
             and any(
-                ledger.budgets[budget] != self.faults.budgets[budget]
-                for ledger in self.ledgers.values
+                ledger.budgets[budget] != self.budgets[budget] for ledger in self.ledgers.values
             )
         )
 
@@ -475,6 +530,25 @@ class Tables:
         return known
 
 
+def _cost(what: Frozen, base: int) -> int:
+    """What a crash or a restart costs, with what befalls the disk in it."""
+    return COSTS[what.budget] if isinstance(what, Mishap) else base
+
+
+def _marks_text(marks: tuple[Mark, ...]) -> str:
+    return ", ".join(f"{mark.address} {mark.what}" for mark in marks) or "none"
+
+
+def _images_text(images: tuple[Image, ...]) -> str:
+    """Images of a disk as text: the values of each, and what is damaged of them."""
+    told = [
+        describe((tuple, *image.values))
+        + (f" with {_marks_text(image.marks)}" if image.marks else "")
+        for image in images
+    ]
+    return f"[{', '.join(told)}]"
+
+
 def _less(budgets: tuple[float, ...], cost: int) -> tuple[float, ...]:
     return tuple(budget - (at == cost - 1) for at, budget in enumerate(budgets))
 
@@ -487,7 +561,10 @@ def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
     fields = zip(process.kind.happysim_fields, value.fields, strict=True)
     texts = [(name, describe(frozen)) for name, frozen in fields]
     texts.append(("timers", describe((list, *value.timers))))
+    if process.faults.damages:
+        texts.append((DAMAGE, _marks_text(value.marks)))
+    if process.faults.images_kept:
+        texts.append((SYNCED, _images_text(value.synced)))
     if value.unsynced:
-        versions = [describe((tuple, *version)) for version in value.unsynced]
-        texts.append(("unsynced", f"[{', '.join(versions)}]"))
+        texts.append(("unsynced", _images_text(value.unsynced)))
     return ((STATUS, value.status), *texts)

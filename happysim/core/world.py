@@ -25,7 +25,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of
-from happysim.core.choice import BUDGETS, Choice, Faults, Kind
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults, Kind
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, digest
@@ -323,10 +323,20 @@ class World:
                     f"{envelope.text}{times}"
                 )
         ledger: Ledger = self.tables.ledgers.values[self.ledger]
-        found.append(f"faults left: {' '.join(map(str, ledger.budgets))}")
+        found.append(f"faults left: {self._budgets_text(ledger.budgets)}")
         if ledger.cut:
             found.append(f"partition: {self.tables.cut_text(ledger.cut)}")
         return found
+
+    def _budgets_text(self, left: tuple[float, ...]) -> str:
+        """The budgets in their order; those of disks by name, and only where there were any."""
+        first = self.tables.faults.budgets
+        told = [
+            f"{name} {budget}" if name in DISK_BUDGETS else str(budget)
+            for name, budget, at_first in zip(BUDGETS, left, first, strict=True)
+            if at_first or name not in DISK_BUDGETS
+        ]
+        return " ".join(told)
 
     def digest(self) -> str:
         """A digest of the content, 32 hexadecimal digits: the same on every machine."""
@@ -384,15 +394,21 @@ class World:
 
     def mark(self, key: Sequence[Any]) -> Hashable:
         """For the engine: what `read(key)` returns, or a number that stands for it."""
-        if key[0] == "history":
+        what = key[0]
+        if what == "field":
+            tables, slot = self.tables, key[1]
+            state = tables.cells[slot].values[self.cells[slot]].state
+            field: Hashable = tables.states[slot].values[state].fields[key[2]]
+            return field
+        if what == "history":
             if self.history_number < 0:
                 raise HistoryNotKept
             return self.history_number
-        if key[0] == "ledger":
+        if what == "ledger":
             return self.ledger
-        if key[0] == "all":
+        if what == "all":
             return (*self.cells, self.ledger)
-        if key[0] == "state":
+        if what == "state":
             return self._cell(key[1]).state
         value: Hashable = self.read(tuple(key))
         return value

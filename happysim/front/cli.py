@@ -1,4 +1,4 @@
-"""The command line: happysim check | replay | shrink | show | list.
+"""The command line: happysim check | replay | shrink | show | list | doctor.
 
 Exit codes: 0 all holds, 1 something is broken, 2 bad usage or bad input, 3 something is unknown.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,13 +20,16 @@ from rich.table import Table
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
 from happysim.front.collect import FOLDER, gather, target
-from happysim.front.judging import Judged, Outcome, judge, keep, picture, small
+from happysim.front.doctor import report as examination
+from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
-from happysim.search.policy import Policy, bfs, dfs, uniform
+from happysim.search.policy import Memory, Policy, bfs, dfs, pct, uniform
 from happysim.search.shrink import shrink
+from happysim.sim.policy import simulated
+from happysim.sim.swarm import swarm
 from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
 from happysim.spec.report import Report
@@ -35,6 +38,7 @@ from happysim.trace.changes import table
 from happysim.trace.diagram import diagram
 from happysim.trace.format import Trace, read, save
 from happysim.trace.replay import Replayed, replay, trace_of
+from happysim.trace.timeline import plot
 
 BAD_INPUT = 2
 # Where the output goes to a file or a pipe, lines are cut at no terminal's width.
@@ -86,13 +90,20 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="judge properties")
     check.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE[::PROPERTY]")
-    check.add_argument("--by", choices=("bfs", "dfs", "uniform", "smt"), help="how to search")
-    check.add_argument("--seed", type=int, help="of --by uniform (default 1)")
-    check.add_argument("--runs", type=_count, help="of --by uniform (default 1000)")
-    check.add_argument("--steps", type=_count, help="of a run of --by uniform (default 100)")
+    check.add_argument("--by", choices=("bfs", "dfs", "smt", *_RANDOM), help="how to search")
+    check.add_argument("--seed", type=int, help="of random runs (default 1)")
+    check.add_argument("--runs", type=_count, help="how many random runs")
+    check.add_argument("--steps", type=_count, help="of a run of --by uniform or pct (default 100)")
+    check.add_argument(
+        "--depth", type=_count, help="of the bugs that --by pct is after (default 3)"
+    )
+    check.add_argument("--until", type=_positive, metavar="S", help="seconds of a run in time")
+    check.add_argument("--calm", type=_positive, metavar="S", help="seconds to get things done")
+    check.add_argument("--workers", type=_count, metavar="N", help="processes for runs in time")
     check.add_argument("--max-depth", type=_count, metavar="N", help="the first world is 1")
     check.add_argument("--max-worlds", type=_count, metavar="N")
     check.add_argument("--seconds", type=_positive, metavar="S", help="for each scenario")
+    check.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
     check.add_argument("--memory-mib", type=_positive, metavar="M", help="of this process")
     check.add_argument("--show", action="store_true", help="draw what had to break, too")
     check.add_argument("--save", type=Path, metavar="FOLDER", help="keep counterexamples there")
@@ -109,12 +120,16 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "show":
             command.add_argument("--table", action="store_true", help="what each step changed")
+            command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
     listing.set_defaults(run=_list)
+
+    doctor = commands.add_parser("doctor", help="what is installed, what is missing, how to get it")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -167,11 +182,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
             break
     verdicts.show(len(errors), interrupted)
     for verdict in broken.values():
-        best = small(verdict)
-        before, after = len(verdict.schedule or ()), len(best.schedule or ())
-        if after < before:
-            console.out(f"\n{best.of.name}: found in {before} choices, shrunk to {after}")
-        _tell(console, best, options.save)
+        _tell_broken(console, verdict, options.save)
     for text in errors:
         print(f"\nhappysim: {text}", file=sys.stderr)
     if errors:
@@ -181,27 +192,60 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     return next((code for code in (1, BAD_INPUT, 3) if code in codes), 0)
 
 
+def _tell_broken(console: Console, verdict: Broken, folder: Path | None) -> None:
+    """Shrink a counterexample and show it; keep it, and the run in time that it comes from."""
+    best = small(verdict)
+    before, after = len(verdict.schedule or ()), len(best.schedule or ())
+    if after < before:
+        console.out(f"\n{best.of.name}: found in {before} choices, shrunk to {after}")
+    for note in verdict.notes:
+        console.out(f"{best.of.name}: {note}", highlight=False)
+    _tell(console, best, folder)
+    if folder is not None and best is not verdict and is_timed(verdict):
+        console.out(f"with its times, {keep(verdict, folder)[1]}", highlight=False)
+
+
 def _budgets(options: argparse.Namespace) -> dict[str, Any]:
-    of_uniform = {
-        name: getattr(options, name)
-        for name in ("seed", "runs", "steps")
-        if getattr(options, name) is not None
-    }
-    if of_uniform and options.by != "uniform":
-        raise UsageError(f"--{next(iter(of_uniform))} is of random runs; add --by uniform")
-    policies: dict[str, Policy] = {
-        "bfs": bfs(),
-        "dfs": dfs(),
-        "uniform": uniform(**{"seed": 1, **of_uniform}),
-        "smt": smt(),
-    }
     return {
-        "by": policies.get(options.by),
+        "by": _policy(options),
         "max_depth": options.max_depth,
         "max_worlds": options.max_worlds,
         "seconds": options.seconds,
         "memory_mib": options.memory_mib,
     }
+
+
+def _doctor(options: argparse.Namespace, console: Console) -> int:
+    told, well = examination()
+    console.out(told, highlight=False)
+    return Outcome.PASSED.value if well else BAD_INPUT
+
+
+# Policies of random runs, each with the options that it takes.
+_RANDOM: dict[str, tuple[Callable[..., Policy], tuple[str, ...]]] = {
+    "uniform": (uniform, ("seed", "runs", "steps")),
+    "pct": (pct, ("seed", "runs", "depth", "steps")),
+    "simulated": (simulated, ("seed", "runs", "until", "calm", "workers")),
+    "swarm": (swarm, ("seed", "runs", "until", "calm", "workers")),
+}
+
+
+def _policy(options: argparse.Namespace) -> Policy | None:
+    names = dict.fromkeys(name for _, takes in _RANDOM.values() for name in takes)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    make, takes = _RANDOM.get(options.by, (None, ()))
+    for name in given:
+        if name not in takes:
+            fitting = " or ".join(by for by, (_, has) in _RANDOM.items() if name in has)
+            raise UsageError(f"--{name} is of random runs; add --by {fitting}")
+    if make is not None:
+        return make(**{"seed": 1, **given})
+    if options.memory is not None:
+        if options.by not in (None, "bfs", "dfs"):
+            raise UsageError("--memory is of exhaustive searches; add --by bfs or dfs")
+        return (dfs if options.by == "dfs" else bfs)(options.memory)
+    others: dict[str, Callable[[], Policy]] = {"bfs": bfs, "dfs": dfs, "smt": smt}
+    return others[options.by]() if options.by else None
 
 
 def _tell(console: Console, verdict: Broken | Holds, folder: Path | None) -> None:
@@ -326,7 +370,7 @@ def _smallest(verdict: Broken, console: Console) -> Broken:
     best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
     try:
         with Progress(console, f"shrinking {verdict.of.name}"):
-            return shrink(verdict, progress=best.append)
+            return shrink(verdict, progress=best.append, prove_by=PROVES)
     except KeyboardInterrupt:
         console.out("interrupted; this is the smallest so far", highlight=False)
         return replace(verdict, schedule=best[-1])
@@ -343,7 +387,10 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     replayed = replay(read(path), Path.cwd())
     if replayed.drift:
         console.out(replayed.drift, highlight=False)
-    if options.table:
+    if options.plot is not None:
+        plot(replayed.run, options.plot, title=said_of(replayed))
+        console.out(f"drawn: {shown(options.plot)}", highlight=False)
+    elif options.table:
         console.out(table(replayed.run), highlight=False)
     elif replayed.broken:
         _tell(console, _verdict(replayed), None)

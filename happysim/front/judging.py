@@ -8,14 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from happysim.front.telling import shown
-from happysim.search.schedule import first_world, follow
+from happysim.search.schedule import Run, first_world, follow
 from happysim.search.shrink import shrink
+from happysim.smt.prove import smt
 from happysim.spec.property import Property, Sort
 from happysim.spec.report import Report
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 from happysim.trace.diagram import diagram
 from happysim.trace.format import TraceError, save
 from happysim.trace.replay import trace_of
+
+# Asked whether a run is as short as any, where a search is too long.
+PROVES = smt(seconds=5.0)
 
 
 class Outcome(enum.Enum):
@@ -63,9 +67,16 @@ def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
     return Judged(prop, verdict, Outcome.PASSED, str(verdict))
 
 
+# A picture shows no more choices than that.
+_LONG = 200
+
+
 def small(verdict: Broken) -> Broken:
     """The verdict, shrunk where it has a schedule."""
-    return verdict if verdict.schedule is None else shrink(verdict)
+    if verdict.schedule is None or verdict.of.sort is Sort.EVENTUALLY:
+        # What did not happen in time is shown by all of the time in which it did not.
+        return verdict
+    return shrink(verdict, prove_by=PROVES)
 
 
 def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:
@@ -74,11 +85,16 @@ def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = 
         return f"{verdict.of.name}: {verdict}"
     world = first_world(verdict.of.scenario, verdict.start)
     run = follow(world, verdict.schedule, verdict.of)
+    if len(run.schedule) > _LONG:
+        run = Run(run.schedule[-_LONG:], run.worlds[-_LONG - 1 :], run.wrong)
+        heading_note = f" (the last {_LONG} choices)"
+    else:
+        heading_note = ""
     # The reason stands below the run, in full.
     heading = replace(verdict, reason="") if isinstance(verdict, Broken) else verdict
     return diagram(
         run,
-        title=f"{verdict.of.name}: {heading}",
+        title=f"{verdict.of.name}: {heading}{heading_note}",
         width=width,
         color=color,
         ending="broken" if isinstance(verdict, Broken) else "reached",
@@ -94,6 +110,11 @@ def keep(verdict: Broken | Holds, folder: Path) -> tuple[Path | None, str]:
     except TraceError as error:
         return None, f"not saved: {error}"
     return path, f"saved: {shown(path)}\n{replay_command(path)}"
+
+
+def is_timed(verdict: Broken | Holds) -> bool:
+    """True where a simulation took the choices, each at its time."""
+    return any(choice.at is not None for choice in verdict.schedule or ())
 
 
 def replay_command(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Numbers = tuple[int, ...]
 
 # Raised with each change of this file. A native kernel that was built for another is refused.
-VERSION = 3
+VERSION = 4
 
 
 class Move(Protocol):
@@ -56,14 +56,67 @@ class Model(Protocol):
     def blocked(self, ledger: int, source: int, target: int) -> bool:
         """True where a partition holds back what `source` sent to `target`."""
 
+    @property
+    def local(self) -> Local:
+        """The same tables, for a kernel that keeps inboxes and cells itself."""
+
+
+class Effect(Protocol):
+    """One local step, whatever waits in the inbox; see `happysim.core.entries.Effect`."""
+
+    @property
+    def state(self) -> int: ...
+    @property
+    def own(self) -> tuple[int, ...]: ...
+    @property
+    def sends(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def record(self) -> int: ...
+    @property
+    def cost(self) -> int: ...
+
+
+class Local(Protocol):
+    """Local transitions: what a kernel must ask that keeps inboxes and cells itself.
+
+    An inbox is what `happysim.core.network` says it is, for each kind of network.
+    """
+
+    def network(self) -> tuple[str, int, int]:
+        """The kind of network; what a drop and a duplicate cost, 0 where there are none."""
+
+    def inside(self, slot: int, cell: int) -> tuple[int, tuple[Any, ...]]:
+        """The local state and the inbox of a cell."""
+
+    def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
+        """The number of the cell with that content: what a judge and a path are told."""
+
+    def rank(self, envelope: int) -> tuple[int, str]:
+        """The slot that sent a message, and its text: the order of messages in an inbox."""
+
+    def batch(self, number: int) -> tuple[tuple[int, ...], int]:
+        """The messages of a batch; or none, and the slot whose link is cut (else -1)."""
+
+    def receives(self, slot: int, state: int) -> bool:
+        """True where a process takes messages."""
+
+    def delivery(self, slot: int, state: int, envelope: int) -> Sequence[Effect]:
+        """What the delivery of a message does; nothing where that is no step."""
+
+    def own(
+        self, slot: int, state: int
+    ) -> tuple[Sequence[Effect], Sequence[Effect], Sequence[bool]]:
+        """The steps of a process by itself, the faults, and which of those break its links."""
+
 
 # What a judge answers, as bits. LOCAL: the answer depends on the processes' local states and the
 # history only. OUTSIDE: the world lies outside the bounds. DONE: nothing is left to find out.
-LOCAL, OUTSIDE, DONE = 1, 2, 4
+# FOUND: some property was found broken or reached just now.
+LOCAL, OUTSIDE, DONE, FOUND = 1, 2, 4, 8
 
 
 class Judge(Protocol):
-    """Properties, as a kernel sees them. Each call returns bits of LOCAL, OUTSIDE, DONE."""
+    """Properties, as a kernel sees them. Each call returns some of the bits above."""
 
     judges_steps: bool
     judges_quiescence: bool
@@ -89,9 +142,11 @@ class Judge(Protocol):
         """
 
     def place(self, part: int) -> int:
-        """Where a world's numbers hold a part: a cell, the ledger or the history.
+        """Where a part of a world lies.
 
-        For a part of the world after a step: that, plus the length of a world's numbers.
+        Of `slots` processes, place `slot` is a cell, `slots` the ledger, `slots + 1` the history,
+        `slots + 2 + slot` the local state in a cell. For a part of the world after a step: that,
+        plus the number of such places, which is 2 * slots + 2.
         """
 
     def mark(self, part: int, number: int) -> int:
@@ -106,6 +161,9 @@ class Plan:
     `partitions` says whether a delivery may ever be blocked, `histories` whether the history is
     part of a world. `threads` is how many may work at a time, None: as many as there are
     processors. It changes nothing that a search finds, and a kernel may use fewer.
+
+    With `fingerprints` a kernel may tell worlds apart by 64 bits of hash; without `traces` it need
+    not keep how a world was met, and `Exploration.path` is not to be asked for.
     """
 
     depth_first: bool = False
@@ -116,6 +174,8 @@ class Plan:
     seconds: float | None = None
     memory_mib: float | None = None
     threads: int | None = None
+    fingerprints: bool = False
+    traces: bool = True
 
 
 @dataclass
@@ -131,6 +191,8 @@ class Exploration:
     # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
     # searches that are not exhaustive, "runs" or "schedule".
     stopped: str | None = None
+    # Where worlds were told apart by their fingerprints: of how many bits.
+    fingerprint_bits: int | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)
 
     @property

@@ -13,10 +13,12 @@ from typing import Any
 from happysim.core.entries import Move, Numbering
 from happysim.core.tables import Tables
 from happysim.core.world import World
-from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
+from happysim.kernel.contract import DONE, FOUND, LOCAL, OUTSIDE, Numbers
 from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
+# Parts of a world that are parts of one local state.
+_OF_STATES = frozenset({"state", "field", "status", "timers"})
 _OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
 
 
@@ -86,7 +88,7 @@ class PropertyJudge:
             if outside is not None:
                 return OUTSIDE | (LOCAL if local else 0)
             bits &= local
-        return self._ask(self._of_worlds, index, world) & (bits | DONE)
+        return self._ask(self._of_worlds, index, world) & (bits | DONE | FOUND)
 
     def step(self, index: int, before: Numbers, after: Numbers) -> int:
         """See `Judge.step`."""
@@ -108,7 +110,7 @@ class PropertyJudge:
         if prop is None or prop in self.findings:
             return 0
         self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
-        return self._done()
+        return FOUND | self._done()
 
     def reads(self) -> tuple[int, ...] | None:
         """See `Judge.reads`."""
@@ -124,14 +126,19 @@ class PropertyJudge:
         which, what, *of = self._parts.values[part]
         slots = len(self.tables.processes)
         rest = {"ledger": slots, "history": slots + 1}
-        slot: int = rest[what] if what in rest else of[0]
-        return int(which) * (slots + 2) + slot
+        place = rest[what] if what in rest else of[0]
+        if what in _OF_STATES:
+            place += slots + 2
+        return int(which) * (2 * slots + 2) + int(place)
 
     def mark(self, part: int, number: int) -> int:
         """See `Judge.mark`."""
         _, *key = self._parts.values[part]
         while len(self._contents) <= part:
             self._contents.append(Numbering())
+        if key[0] in _OF_STATES:
+            # Any cell with that local state will do.
+            number = self.tables.local.cell(key[1], number, ())
         # Of this world only the part asked for is looked at.
         world = World(self.tables, (number,) * len(self.tables.processes), number, number)
         return self._contents[part].number(world.mark(key))
@@ -155,7 +162,7 @@ class PropertyJudge:
                 self._read.append(reads)
         for each in found:
             properties.remove(each)
-        return bits | (self._done() if found else 0)
+        return bits | (FOUND | self._done() if found else 0)
 
     def _done(self) -> int:
         """DONE once no property is left that could still be found broken or reached.

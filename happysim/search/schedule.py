@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Move
@@ -60,8 +59,9 @@ def follow(
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
             break
-        if isinstance(wanted, Choice) and wanted.kind.is_timed:
-            taken.append(wanted)
+        timed = _timed(wanted)
+        if timed is not None:
+            taken.append(timed)
             worlds.append(world)
             continue
         found = world.find(wanted)
@@ -126,7 +126,23 @@ def _sort_of(what: str) -> str:
 
 def _common(one: str, other: str) -> int:
     """How many characters two texts have in common from the left."""
-    return len(commonprefix((one, other)))
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _timed(wanted: Choice | str) -> Choice | None:
+    """A choice that exists in time only; None for any other."""
+    if isinstance(wanted, Choice):
+        return wanted if wanted.kind.is_timed else None
+    word, _, rest = wanted.partition(" ")
+    if word not in _KINDS or not Kind(word).is_timed:
+        return None
+    node, _, what = rest.partition(" ")
+    made = Choice(Kind(word), node, "", what)
+    return made if str(made) == wanted else None
+
+
+_KINDS = frozenset(kind.value for kind in Kind)
 
 
 class _NoJudge:

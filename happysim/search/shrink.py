@@ -18,13 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from happysim.core.choice import Choice
+from happysim.core.choice import DISK_BUDGETS, Choice, Kind
+from happysim.core.disk import LIES_KEPT, budget_of
+from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
-from happysim.search.policy import Bfs
+from happysim.search.policy import Bfs, Elsewhere
 from happysim.search.schedule import Run, first_world, follow
 from happysim.spec.property import Property, Sort
+from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
 
 Measure = tuple[int, int, int]
@@ -44,13 +48,15 @@ def shrink(
     *,
     progress: Callable[[tuple[Choice, ...]], None] | None = None,
     prove_worlds: int = 20_000,
+    prove_by: Elsewhere | None = None,
 ) -> Broken:
     """The same verdict with a 1-minimal schedule, deterministically.
 
     Then up to `prove_worlds` worlds are searched breadth first for a shorter one with no more
-    faults; the verdict's `shortest` says whether that search was exhaustive. `progress` is told
-    each better schedule. Raises `ValueError` for a verdict without a schedule, or whose schedule
-    does not break the property (any more).
+    faults; the verdict's `shortest` says whether that search was exhaustive. Where it was not,
+    `prove_by` is asked instead, for instance `smt()`. `progress` is told each better schedule.
+    Raises `ValueError` for a verdict without a schedule, or whose schedule does not break the
+    property (any more).
     """
     if broken.schedule is None:
         raise ValueError(f"{broken.of.name} is broken for want of a world; there is no schedule")
@@ -66,7 +72,7 @@ def shrink(
     )
     if best.shortest and len(search.best.schedule) == len(broken.schedule):
         return best
-    return _prove(best, search, prove_worlds)
+    return _prove(best, search, prove_worlds, prove_by)
 
 
 class _Shrinker:
@@ -131,7 +137,8 @@ class _Shrinker:
         """Leave out all that a process does, and all that it sends."""
         schedule = self.best.schedule
         names = sorted({name for choice in schedule for name in (choice.node, choice.source)})
-        return any([self.delete_process(name) for name in names if name])
+        improved = [self.delete_process(name) for name in names if name]
+        return any(improved)
 
     def delete_process(self, name: str) -> bool:
         kept = [c for c in self.best.schedule if name not in (c.node, c.source)]
@@ -229,30 +236,52 @@ class _Shrinker:
 
 
 def _is_of_one_run(prop: Property) -> bool:
-    """True where an exhaustive search could not tell: of faults without end there is none."""
-    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR) or prop.scenario.loose
+    """True where an exhaustive search could not tell."""
+    return prop.sort in (Sort.NO_RAISE, Sort.MONITOR)
 
 
-def _prove(best: Broken, search: _Shrinker, worlds: int) -> Broken:
+def _within_its_faults(scenario: Scenario, schedule: tuple[Choice, ...]) -> Scenario:
+    """A scenario in which faults cost nothing, held to as many of each kind as a schedule has."""
+    if not scenario.loose:
+        return scenario
+    first = next(iter(scenario.worlds.values())).tables
+    used: dict[str, Any] = {
+        f"{kind.value}s": 0 for kind in (Kind.DROP, Kind.DUPLICATE, Kind.RESTART)
+    }
+    used.update(dict.fromkeys(("crashes", *DISK_BUDGETS), 0))
+    for choice in schedule:
+        name = "crashes" if choice.kind is Kind.CRASH else f"{choice.kind.value}s"
+        if name in used:
+            used[name] += 1
+        if choice.kind in (Kind.CRASH, Kind.RESTART) and budget_of(choice.what):
+            used[budget_of(choice.what)] += 1
+    # How much one lie may take depends on how many may be told.
+    used["lies"] *= LIES_KEPT
+    tables = with_faults(first, replace(first.faults, **used))
+    worlds = {name: rehome(world, tables, True) for name, world in scenario.worlds.items()}
+    return Scenario(lambda: worlds)
+
+
+def _prove(best: Broken, search: _Shrinker, worlds: int, by: Elsewhere | None) -> Broken:
     """Look for a shorter schedule exhaustively; say so where there is none."""
     schedule = search.best.schedule
     if len(schedule) <= 1 or worlds <= 0 or _is_of_one_run(best.of):
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
+    scenario, depth = _within_its_faults(best.of.scenario, schedule), len(schedule)
     report = explore(
-        best.of.scenario,
-        best.of,
-        by=Bfs(),
-        max_depth=len(schedule),
-        max_worlds=worlds,
-        within=search.within,
+        scenario, best.of, by=Bfs(), max_depth=depth, max_worlds=worlds, within=search.within
     )
-    found = report[best.of]
+    found, exhausted = report[best.of], report.stopped is None
+    if by is not None and not exhausted and not found.broken:
+        found = explore(scenario, best.of, by=by, max_depth=depth, within=search.within)[best.of]
+        exhausted = found.holds
     if isinstance(found, Broken) and found.schedule is not None:
         if measure(found.schedule) >= measure(schedule):
             return best
         if search.progress is not None:
             search.progress(found.schedule)
-        return shrink(replace(found, shortest=True), progress=search.progress, prove_worlds=0)
-    exhausted = report.stopped is None
+        # A breadth-first search finds a shortest one; another way says whether it did.
+        found = replace(found, shortest=found.shortest or report[best.of].broken)
+        return shrink(found, progress=search.progress, prove_worlds=0)
     return replace(best, shortest=exhausted)

@@ -17,8 +17,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.prng import Random
 from happysim.sim.agenda import ns_of
 from happysim.sim.client import LiveClient
-from happysim.sim.faults import Partition
-from happysim.sim.live import LiveNode
+from happysim.sim.net_faults import Partition
 from happysim.spec.property import Property
 
 if TYPE_CHECKING:

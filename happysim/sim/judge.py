@@ -1,26 +1,20 @@
 """Judging properties at every step of a live run, without asking again what cannot have changed.
 
 A property is a function of what it reads. What it read last time is noted; as long as none of that
-has changed, it would say the same, so it is not asked. A field of shared, unchangeable data has
-changed when it is not equal to what it was; of a flat list, dict or set of such data a copy is kept
-to compare; anything deeper is compared by its frozen content.
+has changed, it would say the same, so it is not asked.
 
 At the end of a run every property is asked once more, whatever was noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any
 
-from happysim.core.freeze import freeze, thaw
-from happysim.core.stable_set import StableSet
+from happysim.sim.keeper import Keeper
 from happysim.sim.live import LiveNode
-from happysim.sim.values import SHARED, STABLE, cannot_change, hints_of, is_log, promise_of
-from happysim.sim.view import HISTORY, STATUS, TIMERS, WIDE, LiveWorld, Reads
+from happysim.sim.view import HISTORY, WIDE, LiveWorld, Reads
 from happysim.spec.property import Property, Sort
-
-_FLAT = (list, dict, set, frozenset)
 
 
 class Watched:
@@ -40,101 +34,6 @@ class Watched:
                 self.by_slot.setdefault(slot, set()).add(name)
         self.wide = (-1, WIDE) in reads
         self.history = (-1, HISTORY) in reads
-
-
-class Keeper:
-    """Keeps the last value of some fields of one node, to tell which of them changed in a step."""
-
-    def __init__(self, live: LiveNode) -> None:
-        self.live = live
-        self.kept: dict[str, Any] = {}
-        self._status = live.status
-        self._timers: set[str] = set(live.deadlines)
-        self._kind: type | None = None
-        self._copies: dict[str, Callable[[Any], Any]] = {}
-
-    def watch(self, names: set[str]) -> None:
-        """Keep these fields from now on, as they are now."""
-        for name in names:
-            if name not in self.kept and name not in (STATUS, TIMERS):
-                self.kept[name] = self._copier(name)(self.live.values.get(name))
-
-    def _copier(self, name: str) -> Callable[[Any], Any]:
-        if self._kind is not self.live.kind:
-            self._kind, self._copies = self.live.kind, {}
-        known = self._copies.get(name)
-        if known is None:
-            known = self._copies[name] = _copier(hints_of(self.live.kind).get(name, Any))
-        return known
-
-    def changed(self) -> set[str]:
-        """The names of kept fields that differ from what was kept; what is there now is kept."""
-        found = set()
-        live = self.live
-        if live.status != self._status:
-            self._status = live.status
-            found.add(STATUS)
-        if live.deadlines.keys() != self._timers:
-            self._timers = set(live.deadlines)
-            found.add(TIMERS)
-        values = live.values
-        for name, old in self.kept.items():
-            new = values.get(name)
-            if new is old:
-                # Of what can change, a copy is kept, so this is something that cannot.
-                continue
-            if type(new) is not type(old) or new != old:
-                new = self._copier(name)(new)
-                if new != old:
-                    self.kept[name] = new
-                    found.add(name)
-        return found
-
-
-def _copier(hint: Any) -> Callable[[Any], Any]:
-    """How to keep a field with this annotation: as it is, a flat copy, or whatever fits."""
-    promised = promise_of(hint)
-    if promised == SHARED:
-        return _itself
-    origin, inner = get_origin(hint), get_args(hint)
-    flat = origin in _FLAT and all(promise_of(each) == SHARED for each in inner)
-    if flat or promised == STABLE or is_log(hint):
-        return _flat
-    return _by_content
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _flat(value: Any) -> Any:
-    return value.copy() if type(value) in _COPIED else _by_content(value)
-
-
-_COPIED = frozenset({list, dict, set, StableSet})
-
-
-def _by_content(value: Any) -> Any:
-    """The value, if nothing can change it; a flat copy, if that holds of what is in it."""
-    kind = type(value)
-    if kind in (list, dict, set, StableSet):
-        held = [*value, *value.values()] if kind is dict else value
-        return value.copy() if all(map(cannot_change, held)) else Content(freeze(value))
-    return value if cannot_change(value) else Content(freeze(value))
-
-
-class Content:
-    """Stands for a value that may change in its depths: no live value is equal to it."""
-
-    __slots__ = ("frozen",)
-
-    def __init__(self, frozen: Any) -> None:
-        self.frozen = frozen
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Content) and other.frozen == self.frozen
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class Judge:
@@ -157,7 +56,7 @@ class Judge:
         if self._between:
             for slot, keeper in self._keepers.items():
                 keeper.watch(set(keeper.live.kind.happysim_fields))
-                self._before[slot] = dict(keeper.live.values)
+                self._before[slot] = {"name": keeper.live.name, **keeper.copies()}
 
     def first(self) -> None:
         """Ask everything of the first world."""
@@ -202,8 +101,7 @@ class Judge:
             for watched in self._between:
                 if self._is_stale(watched, slot, changed, news):
                     self._ask_between(watched, before)
-            values = {name: thawed_copy(keeper, name) for name in keeper.kept}
-            self._before[slot] = {"name": keeper.live.name, **values}
+            self._before[slot] = {"name": keeper.live.name, **keeper.copies()}
 
     def _ask(self, watched: Watched) -> None:
         prop, reads = watched.prop, set[tuple[int, str]]()
@@ -257,9 +155,3 @@ class Judge:
 _EVERY_STEP = frozenset({Sort.ALWAYS, Sort.REACHABLE})
 # A history that cannot be explained stays so however it goes on, so it is enough to ask at the end.
 _AT_END = frozenset({Sort.LINEARIZABLE, Sort.QUIESCENT})
-
-
-def thawed_copy(keeper: Keeper, name: str) -> Any:
-    """A copy of a field as it is now, which later steps leave alone."""
-    kept = keeper.kept[name]
-    return thaw(kept.frozen) if isinstance(kept, Content) else kept

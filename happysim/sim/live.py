@@ -6,25 +6,28 @@ Its host puts messages on routes and timers on the agenda at once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Kind
-from happysim.core.errors import HappysimError, ProtocolError
+from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.node import Node
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
 from happysim.core.script import Operation
-from happysim.sim.agenda import Agenda
+from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import settler
+from happysim.sim.values import Settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
 # Asked before a message is taken: False where it is not taken now.
 Gate = Callable[[Route, Any, Operation | None, int], bool]
+_NONE = Fraction(0)
 
 
 class LiveNode:
@@ -38,15 +41,23 @@ class LiveNode:
         self.gate: Gate | None = self._is_down
         self.observe: Observer | None = None
         self.raised: Any = None
+        # What crashes this node, where it lets out that its disk is full.
+        self.fail: Callable[[str], None] | None = None
         # Per timer: when it is due by this node's clock, and the entry on the agenda that sees to
         # it. A timer that is set again and again costs one entry: it moves on when it comes up.
         self.deadlines: dict[str, int] = {}
         self.entries: dict[str, int] = {}
         self.calls = 0
         self._audit_at = 1
-        self.actions: dict[str, bool] = {}
-        # What has arrived at the gate of a node that stands still.
-        self.waiting: list[tuple[Route, Any, Operation | None, int]] = []
+        # Actions on the agenda.
+        self.actions: set[str] = set()
+        # What waits at the gate of a node that stands still or is busy: calls, in order.
+        self.waiting: deque[tuple[Callable[[Any, Any, Any], None], Any, Any, Any]] = deque()
+        self.is_held = self.is_busy = False
+        # Raised by each crash, so that what was begun before it does not end after it.
+        self.life = 0
+        # How many faults keep its clock still.
+        self.clock_stops = 0
         self.become(process.kind, process.made_with)
 
     def become(self, kind: type[Node], fields: tuple[Frozen, ...]) -> None:
@@ -60,7 +71,7 @@ class LiveNode:
         self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = settler(kind)
+        self._settle = Settler(kind) or None
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -80,6 +91,8 @@ class LiveNode:
     def _is_down(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
         """The gate of a node that is down: what arrives is lost."""
         route.traffic.missed += 1
+        if route.ordered and route.log is not None:
+            route.log.missed(route)
         return False
 
     def take(self, source: str, message: Any, operation: Operation | None) -> None:
@@ -97,6 +110,10 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
+        if host.is_slow:
+            self._take_time()
         if self.observe is not None:
             self.observe(Kind.DELIVER, self, source, message, operation)
 
@@ -115,10 +132,43 @@ class LiveNode:
             self._audit(said)
         if self._settle is not None:
             self._settle(self.values)
+        if self.guards:
+            self._plan_actions()
+        if host.is_slow:
+            self._take_time()
         if self.observe is not None:
             self.observe(kind, self, "", what, None)
 
+    def _plan_actions(self) -> None:
+        """Put each action whose guard holds on the agenda, at some moment of the next second."""
+        for name, guard in self.guards.items():
+            if name not in self.actions and (guard is None or guard(self.node)):
+                self.actions.add(name)
+                delay = 1 + int(self.host.draw() * NS)
+                self.agenda.at(self.agenda.now + delay, self.act, name, self.life)
+
+    def act(self, name: str, life: int, _: None) -> None:
+        """An action comes up; it is taken if its guard still holds."""
+        if life != self.life or name not in self.actions:
+            return
+        if self.gate is not None:
+            # Paused or busy: it is tried again when the node goes on.
+            self.actions.discard(name)
+            return
+        self.actions.discard(name)
+        guard = self.guards[name]
+        if guard is None or guard(self.node):
+            self.run(Kind.ACT, name, getattr(self.node, name))
+        else:
+            self._plan_actions()
+
     def _raise(self, error: Exception, name: str) -> None:
+        if isinstance(error, DiskFull) and self.host.disk is not None:
+            # A crash follows at once; until then nothing else happens here.
+            self.host.disk.undo()
+            self.gate = self._wait
+            self.agenda.at(self.agenda.now, self._fail, self.life)
+            return
         if isinstance(error, HappysimError):
             raise error
         where = f"{self.kind.__name__}.{name} on {self.name}"
@@ -140,11 +190,11 @@ class LiveNode:
 
     # -- life ------------------------------------------------------------------------------------
 
-    def start(self, kind: Kind = Kind.START) -> None:
-        """Come up, and run `on_start`."""
+    def start(self, kind: Kind = Kind.START, what: str = "") -> None:
+        """Come up, and run `on_start`; `what` has befallen its disk."""
         self.status = UP
         self.gate = None
-        self.run(kind, "", self.node.on_start)
+        self.run(kind, what, self.node.on_start)
 
     def resume_as(self, state: NodeState) -> None:
         """Take on the state of a world in the middle of a run."""
@@ -152,49 +202,92 @@ class LiveNode:
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
 
+    def resume_actions(self) -> None:
+        """Plan what this node may do by itself, in a world in mid-run."""
+        if self.guards and self.gate is None:
+            self._plan_actions()
+
     def crash(self) -> None:
         """Go down: lose the timers and every field that is not durable."""
         self.status = DOWN
         self.gate = self._is_down
         self.deadlines.clear()
+        # An entry may wait at the gate instead of on the agenda, and is gone with it.
+        self.entries.clear()
         self.actions.clear()
         self.waiting.clear()
+        self.is_held = self.is_busy = False
+        self.life += 1
         made = self.process.made_with if self.kind is self.process.kind else None
         for at, name in enumerate(self.kind.happysim_fields):
             if not self.kind.happysim_durable[at] and made is not None:
                 self.values[name] = thaw(made[at])
 
+    # -- standing still, and being busy ----------------------------------------------------------
+
     def hold(self) -> None:
         """Stand still: what arrives waits at the gate, and no timer rings."""
+        self.is_held = True
         self.gate = self._wait
 
+    def go_on(self) -> None:
+        """Take what has arrived meanwhile and ring what was due, all in its order."""
+        self.is_held = False
+        self._serve()
+
+    def _fail(self, life: int, *_: Any) -> None:
+        if life == self.life and self.fail is not None:
+            self.fail(self.name)
+
+    def _take_time(self) -> None:
+        """The handler that has just run has taken time: nothing else runs until that is over."""
+        if self.host.disk is not None and self.raised is None:
+            self.host.disk.written()
+        busy = self.host.spent + self.host.lag
+        if busy and self.status == UP:
+            self.is_busy = True
+            self.gate = self._wait
+            self.agenda.at(self.agenda.now + busy, self._is_done, self.life)
+
+    def _is_done(self, life: int, *_: Any) -> None:
+        if life == self.life:
+            self.is_busy = False
+            self._serve()
+
     def _wait(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
-        """The gate of a node that stands still."""
-        self.waiting.append((route, message, operation, epoch))
+        """The gate of a node that stands still or is busy."""
+        self.waiting.append((route.arrive, message, operation, epoch))
         return False
 
-    def go_on(self) -> None:
-        """Take what has arrived meanwhile, in its order, and ring the timers that are due."""
+    def _serve(self) -> None:
+        """Let in what waits, one after another, for as long as nothing else keeps the gate shut."""
+        if self.is_held or self.is_busy or self.status != UP:
+            return
         self.gate = None
-        waiting, self.waiting = self.waiting, []
-        now = self.agenda.now
-        for route, message, operation, epoch in waiting:
-            self.agenda.at(now, route.arrive, message, operation, epoch)
-        self.wind()
+        while self.waiting and self.gate is None and not self.agenda.stopped:
+            call, first, second, third = self.waiting.popleft()
+            call(first, second, third)
+        if self.guards and self.gate is None:
+            self._plan_actions()
 
     # -- timers ----------------------------------------------------------------------------------
 
     def set_timer(self, name: str, delay: int) -> None:
         """Let a timer fire once this node's clock has gained `delay` nanoseconds."""
+        host = self.host
         now = self.agenda.now
+        if host.is_slow:
+            now += host.spent
         clock = self.clock
         if clock is None:
             due = deadline = now + delay
         else:
             deadline = clock.read(now) + delay
             when = clock.when(deadline, now)
-            self.deadlines[name] = deadline
             if when is None:
+                # The clock stands still; whoever sets it going winds the timers.
+                self.deadlines[name] = deadline
+                self.entries.pop(name, None)
                 return
             due = when
         self.deadlines[name] = deadline
@@ -208,6 +301,10 @@ class LiveNode:
         """An entry of a timer comes up: fire, or move on to where the timer is set now."""
         if self.entries.get(name) != entry:
             return
+        if self.gate is not None and self.status == UP:
+            # Paused or busy: it rings late, behind what came before it.
+            self.waiting.append((self.ring, name, entry, None))
+            return
         del self.entries[name]
         deadline = self.deadlines.get(name)
         if deadline is None:
@@ -219,13 +316,12 @@ class LiveNode:
         if due > now:
             self.entries[name] = due
             self.agenda.at(due, self.ring, name, due)
-        elif self.gate is None:
+        else:
             del self.deadlines[name]
             self.run(Kind.FIRE, name, self.timer_handlers[name])
-        # Else the node is paused or busy; who opens the gate rings again.
 
     def wind(self) -> None:
-        """Put every timer on the agenda anew: the clock has changed, or the gate has opened."""
+        """Put every timer on the agenda anew: the clock has changed."""
         now = self.agenda.now
         self.entries.clear()
         for name, deadline in self.deadlines.items():
@@ -234,3 +330,20 @@ class LiveNode:
                 due = max(due, now)
                 self.entries[name] = due
                 self.agenda.at(due, self.ring, name, due)
+
+    def turn_clock(self, *, jump_ns: int = 0, drift_more: Fraction = _NONE, stops: int = 0) -> None:
+        """Change this node's clock now: by a jump, by so much drift more, by stops more or fewer.
+
+        Raises `ScenarioError` where it would run backwards.
+        """
+        clock = Clock() if self.clock is None else self.clock
+        drift = clock.drift + drift_more
+        if drift <= -1:
+            raise ScenarioError(
+                f"the clock of {self.name} would gain {drift} seconds a second: a clock may lose "
+                "less than a second a second; FreezeClock lets it stand still"
+            )
+        self.clock = clock
+        self.clock_stops += stops
+        clock.set(self.agenda.now, jump_ns=jump_ns, drift=drift, frozen=self.clock_stops > 0)
+        self.wind()

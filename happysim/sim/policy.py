@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
 from happysim.core.link import Link
 from happysim.core.prng import Random
 from happysim.core.world import World
 from happysim.sim.calm import calm_down, check_core, core_of, demand
+from happysim.sim.disk import Disk
 from happysim.sim.nemesis import At, Randomly
 from happysim.sim.runs import results
 from happysim.sim.simulation import Simulation
@@ -34,6 +34,7 @@ class Knobs:
     calm: float | None = None
     core: str = "quorum"
     link: Callable[[Link], Link] | None = None
+    disks: Disk | None = None
     arguments: tuple[tuple[str, Any], ...] = ()
     told: str = ""
 
@@ -150,6 +151,7 @@ def run_once(
         properties=properties,
         faults=knobs.faults,
         link=knobs.link,
+        disks=knobs.disks,
         trace=trace,
     )
     simulation.run(knobs.until)

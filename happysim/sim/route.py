@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from happysim.core.link import Link
 from happysim.core.script import Operation
-from happysim.sim.agenda import NS, Agenda
+from happysim.sim.agenda import Agenda
 
 if TYPE_CHECKING:
     from happysim.sim.client import LiveClient
@@ -43,6 +43,7 @@ class Log(Protocol):
     def queued(
         self, route: Route, message: Any, operation: Operation | None, lost: bool
     ) -> None: ...
+    def missed(self, route: Route) -> None: ...
     def severed(self, route: Route) -> None: ...
     def broken(self, route: Route) -> None: ...
 
@@ -58,6 +59,8 @@ class Route:
         "_heap",
         "_held",
         "_last_at",
+        "_loss",
+        "_occupied_ns",
         "_plain",
         "_sample",
         "_sample_jitter",
@@ -93,7 +96,8 @@ class Route:
         self.source, self.target, self.kinds = source, target, kinds
         self.ordered = ordered
         self._draw = draw
-        self._free_at = self._last_at = 0
+        self._free_at = self._last_at = self._occupied_ns = 0
+        self._loss = 0.0
         self._held: list[tuple[Any, Operation | None]] = []
         # Copies of what was sent since the oldest echo began; each echo begins somewhere in it.
         self._echoed: list[tuple[Any, Operation | None]] = []
@@ -115,10 +119,11 @@ class Route:
             self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self._draw)
             held_back = link.reorder_by or link.latency
             self._sample_reorder = held_back.sampler(self._draw) if link.reorder else None
+            self._occupied_ns, self._loss = link.occupied_ns, link.loss
         self._settle()
 
     def _settle(self) -> None:
-        """Note whether anything but a plain delay can befall a message."""
+        """Note whether anything but a delay and plain loss can befall a message."""
         link = self.link
         self._plain = not (
             link is None
@@ -126,12 +131,9 @@ class Route:
             or self.clogs
             or self.echoes
             or self.ordered
-            or link.loss
             or link.duplicate
             or link.reorder
             or link.corrupt
-            or link.jitter is not None
-            or link.bandwidth_bytes_per_s is not None
         )
 
     # -- the way of a message --------------------------------------------------------------------
@@ -139,11 +141,18 @@ class Route:
     def send(self, message: Any, operation: Operation | None, now: int) -> None:
         """Put a message on its way at a time that is now or later."""
         self.sent += 1
-        if self._plain:
-            at = now + self._sample()
-            heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
-        else:
+        if not self._plain:
             self._send_with_care(message, operation, now)
+            return
+        if self._loss and self._draw() < self._loss:
+            self.traffic.lost += 1
+            return
+        at = now + self._sample()
+        if self._occupied_ns:
+            at += self._queue(now)
+        if self._sample_jitter is not None:
+            at += self._sample_jitter()
+        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
 
     def _send_with_care(self, message: Any, operation: Operation | None, now: int) -> None:
         link, draw, traffic = self.link, self._draw, self.traffic
@@ -162,8 +171,8 @@ class Route:
             traffic.corrupted += 1
             self._lose(message, operation)
             return
-        if link.bandwidth_bytes_per_s is not None:
-            now = self._queue(link, message, now)
+        if self._occupied_ns:
+            now += self._queue(now)
         self._depart(message, operation, now + self._delay())
         if self.echoes:
             self._copied(message, operation)
@@ -185,14 +194,15 @@ class Route:
             delay += self._sample_reorder()
         return delay
 
-    def _queue(self, link: Link, message: Any, now: int) -> int:
-        """When the last byte of a message has left, behind what was sent before it."""
-        size = link.message_bytes
-        begin = max(now, self._free_at)
-        self._free_at = begin + int(size * NS / link.bandwidth_bytes_per_s)  # type: ignore[operator]
-        self.traffic.bytes += size
-        self.traffic.queued_ns += begin - now
-        return self._free_at
+    def _queue(self, now: int) -> int:
+        """How long until the last byte of a message has left, behind what was sent before it."""
+        waits = self._free_at - now
+        if waits > 0:
+            self.traffic.queued_ns += waits
+            self._free_at += self._occupied_ns
+            return waits + self._occupied_ns
+        self._free_at = now + self._occupied_ns
+        return self._occupied_ns
 
     def _depart(self, message: Any, operation: Operation | None, at: int) -> None:
         if self.ordered:
@@ -279,5 +289,8 @@ class Route:
 
     def counts(self) -> Traffic:
         """What became of the messages so far."""
-        self.traffic.sent, self.traffic.delivered = self.sent, self.delivered
+        traffic = self.traffic
+        traffic.sent, traffic.delivered = self.sent, self.delivered
+        if self.link is not None:
+            traffic.bytes = self.sent * self.link.message_bytes
         return self.traffic

@@ -15,12 +15,15 @@ Source of the idea: FoundationDB's simulation (Zhou et al. 2021) and Jefferson 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.disk import Mishap
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
+from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
 from happysim.core.prng import Random
@@ -28,6 +31,7 @@ from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
+from happysim.sim.disk import Disk, LiveDisk, check_disk
 from happysim.sim.faults import node_named
 from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
@@ -64,7 +68,8 @@ class Simulation:
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
     every step; the run stops where one is broken. `faults` befall it. `link` remakes each link of
-    the world's network. With `trace`, `schedule` holds every step.
+    the world's network. `disks` says how disks behave, of all nodes or by name; faults of disks
+    need none of it. With `trace`, `schedule` holds every step.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -76,6 +81,7 @@ class Simulation:
         seed: int = 0,
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
+        disks: Disk | Mapping[str, Disk] | None = None,
         link: Callable[[Link], Link] | None = None,
         trace: bool = False,
     ) -> None:
@@ -92,7 +98,8 @@ class Simulation:
         self.delivery = tables.network.kind
         self.recorder = Recorder(self.agenda, self.delivery) if trace else None
         fresh = tables.first == world.numbers
-        self.records = Records(world.history)
+        # A fresh world is started again here, and records what that does again.
+        self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self._routes: dict[str, Routes] = {}
         self.processes: dict[str, Process] = {}
@@ -100,13 +107,17 @@ class Simulation:
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
         self._cuts: list[str] = []
+        # Links that have gone bad, with what they were before.
+        self.degraded: dict[tuple[str, str], Link | None] = {}
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
         # Whether faults wait for steps of nodes.
         self._lurks = False
         self._observe()
+        self._mount(disks, faults)
         self._begin(fresh)
+        self._adopt()
         self.nemesis = Nemesis(self, faults)
         self._lurks = self.nemesis.watches_steps
         if properties:
@@ -134,6 +145,8 @@ class Simulation:
             self.records.add,
         )
         live = LiveNode(process, self.agenda, host, slot)
+        live.fail = self.crash
+        host.route_of = self.route
         host.bind(live)
         return live
 
@@ -171,6 +184,44 @@ class Simulation:
         else:
             self.agenda.run_until(0)
 
+    def _mount(
+        self, disks: Disk | Mapping[str, Disk] | None, faults: Sequence[At | Randomly]
+    ) -> None:
+        """Give the nodes disks, where those of this run can fail."""
+        by_name = disks if isinstance(disks, Mapping) else {}
+        for name, each in by_name.items():
+            node_named(self, name, "disks")
+            check_disk(each)
+        general = Disk() if disks is None or isinstance(disks, Mapping) else check_disk(disks)
+        faulty = any(getattr(getattr(plan, "fault", None), "needs_disk", False) for plan in faults)
+        for live in self.nodes:
+            policy = by_name.get(live.name, general)
+            for wanted, budget in (policy.loses_unsynced, "unsynced_loss"), (policy.tears, "tears"):
+                if wanted:
+                    self.check_declared(budget, str(policy))
+            if disks is not None or faulty:
+                live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
+                live.host.is_slow = True
+
+    def _adopt(self) -> None:
+        """Let disks remember what the first world does: it has started its nodes already."""
+        world = self.first_world
+        for live in self.nodes:
+            state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+            if live.host.disk is not None and state.status != NEW:
+                live.host.disk.adopt(state)
+
+    def check_declared(self, budget: str, what: str) -> None:
+        """Raise `ScenarioError` where a recorded run could not be replayed for want of a budget."""
+        faults = self.first_world.tables.faults
+        if self.recorder is not None and not getattr(faults, budget):
+            wanted = "unsynced_loss=True" if budget == "unsynced_loss" else f"{budget}=1"
+            raise ScenarioError(
+                f"{what}: a recorded run replays without time, and there a world remembers what "
+                f"may become of its disks only where it says so; make it with "
+                f"World.of(..., faults=Faults(crashes=1, {wanted}))"
+            )
+
     def _resume(self, live: Process) -> None:
         world = self.first_world
         state = world.tables.states[live.slot].values[world.state_number(live.slot)]
@@ -181,6 +232,7 @@ class Simulation:
             for name in state.timers:
                 low, high = live.process.site.delays.get(name, (1.0, 1.0))
                 live.host.resume_timer(name, low, high)
+            live.resume_actions()
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
@@ -289,15 +341,47 @@ class Simulation:
         if self.delivery == "ordered":
             for route in self._ends_at(name):
                 route.reset()
+        disk = live.host.disk
         live.crash()
-        self._note(Kind.CRASH, live)
+        taken = disk.crash() if disk is not None else None
+        self._note(Kind.CRASH, live, taken.text if taken is not None else "")
 
-    def restart(self, name: str) -> None:
-        """A node that is down comes up again, and runs `on_start`."""
+    def restart(self, name: str, disk: Mishap | str = "") -> None:
+        """A node that is down comes up again, and runs `on_start`.
+
+        `disk` is what has befallen its disk meanwhile: `wiped`, `stale`, `rotten log[1]`,
+        `misdirected log[2] to log[0]`. Raises `ScenarioError` where that cannot be.
+        """
         live = node_named(self, name, "restart")
-        if live.status == DOWN:
+        if live.status != DOWN:
+            return
+        if disk:
+            mishap = disk if isinstance(disk, Mishap) else self._mishap(name, disk)
+            self.disk(name).restart(mishap)
+            live.start(Kind.RESTART, mishap.text)
+        else:
             live.start(Kind.RESTART)
-            self._settle()
+        self._settle()
+
+    def _mishap(self, name: str, told: str) -> Mishap:
+        possible = {each.text: each for each in self.disk(name).restarts()}
+        if told not in possible:
+            known = "".join(f"\n    {text}" for text in possible) or " nothing"
+            raise ScenarioError(f"restart({name!r}, {told!r}): there may be{known}")
+        return possible[told]
+
+    def disk(self, name: str) -> LiveDisk:
+        """The disk of a node. Raises `ScenarioError` where the disks of this run cannot fail."""
+        disk = node_named(self, name, "disk").host.disk
+        if disk is None:
+            raise ScenarioError(
+                "no disk of this run can fail; make it with Simulation(..., disks=Disk())"
+            )
+        return disk
+
+    def tell_disk(self, name: str, told: str) -> None:
+        """For faults: note that the disk of a node behaves otherwise from now on."""
+        self._environment(Kind.DISK, told, name)
 
     def pause(self, name: str) -> None:
         """A node stands still: it takes nothing, and its timers ring late."""
@@ -312,6 +396,28 @@ class Simulation:
         if live.status == UP and live.gate is not None:
             self._note(Kind.RESUME, live)
             live.go_on()
+
+    def slow(self, name: str, lag_ns: int) -> None:
+        """Let every handler of a node take so much longer; a negative time takes that back."""
+        live = node_named(self, name, "slow")
+        live.host.lag += lag_ns
+        live.host.is_slow = live.host.lag > 0 or live.host.disk is not None
+        self._environment(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
+
+    def turn_clock(
+        self, name: str, *, jump_ns: int = 0, drift_more: Fraction | int = 0, stops: int = 0
+    ) -> None:
+        """Change the clock of a node: a jump, more drift, one more or one fewer that stops it.
+
+        Raises `ScenarioError` where it would lose a second a second or more.
+        """
+        live = node_named(self, name, "turn_clock")
+        live.turn_clock(jump_ns=jump_ns, drift_more=Fraction(drift_more), stops=stops)
+        clock = live.clock
+        assert clock is not None
+        told = f"by {seconds_text(clock.read(self.now) - self.now)} s"
+        told += f" drifting {clock.drift}" if clock.drift else ""
+        self._environment(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
 
     def clog(self, source: str, target: str) -> None:
         """Hold back what one process sends another from now on."""
@@ -347,6 +453,19 @@ class Simulation:
         self._cuts.remove(told)
         self._environment(Kind.MEND, told)
 
+    def degrade(self, source: str, target: str, link: Link) -> None:
+        """Let a link behave as another from now on."""
+        route = self.route(source, target)
+        self.degraded[source, target] = route.link
+        route.use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} {link.name}")
+
+    def restore(self, source: str, target: str) -> None:
+        """Let a link behave as it did before it went bad."""
+        link = self.degraded.pop((source, target))
+        self.route(source, target).use(link)
+        self._environment(Kind.LINK, f"{source} -> {target} restored")
+
     def heal_node(self, name: str) -> None:
         """Bring a node up, and let it go on, whatever has befallen it."""
         self.restart(name)
@@ -370,14 +489,16 @@ class Simulation:
             if name in (route.source, route.target.name):
                 yield route
 
-    def _note(self, kind: Kind, live: LiveNode) -> None:
+    def _note(self, kind: Kind, live: LiveNode, what: str = "") -> None:
         """A fault has befallen a node: record it, and judge what it changed."""
+        # No handler has run, so it has drawn and read nothing.
+        live.host.picks, live.host.readings = [], []
         if live.observe is not None:
-            live.observe(kind, live, "", "", None)
+            live.observe(kind, live, "", what, None)
 
-    def _environment(self, kind: Kind, told: str) -> None:
+    def _environment(self, kind: Kind, told: str, name: str = "") -> None:
         if self.recorder is not None:
-            self.recorder.note(kind, what=told)
+            self.recorder.note(kind, name, told)
 
     # -- what there is ---------------------------------------------------------------------------
 

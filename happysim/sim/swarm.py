@@ -23,8 +23,10 @@ from happysim.core.prng import Random
 from happysim.core.world import World
 from happysim.sim.agenda import NS
 from happysim.sim.calm import check_core
-from happysim.sim.faults import Clog, Crash, Echo, Fault, Partition, Pause
+from happysim.sim.disk import Disk
+from happysim.sim.faults import Crash, Fault, Pause
 from happysim.sim.nemesis import At, Randomly, randomly
+from happysim.sim.net_faults import Clog, Echo, Partition
 from happysim.sim.policy import Knobs, Simulated, check_count, check_time
 from happysim.sim.simulation import Simulation
 from happysim.spec.scenario import Scenario
@@ -57,16 +59,21 @@ class Swarm(Simulated):
         first = next(iter(scenario.worlds.values()))
         pace = pace_of(first)
         is_free = first.tables.topology.name == UNNAMED
-        return lambda number: self.drawn(number, pace, is_free)
+        forgets = first.tables.faults.unsynced_loss
+        return lambda number: self.drawn(number, pace, is_free, forgets)
 
-    def drawn(self, number: int, pace: float, is_free: bool) -> Knobs:
-        """The knobs of one run. `pace` is the unit of time; `is_free` lets latencies be drawn."""
+    def drawn(self, number: int, pace: float, is_free: bool, forgets: bool) -> Knobs:
+        """The knobs of one run. `pace` is the unit of time; `is_free` lets latencies be drawn.
+
+        Where it `forgets`, disks may lose in a crash what was not synced.
+        """
         random = Random(self.seed, f"knobs of run {number}")
         weather = random.choice(WEATHERS)
         faults, told = self._faults(random, pace, weather)
         link, of_links = self._link(random, pace, weather, is_free)
         arguments = tuple((name, random.choice(options)) for name, options in self.arguments)
-        told = [weather, *of_links, *told]
+        loses = bool(random.below(2)) and forgets
+        told = [weather, *of_links, *told, *["disks lose unsynced writes"] * loses]
         told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
         return Knobs(
             seed=self.seed + number,
@@ -75,6 +82,7 @@ class Swarm(Simulated):
             calm=self.calm,
             core=self.core,
             link=link,
+            disks=Disk(loses_unsynced=True) if loses else None,
             arguments=arguments,
             told=", ".join(told),
         )
@@ -96,7 +104,9 @@ class Swarm(Simulated):
                 # No time between two of them: one thing is always wrong, and then another.
                 every, lasting = _round(lasting / 20), _round(pace * _scale(random, 1, 5))
                 at_work = bool(random.below(4))
-            if at == only if weather in (ONE_FAULT, ONE_AT_A_TIME) else is_drawn and weather != NO_FAULTS:
+            if weather in (ONE_FAULT, ONE_AT_A_TIME):
+                is_drawn = at == only
+            if is_drawn and weather != NO_FAULTS:
                 found.append(
                     randomly(fault, every=every, lasting=lasting, at_work=at_work, in_turn=in_turn)
                 )
@@ -208,10 +218,13 @@ def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
     Drawn are: which faults of `menu` there are (see `usual_faults`), how often, for how long, and
     whether they befall nodes at any time or right after a step; latency, loss (up to `loss_max`),
     duplication and reordering of links; and for each of the scenario's `arguments` one of the
-    values given. Times are drawn in proportion to the protocol's own timers. `faults` befall every
-    run. After `until` seconds of that, `eventually` properties must come true within `calm`
-    seconds, while a `core` of the nodes is healthy: "quorum" or "all". The first run that breaks a
-    property is the last, unless `keep_going`: then each property has the first run that breaks it.
+    values given. Times are in proportion to the protocol's own timers. Where the world's `Faults`
+    say `unsynced_loss`, half of the runs have disks that lose what was not synced. `faults` befall
+    every run.
+
+    After `until` seconds of that, `eventually` properties must come true within `calm` seconds,
+    while a `core` of the nodes is healthy: "quorum" or "all". The first run that breaks a property
+    is the last, unless `keep_going`: then each property has the first run that breaks it.
 
     The same seed draws the same knobs on the same code; a failing run is told with its knobs, and
     its trace replays without them. Raises `ScenarioError` for counts, times or rates that are none.

@@ -19,7 +19,7 @@ import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from functools import cache
+from operator import is_, itemgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
 from happysim.core.errors import ProtocolError
@@ -27,6 +27,8 @@ from happysim.core.freeze import field_names, freeze, thaw
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
 _ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})
+# Sets that are stable stay so, whatever is added to them.
+_CLOSED = frozenset({StableSet, StableFrozenSet})
 _BOXES: tuple[type, ...] = (list, dict, deque, OrderedDict, defaultdict, Counter, bytearray)
 
 # What an annotation promises. PLAIN and SHARED values hold no set; SHARED ones cannot be changed.
@@ -70,9 +72,19 @@ def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
     return max(promised, default=SHARED) if frozen else PLAIN
 
 
-@cache
 def hints_of(kind: type) -> dict[str, Any]:
     """A class's annotations, resolved; `Any` for all of them where that cannot be done."""
+    known = _HINTS.get(kind)
+    if known is None:
+        known = _HINTS[kind] = _resolved(kind)
+    return known
+
+
+# Resolving compiles the text of every annotation, and each run asks for the same few classes.
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _resolved(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)
     except Exception:  # names that exist for the type checker alone
@@ -189,51 +201,112 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
 # -- fields --------------------------------------------------------------------------------------
 
 
-def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
-    """What to do with the fields of one node of a class after each handler; None: nothing."""
-    hints = hints_of(kind)
-    passes = []
-    for name in kind.happysim_fields:  # type: ignore[attr-defined]
-        hint = hints.get(name, Any)
-        promised = promise_of(hint)
-        if promised == STABLE:
-            passes.append((name, _settle_set))
-        elif promised == ANYTHING:
-            passes.append((name, _Tail().settle if is_log(hint) else _Last().settle))
-    if not passes:
-        return None
+Settle = Callable[[Any], Any]
 
-    def settle(values: dict[str, Any]) -> None:
-        for name, settled in passes:
+
+class Settler:
+    """Sees to the fields of one node after each handler: no built-in set is left in them.
+
+    A field that holds the same object as before, and one that cannot change or is a stable set, was
+    seen to already. What can change is looked at again, at its new parts only where it is flat.
+    """
+
+    def __init__(self, kind: type) -> None:
+        hints = hints_of(kind)
+        names = kind.happysim_fields  # type: ignore[attr-defined]
+        self._names = [name for name in names if promise_of(hints.get(name, Any)) >= STABLE]
+        self._settles = {name: _settle_of(hints.get(name, Any)) for name in self._names}
+        self._last: tuple[Any, ...] = (_NOTHING,) * len(self._names)
+        self._get = _getter(self._names)
+        # Fields whose value can change in place.
+        self._open: dict[str, Settle] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def __call__(self, values: dict[str, Any]) -> None:
+        """Settle the fields of the node, given as its attributes."""
+        for name, settled in self._open.items():
+            held = values[name]
+            made = settled(held)
+            if made is not held:
+                values[name] = made
+        held = self._get(values)
+        if not all(map(is_, held, self._last)):
+            self._look(values)
+
+    def _look(self, values: dict[str, Any]) -> None:
+        for name, last in zip(self._names, self._last, strict=True):
             value = values[name]
-            if type(value) not in _ATOMS:
-                made = settled(value)
-                if made is not value:
-                    values[name] = made
+            if value is not last:
+                value = values[name] = self._settles[name](value)
+                kind = type(value)
+                if kind in _ATOMS or kind in _CLOSED or cannot_change(value):
+                    self._open.pop(name, None)
+                else:
+                    self._open[name] = self._settles[name]
+        self._last = self._get(values)
+
+
+_NOTHING = object()
+
+
+def _getter(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """The values of some keys of a dict, as a tuple."""
+    if len(names) == 1:
+        return lambda values: (values[names[0]],)
+    return itemgetter(*names) if names else lambda values: ()
+
+
+def _settle_of(hint: Any) -> Settle:
+    """How to settle a value with this annotation."""
+    if is_log(hint):
+        return _Tail().settle
+    if is_record(hint):
+        return _settle_record(hint)
+    if get_origin(hint) is dict:
+        return _Dict().settle
+    return stable
+
+
+def _settle_record(kind: type) -> Settle:
+    """Settle the fields of a mutable dataclass one by one."""
+    hints = hints_of(kind)
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) >= STABLE]
+    passes = [(name, _settle_of(hints.get(name, Any))) for name in risky]
+
+    def settle(value: Any) -> Any:
+        if type(value) is not kind:
+            return stable(value)
+        for name, settled in passes:
+            held = getattr(value, name)
+            made = settled(held)
+            if made is not held:
+                setattr(value, name, made)
+        return value
 
     return settle
 
 
-def _settle_set(value: Any) -> Any:
-    return stable(value) if type(value) is set or type(value) is frozenset else value
+class _Dict:
+    """Settles a dict; as long as it holds the same unchangeable values, it is left alone."""
 
-
-class _Last:
-    """Settles a field that may hold anything; a value that cannot change is looked at once."""
-
-    __slots__ = ("_last",)
+    __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._last: Any = None
+        self._seen: list[Any] | None = None
 
     def settle(self, value: Any) -> Any:
-        if value is self._last:
+        if type(value) is not dict:
+            return stable(value)
+        seen = self._seen
+        if seen is not None and len(seen) == len(value) and all(map(is_, value.values(), seen)):
             return value
-        made = stable(value)
-        kind = type(made)
-        if kind is tuple or kind is StableFrozenSet or is_frozen_class(kind):
-            self._last = made if _can_hash(made) else None
-        return made
+        stable(value)
+        self._seen = None
+        if all(map(cannot_change, value.values())):
+            self._seen = list(value.values())
+        return value
 
 
 class _Tail:
@@ -251,6 +324,8 @@ class _Tail:
         if type(value) is not list:
             return stable(value)
         seen, at = self._seen, len(value)
+        if at == len(seen) and (not at or value[-1] is seen[-1]):
+            return value
         if len(seen) > at:
             del seen[at:]
         while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
@@ -269,14 +344,29 @@ def is_log(hint: Any) -> bool:
     return get_origin(hint) is list and len(inner) == 1 and is_frozen_class(inner[0])
 
 
+def is_record(hint: Any) -> bool:
+    """True for a mutable dataclass without hooks of its own."""
+    return (
+        isinstance(hint, type)
+        and dataclasses.is_dataclass(hint)
+        and not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        and not hasattr(hint, "__freeze__")
+    )
+
+
 def is_frozen_class(kind: Any) -> bool:
     """True for a frozen dataclass without hooks of its own."""
-    return (
-        isinstance(kind, type)
-        and dataclasses.is_dataclass(kind)
-        and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        and not hasattr(kind, "__freeze__")
-    )
+    known = _FROZEN.get(kind) if isinstance(kind, type) else False
+    if known is None:
+        known = _FROZEN[kind] = (
+            dataclasses.is_dataclass(kind)
+            and getattr(kind, "__dataclass_params__").frozen  # noqa: B009 - not known to typing
+            and not hasattr(kind, "__freeze__")
+        )
+    return known
+
+
+_FROZEN: dict[type, bool] = {}
 
 
 def cannot_change(value: Any) -> bool:
@@ -307,15 +397,24 @@ def parcel(kind: type) -> Callable[[Any], Any] | None:
     if _holds_hooks(kind):
         return lambda message: thaw(freeze(message))
 
+    hints = hints_of(kind)
+    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) != SHARED]
+
     def checked(message: Any) -> Any:
-        try:
-            hash(message)
-        except TypeError as error:
-            raise ProtocolError(
-                f"{kind.__name__} holds a mutable value ({error}); use a tuple for a list, "
-                "a frozenset for a set, a tuple of pairs for a dict"
-            ) from None
-        return stable(message)
+        for name in risky:
+            held = getattr(message, name)
+            if held is None or held == ():
+                continue
+            try:
+                hash(held)
+            except TypeError as error:
+                raise ProtocolError(
+                    f"{kind.__name__}.{name} holds a mutable value ({error}); use a tuple for a "
+                    "list, a frozenset for a set, a tuple of pairs for a dict"
+                ) from None
+            if stable(held) is not held:
+                return thaw(freeze(message))
+        return message
 
     return checked
 

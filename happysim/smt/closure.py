@@ -6,7 +6,8 @@ protocol is one finite graph of local steps a process. Local model checking (Gue
 2011) explores so too. A real run is a path in each graph; the converse is the solver's question.
 
 A vertex is a local state, together with how often the process has crashed where crashes are
-counted. That keeps graphs without cycles where a process only moves forward between crashes.
+counted. That keeps graphs without cycles where a process only moves forward between crashes. Where
+copies are counted (`copies.py`) it also says which messages the process has taken, and how often.
 
 What cannot happen may be in a closure: a handler may even raise there. Such a step is an edge to
 `RAISED`, and the solver is asked about it as about anything else.
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.entries import CRASH, Cell, Effect, Ledger
+from happysim.core.entries import CRASH, CRASHES, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
 from happysim.core.process import DOWN, UP, NodeState
 from happysim.core.tables import Tables
@@ -38,10 +39,19 @@ class TooLargeError(Exception):
 
 
 class Vertex(NamedTuple):
-    """A local state by its number, and the crashes counted so far."""
+    """A local state by its number, and the crashes, and copies of messages, counted so far."""
 
     state: int
     crashes: int = 0
+    taken: tuple[tuple[int, int], ...] = ()
+
+    def took(self, envelope: int) -> int:
+        """How many copies of a message were taken so far."""
+        return dict(self.taken).get(envelope, 0)
+
+    def taking(self, envelope: int) -> tuple[tuple[int, int], ...]:
+        """What is taken after one more copy of a message."""
+        return tuple(sorted({**dict(self.taken), envelope: self.took(envelope) + 1}.items()))
 
 
 class Edge(NamedTuple):
@@ -85,7 +95,8 @@ class Closure:
     `first` maps each envelope in flight in the first world to its copies. `outside` says that
     the bound `within` cut the closure; `exact` that it judges each process by itself, so that a
     world is inside where all its local states are. `rounds` is infinite for a whole closure; else
-    it holds every run of so many steps, and perhaps not the longer ones.
+    it holds every run of so many steps, and perhaps not the longer ones. `copies` says how many
+    copies of a message a process takes, where that is counted.
     """
 
     start: World
@@ -96,6 +107,7 @@ class Closure:
     exact: bool = True
     rounds: float = math.inf
     seconds: float = 0.0
+    copies: Callable[[int], float] | None = None
 
     @property
     def tables(self) -> Tables:
@@ -119,14 +131,17 @@ def close(
     effects_max: int = 200_000,
     deadline: float = math.inf,
     rounds: float = math.inf,
+    copies: Callable[[int], float] | None = None,
 ) -> Closure:
     """The closure from one world, or what `rounds` of it find; `within` answers None inside it.
+
+    With `copies`, no process takes more copies of a message than that says.
 
     Raises `TooLargeError` where it takes more than `effects_max` local steps, or is not done at
     `deadline` (of `time.perf_counter`), and `NotCoveredError` where `within` reads more than local
     states.
     """
-    return _Closing(start, within, effects_max, deadline).run(rounds)
+    return _Closing(start, within, effects_max, deadline, copies).run(rounds)
 
 
 class _Closing:
@@ -136,8 +151,9 @@ class _Closing:
         within: Callable[[World], str | None] | None,
         effects_max: int,
         deadline: float,
+        copies: Callable[[int], float] | None,
     ) -> None:
-        self.start, self.tables = start, start.tables
+        self.start, self.tables, self.copies = start, start.tables, copies
         self.effects_max, self.deadline = effects_max, deadline
         self.began = time.perf_counter()
         self.effects = 0
@@ -154,7 +170,7 @@ class _Closing:
         self.todo: list[tuple[int, int, int]] = []
         ledger: Ledger = self.tables.ledgers.values[start.ledger]
         self.counts_crashes = 0 < ledger.budgets[CRASH - 1] < math.inf
-        self.closure = Closure(start, self.graphs, self._in_flight(cells), ledger)
+        self.closure = Closure(start, self.graphs, self._in_flight(cells), ledger, copies=copies)
 
     def _in_flight(self, cells: list[Cell]) -> dict[int, int]:
         network = self.tables.network
@@ -205,9 +221,16 @@ class _Closing:
 
     def _expand(self, slot: int, source: int, envelope: int) -> None:
         """Take every step of a vertex: on receipt of a message, or (-1) by itself."""
-        state, crashes = self.graphs[slot].vertices[source]
-        for effect in self._effects(slot, state, envelope):
-            self._spend()
+        vertex = self.graphs[slot].vertices[source]
+        taken = vertex.taken
+        if self.copies is not None and envelope >= 0:
+            most = self.copies(envelope)
+            if vertex.took(envelope) >= most:
+                return
+            taken = taken if math.isinf(most) else vertex.taking(envelope)
+        # A message that changes nothing has to be tried too, and that takes as long.
+        self._spend()
+        for effect in self._effects(slot, vertex.state, envelope):
             if isinstance(effect, Edge):
                 self.graphs[slot].edges.append(effect._replace(source=source))
                 continue
@@ -216,12 +239,12 @@ class _Closing:
                 error = str(effect.raised)
                 self.graphs[slot].edges.append(edge._replace(target=RAISED, error=error))
                 continue
-            counted = crashes + (effect.cost == CRASH and self.counts_crashes)
+            counted = vertex.crashes + (effect.cost in CRASHES and self.counts_crashes)
             if counted > self.closure.ledger.budgets[CRASH - 1]:
                 continue
-            if effect.state == state and counted == crashes and not edge.sends:
+            if effect.state == vertex.state and counted == vertex.crashes and not edge.sends:
                 continue
-            self._lead(slot, edge, Vertex(effect.state, counted))
+            self._lead(slot, edge, Vertex(effect.state, counted, taken))
 
     def _edge(self, effect: Effect, source: int, envelope: int) -> Edge:
         sends = list(effect.own)

@@ -18,10 +18,10 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from happysim.core.entries import CRASH, RESTART
+from happysim.core.entries import BASE, CRASH, CRASHES, RESTART, RESTARTS
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge
-from happysim.smt.solver import load_z3
+from happysim.smt.solver import load_z3, why_unknown
 from happysim.smt.unroll import Arc, Unrolled, unroll
 
 # How times are represented. All give the same verdicts; docs/smt.md says which is fast.
@@ -102,6 +102,10 @@ class Encoding:
     def _by(self, one: Any, other: Any) -> Any:
         return self.z3.ULE(one, other) if self.clock == "bits" else one <= other
 
+    def was_before(self, one: Any, other: Any) -> Any:
+        """The same, where not being earlier has to mean being as late or later."""
+        return self.before(one, other)
+
     # -- paths -----------------------------------------------------------------------------------
 
     def _path(self, slot: int, graph: Unrolled) -> None:
@@ -178,8 +182,11 @@ class Encoding:
 
     def _budgets(self) -> None:
         z3, ledger = self.z3, self.closure.ledger
-        for cost in (CRASH, RESTART):
-            paid = [taken.on for taken in self.takes if taken.arc.edge.cost == cost]
+        for cost in (CRASH, RESTART, *BASE):
+            # What befalls a disk is paid for, and so is the crash or the restart it happens in.
+            paid = [
+                t.on for t in self.takes if cost in (t.arc.edge.cost, BASE.get(t.arc.edge.cost))
+            ]
             budget = ledger.budgets[cost - 1]
             if len(paid) > budget:
                 self.solver.add(z3.AtMost(*paid, int(budget)))
@@ -193,14 +200,14 @@ class Encoding:
         z3, closure = self.z3, self.closure
         falls: list[list[tuple[Any, Any, list[_Taken]]]] = []
         for slot, graph in enumerate(self.graphs):
-            ups = [t for t in self.takes if t.slot == slot and t.arc.edge.cost == RESTART]
+            ups = [t for t in self.takes if t.slot == slot and t.arc.edge.cost in RESTARTS]
             downs = [
                 (known, when, [up for up in ups if up.arc.source == copy])
                 for copy, (known, when) in enumerate(self.visits[slot])
                 if closure.graphs[slot].is_down(closure.tables, slot, graph.vertex[copy])
             ]
             falls.append(downs)
-        crashes = [taken for taken in self.takes if taken.arc.edge.cost == CRASH]
+        crashes = [taken for taken in self.takes if taken.arc.edge.cost in CRASHES]
         for number, crash in enumerate(crashes):
             down = []
             for slot, downs in enumerate(falls):
@@ -208,9 +215,10 @@ class Encoding:
                     continue
                 is_down = z3.Bool(f"d{number}.{slot}")
                 for known, when, ups in downs:
-                    again = [z3.And(up.on, self.before(up.at, crash.at)) for up in ups]
+                    again = [z3.And(up.on, self.was_before(up.at, crash.at)) for up in ups]
                     # Crashes at one moment have an order too, so each would be the later one.
-                    was = z3.And(known, self._by(when, crash.at), z3.Not(z3.Or(again)))
+                    fallen = z3.Not(self.was_before(crash.at, when))
+                    was = z3.And(known, fallen, z3.Not(z3.Or(again)))
                     self.solver.add(z3.Implies(z3.And(crash.on, was), is_down))
                 down.append(is_down)
             if len(down) >= most:
@@ -241,14 +249,15 @@ class Encoding:
         for taker in takers:
             supply = [
                 z3.If(
-                    z3.And(giver.on, self.before(giver.at, taker.at)),
+                    z3.And(giver.on, self.was_before(giver.at, taker.at)),
                     giver.arc.edge.sends.count(envelope),
                     0,
                 )
                 for giver in givers
             ]
             demand = [
-                z3.If(z3.And(other.on, self._by(other.at, taker.at)), 1, 0) for other in takers
+                z3.If(z3.And(other.on, z3.Not(self.was_before(taker.at, other.at))), 1, 0)
+                for other in takers
             ]
             enough = z3.Sum([*supply, *supply_more, z3.IntVal(free)]) >= z3.Sum(demand)
             self.solver.add(z3.Implies(taker.on, enough))
@@ -342,7 +351,7 @@ class Encoding:
             if found == z3.unsat:
                 return None
             if found == z3.unknown:
-                return _why(solver.reason_unknown())
+                return why_unknown(solver.reason_unknown())
             return self._steps(solver.model())
         finally:
             solver.pop()
@@ -364,11 +373,3 @@ class Encoding:
 
     def _moment(self, value: Any) -> float:
         return float(value.as_fraction()) if self.clock == "reals" else int(value.as_long())
-
-
-def _why(reason: str) -> str:
-    if "timeout" in reason:
-        return "the time ran out"
-    if "cancel" in reason or "interrupt" in reason:
-        return "interrupted"
-    return f"the solver gave up: {reason}"

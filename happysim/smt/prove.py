@@ -21,9 +21,10 @@ from happysim.search.policy import Elsewhere
 from happysim.search.schedule import Run
 from happysim.smt.boxes import NotCoveredError
 from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.question import Answer, Limits, ask, ask_raises
-from happysim.smt.solver import SolverMissingError, load_z3
+from happysim.smt.solver import SolverMissingError, load_z3, z3_error
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
@@ -32,6 +33,8 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 # How many steps runs may have that are looked for where a whole closure is too large.
 _ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
 _EFFECTS_IN_PART_MAX = 20_000
+# How far each way to close is tried before either is given more.
+_EFFECTS_AT_FIRST = 10_000
 
 _COVERED = (Sort.ALWAYS, Sort.REACHABLE, Sort.STEP_ALWAYS, Sort.NO_RAISE)
 
@@ -144,7 +147,7 @@ class _Prover:
             return Unknown(prop, reason=f"it reads {error}, and smt() covers local states only")
         except KeyboardInterrupt:
             return Unknown(prop, reason="interrupted")
-        except _z3_error() as error:
+        except z3_error() as error:
             return Unknown(prop, reason=f"the solver failed: {error}")
 
     def _verdict(self, prop: Property, deadline: float) -> Verdict:
@@ -203,16 +206,35 @@ class _Prover:
     def _closure(self, name: str, start: World, deadline: float) -> Closure:
         if name not in self.closures:
             left = deadline - time.perf_counter()
-            depth = self.bounds.max_depth
-            self.closures[name] = close(
-                start,
-                self.within,
-                effects_max=self.policy.steps_max,
-                # The other half of the time is for what can be said without it.
-                deadline=deadline - left / 2,
-                rounds=math.inf if depth is None else depth - 1,
-            )
+            # The other half of the time is for what can be said without it.
+            self.closures[name] = self._smallest(start, deadline - left / 2)
         return self.closures[name]
+
+    def _smallest(self, start: World, deadline: float) -> Closure:
+        """A plain closure or, where that does not seem to end, one that counts copies."""
+        depth, most = self.bounds.max_depth, self.policy.steps_max
+        rounds = math.inf if depth is None else depth - 1
+        few = min(most, _EFFECTS_AT_FIRST)
+        ways = [(True, few), (False, few), (False, most), (True, most)]
+        if depth is not None or not counts_copies(start):
+            ways = [(True, most)]
+        for plain, effects_max in ways:
+            try:
+                if plain:
+                    return close(
+                        start,
+                        self.within,
+                        effects_max=effects_max,
+                        deadline=deadline,
+                        rounds=rounds,
+                    )
+                return close_counting(
+                    start, self.within, effects_max=effects_max, deadline=deadline
+                )
+            except TooLargeError as error:
+                if plain:
+                    why = error
+        raise why
 
     def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
         limits = Limits(
@@ -251,20 +273,6 @@ class _Prover:
         if bounds:
             return Unknown(prop, reason=f"not reached within {bounds}", notes=notes)
         return Broken(prop, reason="no world satisfies it (proved)", notes=notes)
-
-
-def _z3_error() -> type[Exception]:
-    """z3's own exception; where z3 is missing, one that nothing raises."""
-    try:
-        error: type[Exception] = load_z3().Z3Exception
-    except SolverMissingError:
-        return TooLargeError
-    return error
-
-
-def without_solver(prop: Property, why: str) -> Verdict:
-    """The verdict where there is no solver to ask."""
-    return Unknown(prop, reason=why)
 
 
 __all__ = ["Smt", "prove", "smt"]

@@ -62,7 +62,7 @@ class Answer:
 Goal = Callable[[Encoding], Any]
 
 
-class _Step(NamedTuple):
+class WrongStep(NamedTuple):
     """A local step that is wrong where the other processes are in the box."""
 
     slot: int
@@ -80,7 +80,7 @@ def ask(closure: Closure, prop: Property, limits: Limits) -> Answer:
     if prop.sort is Sort.STEP_ALWAYS:
         answer = _ask_steps(closure, prop, reader, limits)
     else:
-        wrong = _wrong_boxes(reader.boxes(closure.space))
+        wrong = wrong_boxes(reader.boxes(closure.space))
         if wrong is None:
             answer = _ask_in_turns(closure, prop, reader, limits)
         else:
@@ -89,7 +89,7 @@ def ask(closure: Closure, prop: Property, limits: Limits) -> Answer:
     return answer
 
 
-def _wrong_boxes(judgements: Iterator[Judged]) -> list[Box] | None:
+def wrong_boxes(judgements: Iterator[Judged]) -> list[Box] | None:
     """The boxes that are wrong; None where there are too many judgements to make."""
     wrong = []
     for number, judged in enumerate(judgements):
@@ -132,11 +132,11 @@ def _marks(closure: Closure, boxes: list[Box]) -> Marks:
 
 def _ask_steps(closure: Closure, prop: Property, reader: Reader, limits: Limits) -> Answer:
     twice = Reader(closure.tables, lambda world: reader.ask(world, world))
-    idle = _wrong_boxes(twice.boxes(closure.space))
+    idle = wrong_boxes(twice.boxes(closure.space))
     if idle is None or (idle and not _ask_boxes(closure, prop, idle, limits).is_proof):
         # A drop, for instance, or a delivery that only sends.
         return Answer(unknown="it may be broken by a step that changes no node")
-    wrong = _wrong_steps(closure, reader)
+    wrong = wrong_steps(closure, reader)
     if wrong is None:
         return Answer(unknown="it reads too many combinations of local states")
     if not wrong:
@@ -159,9 +159,9 @@ def _ask_steps(closure: Closure, prop: Property, reader: Reader, limits: Limits)
     return _Search(reduce(closure, unique), prop, limits, goal).run()
 
 
-def _wrong_steps(closure: Closure, reader: Reader) -> list[_Step] | None:
+def wrong_steps(closure: Closure, reader: Reader) -> list[WrongStep] | None:
     """The local steps that are wrong, and where the others are then; None for too many."""
-    wrong: list[_Step] = []
+    wrong: list[WrongStep] = []
     for slot, graph in enumerate(closure.graphs):
         vertices = graph.vertices
         pairs = dict.fromkeys(
@@ -173,10 +173,10 @@ def _wrong_steps(closure: Closure, reader: Reader) -> list[_Step] | None:
             if source == target:
                 continue
             space = (*closure.space[:slot], (target,), *closure.space[slot + 1 :])
-            boxes = _wrong_boxes(reader.boxes(space, (slot, source)))
+            boxes = wrong_boxes(reader.boxes(space, (slot, source)))
             if boxes is None or reader.evaluations > 10 * _EVALUATIONS_MAX:
                 return None
-            wrong += [_Step(slot, source, target, box) for box in boxes]
+            wrong += [WrongStep(slot, source, target, box) for box in boxes]
     return wrong
 
 

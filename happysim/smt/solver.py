@@ -26,3 +26,21 @@ def load_z3() -> Any:
         has, wants = ".".join(map(str, version)), ".".join(map(str, _OLDEST))
         raise SolverMissingError(f"z3 {has} is too old; install z3-solver {wants} or newer")
     return z3
+
+
+def z3_error() -> type[Exception]:
+    """z3's own exception; where z3 is missing, one that nothing raises then."""
+    try:
+        error: type[Exception] = load_z3().Z3Exception
+    except SolverMissingError:
+        return SolverMissingError
+    return error
+
+
+def why_unknown(reason: str) -> str:
+    """What the solver says, in our words."""
+    if "timeout" in reason:
+        return "the time ran out"
+    if "cancel" in reason or "interrupt" in reason:
+        return "interrupted"
+    return f"the solver gave up: {reason}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from happysim.core.process import NodeProcess, NodeState
 from happysim.smt.boxes import Box, merged
-from happysim.smt.closure import RAISED, Closure
+from happysim.smt.closure import RAISED, Closure, Vertex
 
 _IMAGES_MAX = 5_000
 
@@ -87,8 +87,7 @@ def _swap(closure: Closure, one: int, other: int) -> Swap | None:
         target = closure.graphs[places[slot]]
         index = {vertex: at for at, vertex in enumerate(target.vertices)}
         vertex_map = [
-            index.get(vertex._replace(state=states[slot][vertex.state]), -2)
-            for vertex in graph.vertices
+            index.get(_image(vertex, states[slot], envelopes), -2) for vertex in graph.vertices
         ]
         if vertex_map[0] != 0 or -2 in vertex_map:
             return None
@@ -108,6 +107,11 @@ def _swap(closure: Closure, one: int, other: int) -> Swap | None:
         if mapped != own:
             return None
     return places, states
+
+
+def _image(vertex: Vertex, states: dict[int, int], envelopes: dict[int, int]) -> Vertex:
+    taken = tuple(sorted((envelopes[envelope], count) for envelope, count in vertex.taken))
+    return Vertex(states[vertex.state], vertex.crashes, taken)
 
 
 def _states(

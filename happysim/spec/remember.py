@@ -31,10 +31,13 @@ class Judgement(NamedTuple):
 
 
 class _Branching:
-    __slots__ = ("branches", "key")
+    """A read: of which world, of what part; and what was below it for each content found."""
+
+    __slots__ = ("branches", "key", "part", "which")
 
     def __init__(self, key: tuple[Any, ...]) -> None:
         self.key = key
+        self.which, self.part = key[0], key[1:]
         self.branches: dict[Any, _Branching | Judgement] = {}
 
 
@@ -61,40 +64,45 @@ class Remembered:
         return cls(judged.name, judged.judge)
 
     def __call__(self, *worlds: World) -> Judgement:
-        at = self.root
-        while isinstance(at, _Branching):
-            which, *key = at.key
-            at = at.branches.get(worlds[which].mark(key))
-        return self._evaluate(worlds) if at is None else at
+        at, passed = self.root, []
+        while type(at) is _Branching:
+            content = worlds[at.which].mark(at.part)
+            passed.append((at, content))
+            at = at.branches.get(content)
+        return self._evaluate(worlds, passed) if at is None else at  # type: ignore[return-value]
 
-    def _evaluate(self, worlds: tuple[World, ...]) -> Judgement:
+    def _evaluate(
+        self, worlds: tuple[World, ...], passed: list[tuple[_Branching, Any]]
+    ) -> Judgement:
         self.evaluations += 1
         reads: list[tuple[Any, ...]] = []
         watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
         wrong = self.judge(*watched)
-        keys = list(dict.fromkeys(reads))
-        made = Judgement(wrong, not any(key[1] in _WIDE for key in keys), tuple(keys))
-        self._insert(worlds, keys, made)
+        keys = tuple(dict.fromkeys(reads))
+        made = Judgement(wrong, not any(key[1] in _WIDE for key in keys), keys)
+        self._insert(worlds, keys, made, passed)
         return made
 
     def _insert(
-        self, worlds: tuple[World, ...], keys: list[tuple[Any, ...]], made: Judgement
+        self,
+        worlds: tuple[World, ...],
+        keys: tuple[tuple[Any, ...], ...],
+        made: Judgement,
+        passed: list[tuple[_Branching, Any]],
     ) -> None:
-        if not keys:
-            self.root = made
-            return
-        if self.root is None:
-            self.root = _Branching(keys[0])
-        at = self.root
-        for place, key in enumerate(keys):
-            if not isinstance(at, _Branching) or at.key != key:
-                raise PropertyError(
-                    f"property {self.name} read other parts of equal worlds in two runs; "
-                    "it may depend on its worlds only"
-                )
-            value = worlds[key[0]].mark(list(key[1:]))
-            last = place == len(keys) - 1
-            below = at.branches.get(value)
-            if below is None:
-                below = at.branches[value] = made if last else _Branching(keys[place + 1])
-            at = below
+        """Put a judgement below the branches passed on the way to where it was missing."""
+        if tuple(at.key for at, _ in passed) != keys[: len(passed)]:
+            raise PropertyError(
+                f"property {self.name} read other parts of equal worlds in two runs; "
+                "it may depend on its worlds only"
+            )
+        below: _Branching | Judgement = made
+        for key in reversed(keys[len(passed) :]):
+            above = _Branching(key)
+            above.branches[worlds[above.which].mark(above.part)] = below
+            below = above
+        if passed:
+            at, content = passed[-1]
+            at.branches[content] = below
+        else:
+            self.root = below

@@ -28,9 +28,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.entries import STATUS
+from happysim.core.entries import STATUS, SYNCED
 from happysim.core.world import World
 from happysim.search.schedule import Run
+from happysim.sim.agenda import NS
 from happysim.trace.changes import Change, changes, raised, replaced, sent_at
 
 _WIDTH = 100
@@ -186,6 +187,7 @@ def _steps(run: Run, columns: Sequence[str], glyphs: _Glyphs) -> Iterable[_Step]
         if choice.kind not in _STRAY:
             moved[choice.node] = number
         drawn = f", choosing {choice.choosing}" if choice.choosing else ""
+        drawn += f", reading {choice.reading}" if choice.reading else ""
         found = changes(before, after) if after is not None else ()
         yield _Step(
             number,
@@ -201,9 +203,10 @@ def _steps(run: Run, columns: Sequence[str], glyphs: _Glyphs) -> Iterable[_Step]
 
 
 def _event(choice: Choice) -> str:
+    time = "" if choice.at is None else f"{choice.at / NS:.6f} "
     if choice.kind is Kind.DELIVER:
-        return choice.what + (" to itself" if choice.source == choice.node else "")
-    return f"{choice.kind.value} {choice.what}".strip()
+        return time + choice.what + (" to itself" if choice.source == choice.node else "")
+    return f"{time}{choice.kind.value} {choice.what}".rstrip()
 
 
 def _states(world: World, columns: Sequence[str]) -> tuple[int, ...]:
@@ -220,7 +223,7 @@ def _notes(
     for node, field, before, after in found:
         if field == "timers":
             yield from _timer_notes(choice, _quoted(before), _quoted(after))
-        elif field not in (STATUS, "answers", "unsynced"):
+        elif field not in (STATUS, SYNCED, "answers", "unsynced"):
             name = field if node == choice.node else f"{node}.{field}"
             whole = f"{name}: {before} {glyphs.becomes} {after}"
             if len(whole) > _NOTE_MAX:
@@ -331,7 +334,8 @@ class _Picture:
         return "".join(cells)
 
     def _step_rows(self, step: _Step) -> list[list[Span]]:
-        style, flag = "fault" if step.choice.is_fault else "", " "
+        kind = step.choice.kind
+        style, flag = "fault" if kind.is_fault or kind.is_timed else "", " "
         if step.number == len(self.steps) and (self.run.wrong is not None or self.error):
             style, flag = self._end_style, self.glyphs.flags[self._is_bad]
         gutter = f"{flag} {step.number:>{self.digits}} "
@@ -372,6 +376,10 @@ class _Picture:
         """The row of a step without its texts."""
         choice, glyphs = step.choice, self.glyphs
         cells = list(self._bare(glyphs.line, step.states))
+        if choice.kind.is_timed:
+            if choice.node in self.columns:
+                cells[self.at[self.columns.index(choice.node)]] = glyphs.marks[Kind.ACT]
+            return "".join(cells)
         if choice.kind in _SPLIT:
             self._draw_split(cells, step)
             return "".join(cells)

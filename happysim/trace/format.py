@@ -16,7 +16,8 @@
     end
 
 The first line names the version. Each unindented line after the first blank one is a choice, by
-content, with a digest of the world after it; the indented lines below say which fields it changed,
+content, with a digest of the world after it and, where a simulation took it, its time
+(`@ 9be1277a at 0.000412 s`); the indented lines below say which fields it changed,
 and to what. They let a replay name the first field that drifted, and may be left out by hand.
 
 A trace is data. It holds no seeds, indices or pickles, and loading one evaluates nothing: arguments
@@ -40,14 +41,20 @@ from happysim.core.errors import HappysimError
 from happysim.core.freeze import describe, digest, freeze
 from happysim.core.world import World
 from happysim.search.schedule import Run
+from happysim.sim.agenda import NS, seconds_text
 from happysim.trace.changes import changes
 
 VERSION = 1
 _MAGIC = "happysim trace "
 _DIGEST = 8
-_CHOICE = re.compile(r"(?P<text>\S.*?) @ (?P<digest>[0-9a-f]{8}|\?)")
+_CHOICE = re.compile(
+    r"(?P<text>\S.*?) @ (?P<digest>[0-9a-f]{8}|\?)"
+    r"(?: at (?P<seconds>\d{1,12})(?:\.(?P<part>\d{1,9}))? s)?"
+)
 _KINDS = frozenset(kind.value for kind in Kind)
-_HEADERS = ("property", "scenario", "argument", "start", "reason", "found")
+_HEADERS = ("property", "scenario", "argument", "start", "budgets", "reason", "found")
+# What the header says where faults cost nothing, as in a simulation.
+_UNLIMITED = "unlimited"
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*:[\w.<>]+")
 # What is true of every node, or client script, that has just started, and goes without saying.
 _FRESH_NODE = frozenset({(STATUS, "up"), ("timers", "[]")})
@@ -63,17 +70,22 @@ class Step:
     """One choice of a trace: its text, the digest of the world after it, the fields it changed.
 
     `digest` is "?" for a choice without a world after it (its handler raised), or not recorded.
+    `at` is the nanosecond of a choice that a simulation took.
     """
 
     choice: str
     digest: str
     changed: tuple[tuple[str, str], ...] = ()
+    at: int | None = None
     line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A run by content: which property, of which scenario, on which schedule."""
+    """A run by content: which property, of which scenario, on which schedule.
+
+    With `loose`, faults cost nothing, whatever budgets the scenario gives them.
+    """
 
     prop: str
     scenario: str
@@ -83,6 +95,7 @@ class Trace:
     found: str
     first: Step
     steps: tuple[Step, ...]
+    loose: bool = False
     source: str = field(default="trace", compare=False)
 
     @property
@@ -104,6 +117,7 @@ def record(
     arguments: Sequence[tuple[str, Any]] = (),
     start: str = "",
     found: str = "",
+    loose: bool = False,
 ) -> Trace:
     """The trace of a run. Raises `TraceError` for an argument that no literal can express."""
     for key, value in arguments:
@@ -113,13 +127,14 @@ def record(
     for at, choice in enumerate(run.schedule):
         if at + 1 < len(run.worlds):
             before, after = run.worlds[at : at + 2]
-            steps.append(Step(str(choice), after.digest()[:_DIGEST], _changed(before, after)))
+            after_text = after.digest()[:_DIGEST]
+            steps.append(Step(str(choice), after_text, _changed(before, after), choice.at))
         else:
-            steps.append(Step(str(choice), "?"))
+            steps.append(Step(str(choice), "?", at=choice.at))
     # On one line, whatever the property said.
     words = " ".join((run.wrong or "").split())
     reason = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)
-    return Trace(prop, scenario, tuple(arguments), start, reason, found, first, tuple(steps))
+    return Trace(prop, scenario, tuple(arguments), start, reason, found, first, tuple(steps), loose)
 
 
 def _fields(world: World) -> tuple[tuple[str, str], ...]:
@@ -168,12 +183,17 @@ def dumps(trace: Trace) -> str:
     lines.append(f"property: {trace.prop}")
     lines.append(f"scenario: {trace.scenario}")
     lines += [f"argument: {key} = {_literal(key, value)}" for key, value in trace.arguments]
-    for name in ("start", "reason", "found"):
-        if getattr(trace, name):
-            lines.append(f"{name}: {getattr(trace, name)}")
+    told = {
+        "start": trace.start,
+        "budgets": _UNLIMITED * trace.loose,
+        "reason": trace.reason,
+        "found": trace.found,
+    }
+    lines += [f"{name}: {text}" for name, text in told.items() if text]
     lines += ["", f"world {trace.first.digest}", *_indented(trace.first)]
     for step in trace.steps:
-        lines += [f"{step.choice} @ {step.digest}", *_indented(step)]
+        time = "" if step.at is None else f" at {seconds_text(step.at)} s"
+        lines += [f"{step.choice} @ {step.digest}{time}", *_indented(step)]
     for line in lines:
         if not line.isprintable():
             raise TraceError(f"a trace holds one printable line for each fact, not {line!r:.80}")
@@ -256,7 +276,7 @@ class _Reader:
         if match is None:
             raise self.fail(f"`world` and its digest should stand here, not {line!r:.60}")
         start_line = self.at
-        first = Step("world", match[1], self.changed(), start_line)
+        first = Step("world", match[1], self.changed(), line=start_line)
         steps = []
         while (line := self.next("a choice, or `end`")) != "end":
             steps.append(self.step(line))
@@ -272,6 +292,7 @@ class _Reader:
             headers.get("found", ""),
             first,
             tuple(steps),
+            "budgets" in headers,
             self.source,
         )
 
@@ -299,6 +320,8 @@ class _Reader:
                 arguments[key] = literal
             else:
                 found[name] = value
+        if found.get("budgets", _UNLIMITED) != _UNLIMITED:
+            raise self.fail(f"`budgets` is {_UNLIMITED!r}, or not there at all")
         for name in ("property", "scenario"):
             if not _NAME.fullmatch(found.get(name, "")):
                 raise self.fail(f"the header needs `{name}: module:name`")
@@ -317,13 +340,18 @@ class _Reader:
     def step(self, line: str) -> Step:
         match = _CHOICE.fullmatch(line)
         if match is None:
-            raise self.fail(f"a choice and ` @ ` and its digest should stand here: {line!r:.60}")
+            raise self.fail(
+                "a choice and ` @ ` and its digest (in a timed trace also ` at ` and its time, in "
+                f"seconds) should stand here: {line!r:.60}"
+            )
         kind = match["text"].split(" ")[0]
         if kind not in _KINDS:
             kinds = ", ".join(each.value for each in Kind)
             raise self.fail(f"{kind!r:.30} is no kind of choice; those are {kinds}")
-        at = self.at
-        return Step(match["text"], match["digest"], self.changed(), at)
+        line_number, time = self.at, None
+        if match["seconds"] is not None:
+            time = int(match["seconds"]) * NS + int((match["part"] or "").ljust(9, "0"))
+        return Step(match["text"], match["digest"], self.changed(), time, line_number)
 
     def changed(self) -> tuple[tuple[str, str], ...]:
         found = []

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -71,10 +71,10 @@ def resolve(trace: Trace, root: Path) -> Property:
         raise TraceError(
             f"{where}: the arguments do not fit the scenario {trace.scenario}: {error}"
         ) from None
-    if tuple(prop.scenario.arguments) == trace.arguments:
+    if tuple(prop.scenario.arguments) == trace.arguments and not trace.loose:
         prop.name = name
         return prop
-    other = prop.over(Scenario(prop.scenario.function, trace.arguments), name)
+    other = prop.over(Scenario(prop.scenario.function, trace.arguments, trace.loose), name)
     other.must_break = prop.must_break
     return other
 
@@ -134,7 +134,7 @@ def replay(trace: Trace, root: Path) -> Replayed:
         raise TraceError(
             f"{trace.source}: the scenario {prop.scenario} raised {type(error).__name__}: {error}"
         ) from error
-    run = follow(world, trace.schedule, prop, skip_missing=True)
+    run = _with_times(follow(world, trace.schedule, prop, skip_missing=True), trace)
     taken = [str(choice) for choice in run.schedule]
     ended = run.wrong is not None or len(run.worlds) == len(taken)
     missing, drift = [], _drift_of_first(trace, world)
@@ -153,6 +153,16 @@ def replay(trace: Trace, root: Path) -> Replayed:
         elif step.digest != "?":
             drift = drift or _drift_of_end(trace, step, run)
     return Replayed(trace, prop, run, drift, tuple(missing))
+
+
+def _with_times(run: Run, trace: Trace) -> Run:
+    """The run with the times at which the trace took its choices."""
+    steps = iter(trace.steps)
+    timed = []
+    for choice in run.schedule:
+        found = next((step for step in steps if step.choice == str(choice)), None)
+        timed.append(choice if found is None else replace(choice, at=found.at))
+    return replace(run, schedule=tuple(timed))
 
 
 def _missing(trace: Trace, step: Step, world: World) -> str:
@@ -211,11 +221,23 @@ def home_of(prop: Property) -> str:
     for module_name in [*likely, *sorted(sys.modules)]:
         known = getattr(sys.modules.get(module_name), "__dict__", {})
         for name, value in list(known.items()):
-            if value is prop:
+            if value is prop or _is_loosened(prop, value):
                 return f"{module_name}:{name}"
             if prop.sort is Sort.NO_RAISE and _is_over(value, prop.scenario.name):
                 return f"{module_name}:{NO_RAISE}"
     return f"{prop.module}:{prop.name}"
+
+
+def _is_loosened(prop: Property, value: object) -> bool:
+    """True for the property that a simulation broke, with its arguments and without budgets."""
+    return (
+        isinstance(value, Property)
+        and prop.scenario.loose
+        and value.function is prop.function
+        and value.scenario.function is prop.scenario.function
+        and set(value.scenario.arguments) <= set(prop.scenario.arguments)
+        and value.must_break == prop.must_break
+    )
 
 
 def _is_over(value: object, scenario: str) -> bool:
@@ -238,4 +260,5 @@ def trace_of(verdict: Broken | Holds) -> Trace:
         arguments=scenario.arguments,
         start=verdict.start,
         found=found,
+        loose=scenario.loose,
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from happysim import Faults, Host, World, bounded, must_break
-from happysim.protocols.crdt import CRDTStore, LWWRegister, ORSet, version_vector
+from happysim.core.freeze import digest
+from happysim.protocols.crdt import CRDTStore, LWWRegister, MVRegister, ORSet, dots, version_vector
 from happysim.protocols.crdt.codec import Tagged
 from happysim.protocols.crdt.replica import Replica, State
-from happysim.protocols.crdt.store import Add, Key, Remove, Set
+from happysim.protocols.crdt.store import Add, Assign, Digests, Key, Remove, Set
 from properties import crdt
-from properties.crdt import ONE, no_copy_in_flight, store_world
+from properties.crdt import ONE, no_copy_in_flight, no_gossip_overtakes, store_world
 
 # -- wrong types ---------------------------------------------------------------------------------
 
@@ -46,6 +47,15 @@ class KeepsItsOwnOfEqualTimestamps(LWWRegister):
         return self._timestamp <= other._timestamp
 
 
+class KeepsTheLatestWriter(MVRegister):
+    """A write replaces all that it meets in a merge, seen or not."""
+
+    def _join(self, other: Self) -> None:
+        newer = dots.join(self._dots, self._seen, other._dots, other._seen)
+        self._dots = {dot: tagged for dot, tagged in newer.items() if dot == max(newer)}
+        version_vector.join(self._seen, other._seen)
+
+
 Types = Mapping[str, type[Replica]]
 
 
@@ -56,6 +66,10 @@ def with_type(kind: str, replica: type[Replica]) -> Types:
 
 class StoreOfForgetfulSets(CRDTStore):
     KINDS: ClassVar[Types] = with_type("set", ForgetsRemoves)
+
+
+class StoreOfLatestValues(CRDTStore):
+    KINDS: ClassVar[Types] = with_type("values", KeepsTheLatestWriter)
 
 
 class StoreOfStrings(CRDTStore):
@@ -105,6 +119,13 @@ class ThrowsEmptySetsAway(CRDTStore):
         return self.entries.get((kind, key)) or self.KINDS[kind](self.replica_id)
 
 
+class ComparesValues(CRDTStore):
+    """The digest of a key is that of its value: 1 here and 1 there are taken for the same 1."""
+
+    def _digests(self, keys: Iterable[Key]) -> Digests:
+        return tuple((key, digest(repr(self.value(*key)))) for key in keys)
+
+
 # -- their scenarios -----------------------------------------------------------------------------
 
 
@@ -144,6 +165,16 @@ def gossip_is_sent_once() -> World:
 @bounded(within=no_copy_in_flight)
 def empty_sets_are_thrown_away() -> World:
     return store_world({"a": (Add("s", 1), Remove("s", 1), Add("s", 1))}, kind=ThrowsEmptySetsAway)
+
+
+@bounded(within=no_gossip_overtakes)
+def values_are_compared() -> World:
+    return store_world({"a": (ONE,), "b": (ONE,)}, kind=ComparesValues, digests=True)
+
+
+def concurrent_values_are_dropped() -> World:
+    requests = {"a": (Assign("v", "x"),), "b": (Assign("v", "y"),)}
+    return store_world(requests, kind=StoreOfLatestValues)
 
 
 a_removed_element_would_come_back = must_break(
@@ -200,4 +231,17 @@ an_element_added_again_is_lost = must_break(
 )
 a_store_forgets_what_it_removed = must_break(
     crdt.stores_only_learn.over(empty_sets_are_thrown_away, "a_store_forgets_what_it_removed")
+)
+equal_counts_are_taken_for_the_same = must_break(
+    crdt.what_a_peer_lacks_is_known.over(values_are_compared, "equal_counts_are_taken_for_the_same")
+)
+two_increments_count_as_one = must_break(
+    crdt.two_increments_count_two_where_all_are_up.over(
+        values_are_compared, "two_increments_count_as_one"
+    )
+)
+a_concurrent_value_is_dropped = must_break(
+    crdt.a_remove_takes_what_it_saw_and_nothing_else.over(
+        concurrent_values_are_dropped, "a_concurrent_value_is_dropped"
+    )
 )

@@ -50,7 +50,7 @@ class ConfirmsItsWholeLog(RaftNode):
     """A follower answers with its last index, where the leader knows less of its log."""
 
     def matched_index(self, request: AppendEntries) -> int:
-        return self.last_index
+        return self.log.last_index
 
 
 @bounded(by=bfs(), within=terms(2, "n2"))
@@ -78,7 +78,7 @@ class CountsLateReplies(RaftNode):
     def take_reply(self, host: Host, sender: str, reply: AppendEntriesReply) -> None:
         self.observe_term(host, reply.term)
         if self.role is Role.LEADER:
-            self.note_progress(host, sender, reply)
+            self.note_progress(host, sender, reply.index)
 
 
 @bounded(by=bfs(), within=terms(4, "n2"))
@@ -93,16 +93,16 @@ late_reply_counted = must_break(leader_completeness.over(leaders_that_count_late
 class AnswersByIndex(RaftNode):
     """Who waits for an answer is kept by index, even when another leader's entry lands there."""
 
-    pending: dict[int, Operation] = {}
+    asking: dict[int, Operation] = {}
 
     def append(self, host: Host, entry: Entry) -> None:
         if entry.operation is not None:
-            self.pending[self.last_index + 1] = entry.operation
+            self.asking[self.log.last_index + 1] = entry.operation
         super().append(host, entry)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
-        if index in self.pending:
-            host.respond(result, to=self.pending.pop(index))
+        if index in self.asking:
+            host.respond(result, to=self.asking.pop(index))
 
 
 @bounded(by=bfs(), within=terms(2, "n2"))
@@ -116,7 +116,7 @@ anothers_result = must_break(clients_see_one_machine.over(servers_that_answer_by
 class SaysNothing(RaftNode):
     """A command given to a follower is neither forwarded, redirected nor refused."""
 
-    def refuse(self, host: Host) -> None:
+    def refuse(self, host: Host, operation: Operation) -> None:
         pass
 
 
@@ -134,8 +134,10 @@ class StepsDownForGood(RaftNode):
 
     def become_follower(self, host: Host) -> None:
         self.role, self.leader = Role.FOLLOWER, None
-        self.votes, self.next_index, self.match_index = set(), {}, {}
+        self.votes, self.probing, self.heard = set(), set(), set()
+        self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
+        host.cancel_timer("quorum")
 
 
 @bounded(by=bfs(), within=terms(2))
@@ -152,7 +154,7 @@ class WaitsAfterARestart(RaftNode):
     """The election timer is set when the server first starts, and not when it restarts."""
 
     def on_start(self, host: Host) -> None:
-        self.state = self.machine.initial
+        self.restore(host)
         disk_is_fresh = self.current_term == 0
         if disk_is_fresh:
             self.set_election_timer(host)
@@ -172,7 +174,8 @@ class CommitsOnRepliesOnly(RaftNode):
     """The commit index moves when a follower replies; a cluster of one has no followers."""
 
     def append(self, host: Host, entry: Entry) -> None:
-        self.log.append(entry)
+        self.record(host, entry)
+        self.persist(host)
         self.replicate(host)
 
 

@@ -22,6 +22,7 @@ from happysim import (
     message,
     on,
 )
+from happysim.core.process import UP, Event
 from tests.support.nodes import Body, Ping, one_node
 
 
@@ -114,6 +115,24 @@ def test_a_random_draw_branches_over_its_outcomes(
 
 
 # -- what a handler sees ---------------------------------------------------------------------------
+
+
+def test_the_delay_of_each_timer_that_is_set_is_kept_with_the_step() -> None:
+    class Waits(Node):
+        @action
+        def wait(self, host: Host) -> None:
+            host.set_timer("short", host.choose([1, 2]))
+            host.set_timer("long", (3, 4.5))
+            host.set_timer("never")
+            host.cancel_timer("never")
+
+        @on.timer("short", "long", "never")
+        def ring(self, host: Host) -> None: ...
+
+    process = World.of(Waits("n")).tables.processes[0]
+    one, two = process.run(process.initial()._replace(status=UP), Event("act", "wait"))
+    assert one.delays == (("long", 3, 4.5), ("short", 1, 1))
+    assert two.delays == (("long", 3, 4.5), ("short", 2, 2))
 
 
 def test_a_handler_sees_fresh_copies_of_its_fields() -> None:

@@ -357,7 +357,7 @@ def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
 ) -> None:
     long = lock.write("long.trace", longer(lock.trace()))
 
-    def shrink(verdict: Any, progress: Any) -> None:
+    def shrink(verdict: Any, progress: Any, **_: Any) -> None:
         progress(verdict.schedule[:6] + verdict.schedule[7:])
         raise KeyboardInterrupt
 

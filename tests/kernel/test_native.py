@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from happysim import Host, Node, World, action, always, explore
-from happysim.core.entries import Move
+from happysim.core.choice import Choice, Kind
+from happysim.core.entries import Effect
 from happysim.kernel import contract, reference, switch
 from happysim.kernel.switch import VARIABLE, kernel
 from tests.support.kernels import needs_native
@@ -45,20 +46,41 @@ def native(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Wide:
-    """A model whose cells have large numbers: each process counts up, by itself, a few times."""
+    """A model with large numbers of cells. The first two processes count up, a few times each.
 
-    def __init__(self, firsts: list[int], turns: int) -> None:
-        self.firsts, self.turns = firsts, turns
+    The others stand still: each could go to many places, but for a fault that no budget pays.
+    """
 
-    def moves(self, slot: int, cell: int) -> Any:
-        last = cell == self.firsts[slot] + (self.turns if slot < 2 else 0)
-        return ((), ()) if last else ((Move(cell + 1, (), 0, 0, -1, None),), ())
+    def __init__(self, places: int, turns: int) -> None:
+        self.places, self.turns = places, turns
+        self.local = self
 
-    def state(self, slot: int, cell: int) -> int:
-        return cell
+    def network(self) -> tuple[str, int, int]:
+        return "unordered", 0, 0
+
+    def inside(self, slot: int, cell: int) -> tuple[int, tuple[Any, ...]]:
+        return cell, ()
+
+    def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
+        return state
+
+    def receives(self, slot: int, state: int) -> bool:
+        return False
+
+    def own(self, slot: int, state: int) -> Any:
+        if slot > 1:
+            return (), [effect(place, cost=1) for place in range(self.places)], ()
+        return [effect(state + 1)] if state < self.turns else (), (), ()
+
+    def pay(self, ledger: int, cost: int) -> int:
+        return -1
 
     def ledger_moves(self, ledger: int) -> tuple[int, ...]:
         return ()
+
+
+def effect(state: int, cost: int = 0) -> Effect:
+    return Effect(state, (), (), 0, cost, Choice(Kind.ACT), None, False)
 
 
 class Silent:
@@ -74,15 +96,18 @@ class Silent:
 
 
 @needs_native
-@pytest.mark.parametrize("bits", [0, 8, 15])
-@pytest.mark.parametrize("processes", [2, 3, 5, 12, 30, 60])
-def test_worlds_of_any_width_are_counted(native: None, processes: int, bits: int) -> None:
-    # The two that count cross a power of two, so that the worlds are packed anew.
-    firsts = [2**bits - 1] * processes
-    firsts[:2] = [max(0, 2**bits - 20)] * 2
-    found = kernel().explore(Wide(firsts, 50), [(*firsts, 0, 0)], Silent())
+@pytest.mark.parametrize("memory", [{}, {"fingerprints": True}], ids=["exact", "fingerprints"])
+@pytest.mark.parametrize("places", [1, 600])
+@pytest.mark.parametrize("processes", [2, 3, 5, 12, 30, 60, 150])
+def test_worlds_of_any_width_are_counted(
+    native: None, processes: int, places: int, memory: dict[str, bool]
+) -> None:
+    # The two that count cross some powers of two, so that the worlds are packed anew.
+    starts = [(0,) * (processes + 2)]
+    plan = contract.Plan(**memory)
+    found = kernel().explore(Wide(places, 50), starts, Silent(), plan)
     assert (found.worlds, found.steps, found.depth) == (51 * 51, 2 * 50 * 51, 101)
-    assert found.path(51 * 51 - 1)[-1] == (firsts[0] + 50, firsts[1] + 50, *firsts[2:], 0, 0)
+    assert found.path(51 * 51 - 1)[-1] == (50, 50, *starts[0][2:])
 
 
 @needs_native
@@ -150,7 +175,7 @@ def test_an_unknown_kernel_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 @needs_native
 def test_a_kernel_built_for_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    switch._native.cache_clear()
+    switch.native.cache_clear()
     monkeypatch.setattr(contract, "VERSION", contract.VERSION + 1)
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.warns(UserWarning, match="built for another version"):
@@ -158,4 +183,4 @@ def test_a_kernel_built_for_another_version_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv(VARIABLE, "native")
     with pytest.raises(ImportError, match="built for another version"):
         kernel()
-    switch._native.cache_clear()
+    switch.native.cache_clear()

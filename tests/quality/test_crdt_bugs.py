@@ -23,6 +23,9 @@ STEPS = {
     crdt.a_peer_is_taken_to_know_what_it_does_not: 2,
     crdt.an_element_added_again_is_lost: 9,
     crdt.a_store_forgets_what_it_removed: 5,
+    crdt.equal_counts_are_taken_for_the_same: 5,  # two increments, an offer and its answer
+    crdt.two_increments_count_as_one: 9,
+    crdt.a_concurrent_value_is_dropped: 2,
 }
 
 

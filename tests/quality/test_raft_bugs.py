@@ -7,7 +7,14 @@ import pytest
 from happysim import Choice, Kind, Property, World, check
 from happysim.search.shrink import shrink
 from properties import raft as right
-from properties.broken import raft
+from properties.broken import (
+    raft,
+    raft_elections,
+    raft_membership,
+    raft_reads,
+    raft_snapshots,
+    raft_transfer,
+)
 
 # Deliveries between servers, and their timers, from the servers' start to the violation. What the
 # clients ask and are told, and crashes, come on top.
@@ -25,6 +32,30 @@ STEPS = {
     "entry_lost_in_a_crash": 5,  # an election, a request and its reply
     "old_entry_committed": 18,  # figure 8: four elections, and a reply that was refused
     "old_entry_applied": 22,
+    "pre_vote_begins_a_term": 9,  # an election by pre-vote of five steps, and n3 times out twice
+    "a_leader_that_works_is_deposed": 11,  # n1 itself advises n3 to stand
+    "another_is_elected_beside_a_leader_that_works": 7,
+    "a_command_is_applied_twice": 2,  # the server leads, and leads again
+    "confirmed_entries_are_thrown_away": 8,
+    "an_older_snapshot_is_taken": 9,
+    "majorities_are_disjoint": 19,  # three elections, of 4 and 5 servers
+    "a_committed_change_is_lost": 19,
+    "an_old_majority_elects_a_leader": 12,
+    "two_clusters_decide": 8,  # two elections, and a no-op between
+    "who_was_removed_deposes_the_leader": 10,
+    "the_old_half_elects_another": 12,
+    "the_new_half_goes_on_alone": 14,
+    "two_successors_lead": 9,  # n2 by the order, and n3 by the votes of n1 and n3
+    "a_deposed_leader_answers": 11,
+    "an_old_answer_confirms_a_read": 12,
+    "a_new_leader_misses_a_write": 10,
+}
+MODULES = (raft, raft_elections, raft_snapshots, raft_membership, raft_transfer, raft_reads)
+FOUND = {
+    name: each
+    for module in MODULES
+    for name, each in vars(module).items()
+    if getattr(each, "must_break", False)
 }
 # What a variant does not break, so that it is caught for its own mistake.
 KEPT = {
@@ -63,13 +94,12 @@ def is_step(choice: Choice) -> bool:
 
 
 def test_every_mistake_has_a_length() -> None:
-    found = [name for name, each in vars(raft).items() if getattr(each, "must_break", False)]
-    assert found == list(STEPS)
+    assert list(FOUND) == list(STEPS)
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_the_mistake_is_caught_and_shrinks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    prop = getattr(raft, name)
+    prop = FOUND[name]
     verdict = check(prop, seconds=10)
     assert verdict.broken, verdict
     schedule = [*begun_with(prop, monkeypatch), *shrink(verdict).schedule]
@@ -79,5 +109,5 @@ def test_the_mistake_is_caught_and_shrinks(name: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", KEPT)
 def test_the_variant_makes_no_other_mistake(name: str) -> None:
     for kept in KEPT[name]:
-        verdict = check(kept.over(getattr(raft, name).scenario), max_worlds=10_000)
+        verdict = check(kept.over(FOUND[name].scenario), max_worlds=10_000)
         assert not verdict.broken, verdict

@@ -40,6 +40,7 @@ from happysim import (
     quiescent,
     reachable,
     shrink,
+    smt,
     step_always,
     uniform,
 )
@@ -479,3 +480,34 @@ def test_shrinking_stays_inside_the_bound_of_the_search(prop: Any, options: Any)
     assert len(shrunk.schedule or ()) == 4
     assert shrunk.shortest
     assert len(check(prop, **options).schedule) == 4  # type: ignore[attr-defined]
+
+
+class TwoWays(Node):
+    """Is wrong after three small steps, or after one large one."""
+
+    step: int = 0
+
+    @action(when=lambda self: self.step < 3)
+    def small(self, host: Host) -> None:
+        self.step += 1
+
+    @action(when=lambda self: self.step == 0)
+    def large(self, host: Host) -> None:
+        self.step = 3
+
+
+def two_ways() -> World:
+    return World.of(TwoWays("n"))
+
+
+@pytest.mark.parametrize(
+    ("prove_by", "length", "shortest"),
+    [(None, 3, False), (smt(), 1, True), (smt(seconds=1e-9), 3, False)],
+)
+def test_where_too_many_worlds_are_in_the_way_another_policy_is_asked(
+    prove_by: Any, length: int, shortest: bool
+) -> None:
+    prop = always(two_ways)(lambda world: world["n"].step < 3)
+    long = follow(two_ways(), ["act n small"] * 3).schedule
+    best = shrink(Broken(prop, schedule=long), prove_worlds=1, prove_by=prove_by)
+    assert (len(best.schedule or ()), best.shortest) == (length, shortest)

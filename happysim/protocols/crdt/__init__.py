@@ -10,16 +10,27 @@ optimized conflict-free replicated set*, INRIA RR-8083, 2012.
 | `PNCounter` | an int | both count |
 | `LWWRegister` | one value | the larger (timestamp, replica id) stays |
 | `ORSet` | a set | an add wins over a remove that did not see it |
+| `MVRegister` | every value not overwritten | both values stay |
 
-All four share the methods of `happysim.protocols.crdt.replica.Replica`. They are plain Python
+All five share the methods of `happysim.protocols.crdt.replica.Replica`. They are plain Python
 values: usable alone, and as fields of a protocol node. `CRDTStore` is such a node: it keeps many of
 them by name, and gossips.
 """
 
 from happysim.protocols.crdt.gcounter import GCounter
+from happysim.protocols.crdt.hybrid_clock import HybridClock
 from happysim.protocols.crdt.lww_register import LWWRegister
+from happysim.protocols.crdt.mv_register import MVRegister
 from happysim.protocols.crdt.or_set import ORSet
 from happysim.protocols.crdt.pncounter import PNCounter
 from happysim.protocols.crdt.store import CRDTStore
 
-__all__ = ["CRDTStore", "GCounter", "LWWRegister", "ORSet", "PNCounter"]
+__all__ = [
+    "CRDTStore",
+    "GCounter",
+    "HybridClock",
+    "LWWRegister",
+    "MVRegister",
+    "ORSet",
+    "PNCounter",
+]

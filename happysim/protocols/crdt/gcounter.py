@@ -39,6 +39,13 @@ class GCounter(Replica):
         """
         add_count(self._counts, self.replica, amount, "GCounter.increment")
 
+    def increment_delta(self, amount: int = 1) -> State:
+        """`increment`, and what changed, for `merge_delta`. Raises: as `increment`."""
+        return self._changed_by(lambda: self.increment(amount))
+
+    def _delta(self, before: Self) -> State:
+        return (version_vector.pack(version_vector.above(self._counts, before._counts)),)
+
     def _parts(self) -> State:
         return (version_vector.pack(self._counts),)
 

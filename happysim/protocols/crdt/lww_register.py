@@ -2,8 +2,9 @@
 
 **Source**: Shapiro et al. 2011, section 3.2, the state-based LWW-Register.
 **Assumes**: one writer per replica id (see `replica.py`).
-**Deviates**: timestamps are a Lamport clock unless the caller gives them, and ties are broken by
-replica id. With timestamps alone two equal ones keep whichever came first, and replicas diverge.
+**Deviates**: timestamps are a Lamport clock, or a hybrid logical clock (see `hybrid_clock.py`),
+unless the caller gives them, and ties are broken by replica id. With timestamps alone two equal
+ones keep whichever came first, and replicas diverge.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from reprlib import repr as short
 from typing import Any, ClassVar, Self
 
 from happysim.protocols.crdt.codec import Tagged, Value, decode, encode
+from happysim.protocols.crdt.hybrid_clock import after
 from happysim.protocols.crdt.replica import Replica, State
 
 NOBODY = ""  # writer of the value that every register holds before the first write
@@ -51,19 +53,26 @@ class LWWRegister(Replica):
         """The replica id of that write; empty before the first."""
         return self._writer
 
-    def set(self, value: Value, timestamp: int | None = None) -> bool:
+    def set(self, value: Value, timestamp: int | None = None, *, now: int | None = None) -> bool:
         """Write `value`; returns whether it is now what the register holds.
 
         Without a `timestamp` the write is newer than all that were seen here, so it always is.
         With one, in any unit, the write may be older than what is held: then it is lost, as it
-        would be wherever else it arrived late.
+        would be wherever else it arrived late. With `now`, nanoseconds of a clock such as
+        `host.now`, the timestamp is that of a hybrid logical clock: newer than all seen here, and
+        near the clock, so that of two writers who have not heard of each other the later wins.
 
         Raises:
-            TypeError: `value` is not a `codec.Value`, or `timestamp` is not an int.
-            ValueError: `timestamp` is negative, or this replica has written another value at it.
+            TypeError: `value` is not a `codec.Value`, `timestamp` or `now` is not an int, or both
+                are given.
+            ValueError: one of them is negative, or this replica has written another value at it.
         """
         tagged = encode(value)
-        if timestamp is None:
+        if now is not None:
+            if timestamp is not None:
+                raise TypeError("LWWRegister.set takes a timestamp or now, not both")
+            timestamp = after(self._timestamp, now)
+        elif timestamp is None:
             timestamp = self._timestamp + 1
         if type(timestamp) is not int:
             raise TypeError(f"LWWRegister.set takes an int timestamp, not {short(timestamp)}")
@@ -71,6 +80,12 @@ class LWWRegister(Replica):
             raise ValueError(f"LWWRegister.set takes a timestamp >= 0, not {timestamp}")
         self._keep_newest(timestamp, self.replica, tagged)
         return (timestamp, self.replica) == (self._timestamp, self._writer)
+
+    def set_delta(
+        self, value: Value, timestamp: int | None = None, *, now: int | None = None
+    ) -> State:
+        """`set`, and the state, which is all there is, for `merge_delta`. Raises: as `set`."""
+        return self._changed_by(lambda: self.set(value, timestamp, now=now))
 
     def _keep_newest(self, timestamp: int, writer: str, tagged: Tagged) -> None:
         mine, theirs = (self._timestamp, self._writer), (timestamp, writer)

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from reprlib import repr as short
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
-from happysim.protocols.crdt import version_vector
+from happysim.protocols.crdt import dots, version_vector
 from happysim.protocols.crdt.codec import Tagged, Value, decode, encode
+from happysim.protocols.crdt.dots import Dot, Dots
 from happysim.protocols.crdt.replica import Replica, State
 from happysim.protocols.crdt.version_vector import VersionVector
-
-Dot: TypeAlias = tuple[str, int]
 
 
 class ORSet(Replica):
@@ -40,7 +39,7 @@ class ORSet(Replica):
     def __init__(self, replica: str) -> None:
         super().__init__(replica)
         self._seen: VersionVector = {}
-        self._dots: dict[Dot, Tagged] = {}  # only dots that `_seen` covers
+        self._dots: Dots = {}  # only dots that `_seen` covers
 
     @property
     def value(self) -> frozenset[Any]:
@@ -58,9 +57,11 @@ class ORSet(Replica):
         """
         tagged = encode(element)
         self._drop(tagged)
-        count = self._seen.get(self.replica, 0) + 1
-        self._seen[self.replica] = count
-        self._dots[self.replica, count] = tagged
+        self._dots[dots.new_dot(self._seen, self.replica)] = tagged
+
+    def add_delta(self, element: Value) -> State:
+        """`add`, and what changed, for `merge_delta`. Raises: as `add`."""
+        return self._changed_by(lambda: self.add(element))
 
     def remove(self, element: Value) -> None:
         """Take `element` out, as far as it was seen here.
@@ -77,8 +78,16 @@ class ORSet(Replica):
         """Take `element` out, as far as it was seen here, if it is in. Raises: as `add`."""
         self._drop(encode(element))
 
+    def remove_delta(self, element: Value) -> State:
+        """`remove`, and what changed, for `merge_delta`. Raises: as `remove`."""
+        return self._changed_by(lambda: self.remove(element))
+
+    def discard_delta(self, element: Value) -> State:
+        """`discard`, and what changed, for `merge_delta`. Raises: as `discard`."""
+        return self._changed_by(lambda: self.discard(element))
+
     def _drop(self, tagged: Tagged) -> None:
-        for dot in [dot for dot, element in self._dots.items() if element == tagged]:
+        for dot in dots.of_value(self._dots, tagged):
             del self._dots[dot]
 
     def __contains__(self, element: Value) -> bool:
@@ -99,7 +108,7 @@ class ORSet(Replica):
         dots_of: dict[Tagged, list[Dot]] = {}
         for dot, tagged in self._dots.items():
             dots_of.setdefault(tagged, []).append(dot)
-        elements = ((tagged, tuple(sorted(dots))) for tagged, dots in sorted(dots_of.items()))
+        elements = ((tagged, tuple(sorted(each))) for tagged, each in sorted(dots_of.items()))
         return (version_vector.pack(self._seen), tuple(elements))
 
     def _load(self, parts: State) -> None:
@@ -113,54 +122,35 @@ class ORSet(Replica):
 
     def _load_element(self, entry: Any) -> None:
         match entry:
-            case (tagged, tuple(dots)) if dots:
+            case (tagged, tuple(listed)) if listed:
                 decode(tagged)
             case _:
                 raise ValueError(
                     "elements of an ORSet state holds pairs (tagged element, (dot, ...)), not"
                     f" {short(entry)}"
                 )
-        for raw in dots:
+        for raw in listed:
             dot = version_vector.unpack_entry(raw, "dots of an ORSet state")
-            if dot in self._dots or not self._covers(dot):
+            if dot in self._dots or not dots.covers(self._seen, dot):
                 raise ValueError(f"dot {dot} of an ORSet state is there twice or not in seen")
             self._dots[dot] = tagged
 
-    def _covers(self, dot: Dot) -> bool:
-        replica, count = dot
-        return count <= self._seen.get(replica, 0)
-
     def _join(self, other: Self) -> None:
-        for dot in sorted(self._dots.keys() & other._dots.keys()):
-            self._refuse_reused(dot, other)
-        # What stays was kept by both, or kept by one and not yet seen by the other.
-        kept = {
-            dot: tagged
-            for dot, tagged in self._dots.items()
-            if dot in other._dots or not other._covers(dot)
-        }
-        for dot, tagged in other._dots.items():
-            if not self._covers(dot):
-                kept[dot] = tagged
-        self._dots = kept
+        self._dots = dots.join(self._dots, self._seen, other._dots, other._seen)
         version_vector.join(self._seen, other._seen)
 
-    def _refuse_reused(self, dot: Dot, other: Self) -> None:
-        mine, theirs = self._dots[dot], other._dots[dot]
-        if mine != theirs:
-            first, second = sorted((mine, theirs))
-            raise ValueError(
-                f"dot {dot} names both the add of {short(decode(first))} and that of"
-                f" {short(decode(second))}: two sets write under replica id {dot[0]!r}, or one"
-                " forgot its state; give each writer its own id"
-            )
-
     def _leq(self, other: Self) -> bool:
-        return version_vector.leq(self._seen, other._seen) and all(
-            self._dots.get(dot) == tagged
-            for dot, tagged in other._dots.items()
-            if self._covers(dot)
-        )
+        return dots.leq(self._dots, self._seen, other._dots, other._seen)
+
+    def _delta(self, before: Self) -> State:
+        return dots.delta(before._dots, before._seen, self._dots, self._seen)
+
+    def _join_delta(self, parts: State) -> bool:
+        joined = dots.join_delta(self._dots, self._seen, *parts)
+        if joined is None:
+            return False
+        self._dots = joined
+        return True
 
     def __repr__(self) -> str:
         elements = ", ".join(repr(element) for element in self)

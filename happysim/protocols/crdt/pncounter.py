@@ -44,6 +44,19 @@ class PNCounter(Replica):
         """Count `amount` down. Raises: as `GCounter.increment`."""
         add_count(self._decrements, self.replica, amount, "PNCounter.decrement")
 
+    def increment_delta(self, amount: int = 1) -> State:
+        """`increment`, and what changed, for `merge_delta`. Raises: as `increment`."""
+        return self._changed_by(lambda: self.increment(amount))
+
+    def decrement_delta(self, amount: int = 1) -> State:
+        """`decrement`, and what changed, for `merge_delta`. Raises: as `decrement`."""
+        return self._changed_by(lambda: self.decrement(amount))
+
+    def _delta(self, before: Self) -> State:
+        up = version_vector.above(self._increments, before._increments)
+        down = version_vector.above(self._decrements, before._decrements)
+        return (version_vector.pack(up), version_vector.pack(down))
+
     def _parts(self) -> State:
         return (version_vector.pack(self._increments), version_vector.pack(self._decrements))
 

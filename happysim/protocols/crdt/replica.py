@@ -1,6 +1,7 @@
 """What the four types share: identity, states that travel, merging, freezing and JSON.
 
-**Source**: Shapiro et al. 2011, section 2 (state-based objects). States form a join
+**Source**: Shapiro et al. 2011, section 2 (state-based objects); for deltas, Almeida, Shoker,
+Baquero, *Delta state replicated data types*, JPDC 2018. States form a join
 semilattice: an update only ever moves a state up, and merging takes the least upper bound.
 Replicas that have received the same updates, in any order and any number of times, are equal.
 
@@ -20,6 +21,7 @@ A node therefore
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from reprlib import repr as short
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -134,6 +136,54 @@ class Replica(ABC):
                 f" not {short(other)}"
             )
         return self.from_state(self._replica, state)
+
+    # -- deltas ----------------------------------------------------------------------------------
+
+    def delta_since(self, before: Self | State) -> State:
+        """What has changed since this replica was in the state `before`: mostly far less than all.
+
+        A delta is an immutable value to send, like a state, and goes to `merge_delta`. Mutators
+        named `..._delta` return that of one change.
+
+        Raises:
+            TypeError: `before` is neither a replica of this type nor its state.
+            ValueError: it is malformed.
+        """
+        return (f"{self.KIND}Delta", *self._delta(self._peer(before, "delta_since")))
+
+    def merge_delta(self, delta: State) -> bool:
+        """Take over the updates of a delta; False where it comes too early, and nothing changes.
+
+        Deltas may be joined in any order, and any number of times. But `ORSet` and `MVRegister`
+        take one only after those of the same writer before it, or a state that holds them.
+
+        Raises:
+            TypeError: `delta` is not one of this type.
+            ValueError: it is malformed, or could only come from two writers under one replica id.
+        """
+        if not isinstance(delta, tuple) or delta[:1] != (f"{self.KIND}Delta",):
+            raise TypeError(
+                f"{self.KIND}.merge_delta takes what delta_since() of a {self.KIND} or a mutator"
+                f" named ..._delta returned, not {short(delta)}"
+            )
+        if len(delta) != len(self._delta(self)) + 1:
+            raise ValueError(f"{short(delta)} has too many or too few parts for a delta")
+        return self._join_delta(delta[1:])
+
+    def _changed_by(self, change: Callable[[], object]) -> State:
+        """The delta of one change."""
+        before = self.state()
+        change()
+        return self.delta_since(before)
+
+    def _delta(self, before: Self) -> State:
+        """The parts of a delta: by default those of the whole state."""
+        return self._parts()
+
+    def _join_delta(self, parts: State) -> bool:
+        """Join a delta; by default its parts are those of a state."""
+        self._join(self.from_state(self._replica, (self.KIND, *parts)))
+        return True
 
     def copy(self) -> Self:
         """An equal replica, for looking at. At most one of the two may go on writing."""

@@ -25,15 +25,18 @@ merging would take the new for the old.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import InitVar
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from happysim.core.errors import ProtocolError
+from happysim.core.freeze import digest
 from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
 from happysim.protocols.crdt.lww_register import LWWRegister
+from happysim.protocols.crdt.mv_register import MVRegister
 from happysim.protocols.crdt.or_set import ORSet
 from happysim.protocols.crdt.pncounter import PNCounter
 from happysim.protocols.crdt.replica import Replica, State
@@ -42,8 +45,9 @@ from happysim.protocols.crdt.replica import Replica, State
 # make different things of one name do not end with states that cannot be merged.
 Key: TypeAlias = tuple[str, str]  # (kind, name)
 Entries: TypeAlias = tuple[tuple[Key, State], ...]
+Digests: TypeAlias = tuple[tuple[Key, str], ...]
 
-COUNTER, REGISTER, SET = "counter", "register", "set"
+COUNTER, REGISTER, VALUES, SET = "counter", "register", "values", "set"
 
 # -- requests of clients -------------------------------------------------------------------------
 
@@ -73,6 +77,14 @@ class Set:
 
 
 @message
+class Assign:
+    """Write a multi-value register. Concurrent writes stay side by side until all are seen."""
+
+    key: str
+    value: Any
+
+
+@message
 class Add:
     """Put `element` into a set."""
 
@@ -90,7 +102,7 @@ class Remove:
 
 @message
 class Get:
-    """Read. `kind` is "counter", "register" or "set"; for the answer see `CRDTStore.value`.
+    """Read. `kind` is "counter", "register", "values" or "set"; see `CRDTStore.value`.
 
     A client script is answered the value itself, a node with `Value`.
     """
@@ -125,16 +137,44 @@ class GossipAck:
     entries: Entries
 
 
+@message
+class Offer:
+    """The digests of what the sender has of the keys that the receiver may lack something of."""
+
+    digests: Digests
+
+
+@message
+class Differs:
+    """The answer to an offer: of which keys the receiver has the very same, and its other states.
+
+    Of the keys that stand in neither it has nothing.
+    """
+
+    same: Digests
+    entries: Entries
+
+
+class _Joinable(Protocol):
+    """What a store may be made on: a network that nodes join."""
+
+    def join(self, member: Any, /) -> Any: ...
+
+
 class CRDTStore(Node):
     """Counters, registers and sets by name, equal on all nodes once nothing is left to tell.
 
     Updates are applied here at once and told to the others later. The gossip timer is set exactly
     while some peer may lack something, so that a system without updates comes to rest.
-    `node_id` is the id under which this node writes: its name, where none is given.
+    `node_id` is the id under which this node writes: its name, where none is given. With a
+    `network` the store joins it. With `digests` gossip begins with digests, and only states that
+    differ travel: worth two messages more where states are large and mostly known.
     """
 
     node_id: str = ""
     gossip_seconds: float = 1.0
+    digests: bool = False
+    network: InitVar[_Joinable | None] = None
     entries: dict[Key, Replica] = durable(factory=dict)
     # The newest request served of each client, so that a copy of an increment counts once.
     served: dict[str, int] = durable(factory=dict)
@@ -142,8 +182,12 @@ class CRDTStore(Node):
     lacking: set[tuple[str, Key]] = set()
 
     KINDS: ClassVar[Mapping[str, type[Replica]]] = MappingProxyType(
-        {COUNTER: PNCounter, REGISTER: LWWRegister, SET: ORSet}
+        {COUNTER: PNCounter, REGISTER: LWWRegister, VALUES: MVRegister, SET: ORSet}
     )
+
+    def __post_init__(self, network: _Joinable | None = None) -> None:
+        if network is not None:
+            network.join(self)
 
     @property
     def replica_id(self) -> str:
@@ -151,7 +195,7 @@ class CRDTStore(Node):
         return self.node_id or self.name
 
     def value(self, kind: str, key: str) -> Any:
-        """An int, the register's value, or the set's elements as a tuple in their fixed order.
+        """An int, the register's value, or its values or the set's elements as an ordered tuple.
 
         Of a key that nobody has written: 0, None or an empty tuple.
         """
@@ -177,6 +221,10 @@ class CRDTStore(Node):
     @on(Set)
     def write(self, host: Host, sender: str, request: Set) -> None:
         self._update(host, REGISTER, request.key, lambda it: it.set(request.value))
+
+    @on(Assign)
+    def assign(self, host: Host, sender: str, request: Assign) -> None:
+        self._update(host, VALUES, request.key, lambda it: it.set(request.value))
 
     @on(Add)
     def add(self, host: Host, sender: str, request: Add) -> None:
@@ -224,9 +272,32 @@ class CRDTStore(Node):
         """Tell each peer what it may lack, again and again until it has acknowledged it."""
         for peer in host.peers:
             keys = sorted(key for whose, key in self.lacking if whose == peer)
-            if keys:
+            if keys and self.digests:
+                host.send(peer, Offer(self._digests(keys)))
+            elif keys:
                 host.send(peer, Gossip(self._states(keys)))
         host.set_timer("gossip", self.gossip_seconds)
+
+    @on(Offer)
+    def compare(self, host: Host, sender: str, offer: Offer) -> None:
+        """Pull and push: say what is the same, and send what is not."""
+        mine = dict(self._digests(key for key, _ in offer.digests if key in self.entries))
+        same = tuple(each for each in offer.digests if mine.get(each[0]) == each[1])
+        for key, _ in same:
+            self._lacks_nothing(host, sender, key)
+        others = sorted(mine.keys() - {key for key, _ in same})
+        host.reply(Differs(same, self._states(others)))
+
+    @on(Differs)
+    def exchange(self, host: Host, sender: str, answer: Differs) -> None:
+        """Merge what came, and send what the other still lacks of it."""
+        self._merge(host, sender, answer.entries)
+        for key, theirs in answer.same:
+            if dict(self._digests([key]))[key] == theirs:
+                self._lacks_nothing(host, sender, key)
+        keys = sorted(key for whose, key in self.lacking if whose == sender)
+        if keys:
+            host.reply(Gossip(self._states(keys)))
 
     @on(Gossip)
     def hear(self, host: Host, sender: str, gossip: Gossip) -> None:
@@ -271,6 +342,9 @@ class CRDTStore(Node):
 
     def _states(self, keys: Iterable[Key]) -> Entries:
         return tuple((key, self.entries[key].state()) for key in keys)
+
+    def _digests(self, keys: Iterable[Key]) -> Digests:
+        return tuple((key, digest(repr(self.entries[key].state()))) for key in keys)
 
     def _may_lack(self, host: Host, peers: Iterable[str], keys: Collection[Key]) -> None:
         was_quiet = not self.lacking

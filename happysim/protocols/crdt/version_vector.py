@@ -51,3 +51,8 @@ def join(mine: VersionVector, theirs: VersionVector) -> None:
 def leq(mine: VersionVector, theirs: VersionVector) -> bool:
     """Whether no count in `mine` is above the one in `theirs`."""
     return all(count <= theirs.get(replica, 0) for replica, count in mine.items())
+
+
+def above(mine: VersionVector, theirs: VersionVector) -> VersionVector:
+    """The counts in `mine` that are above those in `theirs`."""
+    return {who: count for who, count in mine.items() if count > theirs.get(who, 0)}

@@ -1,34 +1,75 @@
 """Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
 
 `messages` holds what clients and servers tell each other, `server` the server itself, with the
-paper that it follows, what it assumes and where it deviates.
+paper that it follows, what it assumes and where it deviates; `log` and `machine` are the values
+that it keeps.
 """
 
+from happysim.protocols.raft.configuration import Configuration
+from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.machine import Cas, Delete, Get, Journal, KeyValue, Machine, Set
 from happysim.protocols.raft.messages import (
     AppendEntries,
+    AppendEntriesRefusal,
     AppendEntriesReply,
+    ChangeMembership,
+    ChangeRefused,
     ClientRequest,
     Entry,
+    Forwarded,
+    InstallSnapshot,
     NewerTerm,
     NotLeader,
     Overwritten,
+    PreVote,
+    PreVoteGranted,
+    Probe,
+    ProbeReply,
+    ReadRequest,
     RequestVote,
+    RequestVoteAtOnce,
+    Snapshot,
+    TimeoutNow,
+    TransferLeadership,
+    TransferRefused,
     Vote,
 )
-from happysim.protocols.raft.server import Journal, Machine, RaftNode, Role
+from happysim.protocols.raft.server import RaftNode, Role
 
 __all__ = [
     "AppendEntries",
+    "AppendEntriesRefusal",
     "AppendEntriesReply",
+    "Cas",
+    "ChangeMembership",
+    "ChangeRefused",
     "ClientRequest",
+    "Configuration",
+    "Delete",
     "Entry",
+    "Forwarded",
+    "Get",
+    "InstallSnapshot",
     "Journal",
+    "KeyValue",
+    "Log",
     "Machine",
     "NewerTerm",
     "NotLeader",
     "Overwritten",
+    "PreVote",
+    "PreVoteGranted",
+    "Probe",
+    "ProbeReply",
     "RaftNode",
+    "ReadRequest",
     "RequestVote",
+    "RequestVoteAtOnce",
     "Role",
+    "Set",
+    "Snapshot",
+    "TimeoutNow",
+    "TransferLeadership",
+    "TransferRefused",
     "Vote",
 ]

@@ -6,21 +6,77 @@ from typing import Any
 
 from happysim.core.message import message
 from happysim.core.script import Operation
+from happysim.protocols.raft.configuration import Configuration
 
 # -- clients -------------------------------------------------------------------------------------
 
 
 @message
 class ClientRequest:
-    """A client script asks for `command`; the answer is its result, or one of the next two."""
+    """A client script asks for `command`; the answer is its result, or one of the next two.
+
+    A client that repeats a command, because an answer is late, numbers its commands itself: each
+    has a larger `serial` than the one before, from 1 on, and a repetition has the same. It then is
+    applied once (dissertation, section 6.3). Without one, each call is a command of its own. A
+    client numbers either all of its commands or none.
+    """
 
     command: Any
+    serial: int | None = None
+
+
+@message
+class ReadRequest:
+    """A client script asks for the result of a command that changes nothing.
+
+    The answer is the result, or NotLeader. It costs no place in the log and no write to disk.
+    """
+
+    command: Any
+
+
+@message
+class ChangeMembership:
+    """A client script asks for these voters and learners, and for no others.
+
+    The answer is the Configuration, once it is committed, or ChangeRefused, NotLeader, Overwritten.
+    `serial` is as in ClientRequest.
+    """
+
+    voters: tuple[str, ...]
+    learners: tuple[str, ...] = ()
+    serial: int | None = None
+
+
+@message
+class ChangeRefused:
+    """The answer to a change of membership that this leader does not make, and why not."""
+
+    reason: str
+
+
+@message
+class TransferLeadership:
+    """A client script asks the leader to hand over to the server `to`.
+
+    The answer is True once that server was told to stand; or TransferRefused, or NotLeader.
+    """
+
+    to: str
+
+
+@message
+class TransferRefused:
+    """The answer to a transfer that does not take place, and why not."""
+
+    reason: str
 
 
 @message
 class NotLeader:
     """The answer to a request that was refused. It had no effect; `leader` may know better.
 
+    A leader that hands over names its successor.
     On a network that copies messages this is said of one copy of the request only.
     """
 
@@ -40,14 +96,16 @@ class Overwritten:
 
 @message
 class Entry:
-    """One place of the log: a command, and which one of which client it is.
+    """One place of the log: a command, whom to answer, and which of that client's commands it is.
 
-    Without an `operation` it is a no-op, a leader's first entry.
+    Without an `operation` it is a no-op, a leader's first entry. Where the command is a
+    Configuration, it is that of the cluster from here on.
     """
 
     term: int
     command: Any = None
     operation: Operation | None = None
+    serial: int = 0
 
 
 @message
@@ -60,8 +118,54 @@ class RequestVote:
 
 
 @message
+class RequestVoteAtOnce:
+    """A RequestVote of a server that its leader has told to stand: no reason to wait for that one.
+
+    (Dissertation, sections 3.10 and 4.2.3.)
+    """
+
+    term: int
+    last_index: int
+    last_term: int
+
+
+@message
+class TimeoutNow:
+    """The leader of `term` hands over: the receiver is to stand without waiting."""
+
+    term: int
+
+
+@message
+class Forwarded:
+    """A follower passes on what a client has asked of it. It is passed on once, not again."""
+
+    operation: Operation
+    request: Any
+
+
+@message
 class Vote:
     """The sender's vote in `term` is the receiver's."""
+
+    term: int
+
+
+@message
+class PreVote:
+    """The sender would stand for leader of `term`, which it is not in yet: would this vote for it?
+
+    Its log ends in this entry, as in RequestVote. (Dissertation, section 9.6.)
+    """
+
+    term: int
+    last_index: int
+    last_term: int
+
+
+@message
+class PreVoteGranted:
+    """The sender would vote for the receiver in `term`."""
 
     term: int
 
@@ -79,15 +183,67 @@ class AppendEntries:
 
 @message
 class AppendEntriesReply:
-    """The sender's log equals the leader's up to `index`; without success, not even at `index`."""
+    """The sender's log equals the leader's up to `index`."""
 
     term: int
-    success: bool
     index: int
 
 
 @message
+class AppendEntriesRefusal:
+    """The sender's log does not fit at `index`, the prev_index of the request.
+
+    Its entry there has the term `conflict_term`, whose first entry it has at `first_index`. Where
+    its log is too short, they are 0 and the index behind its last entry.
+    """
+
+    term: int
+    index: int
+    conflict_term: int
+    first_index: int
+
+
+@message
+class Snapshot:
+    """What stands for the entries up to `index`, the last of which has this `term` (section 5).
+
+    `state` is that of the machine; `sessions` has (client, number of its last command, result), so
+    that a command is still applied once. `configuration` is the newest up to `index`.
+    """
+
+    index: int = 0
+    term: int = 0
+    state: Any = None
+    sessions: tuple[tuple[str, int, Any], ...] = ()
+    configuration: Configuration | None = None
+
+
+@message
+class InstallSnapshot:
+    """The leader of `term` has discarded what the receiver lacks, and sends this instead."""
+
+    term: int
+    snapshot: Snapshot
+
+
+@message
+class Probe:
+    """The leader of `term` asks whether it still is; this is its question of that number."""
+
+    term: int
+    round: int
+
+
+@message
+class ProbeReply:
+    """In the sender's view the receiver led `term` when its question of that number came."""
+
+    term: int
+    round: int
+
+
+@message
 class NewerTerm:
-    """The answer to a RequestVote or AppendEntries of an older term."""
+    """The answer to a request between servers whose sender is in an older term."""
 
     term: int

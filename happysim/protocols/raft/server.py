@@ -5,8 +5,8 @@ version)*, 2014, figure 2 and sections 5 and 8; Ongaro, *Consensus: bridging the
 2014, sections 6.3 and 6.4 (clients). Sections named below are the paper's, unless said otherwise.
 
 **Assumes**: messages may be lost, delayed, reordered and copied. Servers crash, and restart with
-what they have synced to disk. The set of servers does not change. A client numbers its commands and
-has one open at a time, which the host's operations see to.
+what they have synced to disk. A client numbers its commands and has one open at a time, which the
+host's operations see to.
 
 **Deviates**:
 - Messages instead of remote calls. A lost RequestVote is made up for by the next election, a lost
@@ -20,60 +20,56 @@ has one open at a time, which the host's operations see to.
   of the dissertation filters such copies when they are applied.
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
-- Reads go through the log, as other commands do.
-- No membership changes, snapshots, pre-vote or leadership transfer.
+- A read is a command like others, or a `ReadRequest`, which is not put in the log.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Collection
+from typing import Any
 
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.protocols.raft import clients, membership, reads, snapshots, transfer
+from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
+from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
     AppendEntries,
+    AppendEntriesRefusal,
     AppendEntriesReply,
+    ChangeMembership,
     ClientRequest,
     Entry,
+    Forwarded,
+    InstallSnapshot,
     NewerTerm,
     NotLeader,
     Overwritten,
+    PreVote,
+    PreVoteGranted,
+    Probe,
+    ProbeReply,
+    ReadRequest,
     RequestVote,
+    RequestVoteAtOnce,
+    Snapshot,
+    TimeoutNow,
+    TransferLeadership,
     Vote,
 )
-
-
-class Machine(Protocol):
-    """The state machine that the log drives: a deterministic object, such as a register.
-
-    The sequential objects of `happysim.spec.objects` are machines.
-    """
-
-    initial: Any
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The next state and the result of `command` in `state`, and a function of these alone."""
-
-
-@dataclass(frozen=True)
-class Journal:
-    """The machine that keeps every command in order; the result is how many there are then."""
-
-    initial = ()
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The journal with `command` at its end, and its length."""
-        return (*state, command), len(state) + 1
+from happysim.protocols.raft.reads import PendingRead
+from happysim.protocols.raft.transfer import Transfer
 
 
 class Role(enum.StrEnum):
     """What a server is at present."""
 
     FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre_candidate"
     CANDIDATE = "candidate"
     LEADER = "leader"
 
@@ -81,36 +77,80 @@ class Role(enum.StrEnum):
 class RaftNode(Node):
     """A server. All RaftNodes of a world form one cluster, unless `peers` names the others.
 
+    A server that `joins` belongs to none until it is added to one by ChangeMembership; those of the
+    first configuration then need `peers`. With `learners_first` it must be a learner, and hold what
+    is committed, before it gets a vote. With `joint_consensus` many votes may change at once.
+
+    A server that does not lead refuses what clients ask, and names the leader; with `forward` it
+    passes it on to the leader, which answers. If that message is lost, so is the request.
+
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
     heartbeats off: what is lost then stays lost until the next command or election. An exhaustive
     search wants it so, except on a duplicating network: heartbeats in flight have no bound.
 
-    Raises `ProtocolError` where `peers` names this server or one twice, or heartbeats are too slow.
+    With `pre_vote` a server asks whether it would be voted for before it begins a new term. With
+    `check_quorum` a leader that has not heard from a majority for an election timeout steps down,
+    and a server that hears from a leader takes no part in elections. Both together keep a server
+    that hears nobody, or was removed, from deposing a leader that works. An
+    AppendEntries carries at most `max_entries`. With `pipeline` a leader sends each entry once, and
+    goes back only when one is refused; without, whatever is not confirmed yet (fewer states to
+    search). Each `snapshot_entries` (None: never) a server replaces its log by a snapshot, but for
+    the last `trailing_entries`.
+
+    Raises `ProtocolError` where `peers` names this server or one twice, heartbeats are too slow, or
+    `max_entries` is less than one.
     """
 
     machine: Machine = Journal()
     peers: tuple[str, ...] | None = None
+    joins: bool = False
     no_op: bool = True
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
+    pre_vote: bool = True
+    check_quorum: bool = True
+    max_entries: int = 64
+    pipeline: bool = True
+    snapshot_entries: int | None = 1_000
+    trailing_entries: int = 100
+    learners_first: bool = True
+    joint_consensus: bool = True
+    forward: bool = False
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
     voted_for: str | None = durable(default=None)
-    log: list[Entry] = durable(default=[])
+    log: Log = durable(factory=Log)
+    snapshot: Snapshot = durable(default=Snapshot())
 
     # Volatile state (figure 2). `sessions`: per client, its last command's number and result.
+    # `pending`: where in the log the operations are that are not yet committed. `hears_leader`:
+    # whether it has heard from a leader since its election timer last fired (with `check_quorum`).
+    # `configuration`: the newest in the log, which is at `configuration_index`, or the first.
     role: Role = Role.FOLLOWER
     leader: str | None = None
+    hears_leader: bool = False
+    configuration: Configuration = Configuration()
+    configuration_index: int = 0
     commit_index: int = 0
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
+    pending: dict[Operation, int] = {}
 
-    # Of a candidate; of a leader (figure 2). Empty otherwise.
+    # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
+    # is not known to agree at their next_index, since they refused what was sent. `heard`: those
+    # who have answered in this term since the last check of the quorum. `round`: the number of the
+    # last question whether this server still leads, and `rounds`, which one each has answered.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
+    probing: set[str] = set()
+    heard: set[str] = set()
+    transfer: Transfer | None = None
+    reads: list[PendingRead] = []
+    round: int = 0
+    rounds: dict[str, int] = {}
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -124,39 +164,61 @@ class RaftNode(Node):
                 f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
                 f"make it less than the {patience} of election_seconds"
             )
+        if self.max_entries < 1:
+            raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
 
     @property
-    def last_index(self) -> int:
-        """The index of the last entry; 0 where there is none."""
-        return len(self.log)
+    def is_leader(self) -> bool:
+        """True while this server leads its term."""
+        return self.role is Role.LEADER
 
-    def term_at(self, index: int) -> int:
-        """The term of the entry at `index`; 0 before the first."""
-        return self.log[index - 1].term if index else 0
+    def first_configuration(self, host: Host) -> Configuration:
+        """Section 4.4 of the dissertation: what each server of a new cluster starts with."""
+        if self.joins:
+            return Configuration()
+        others = host.peers if self.peers is None else self.peers
+        return Configuration(frozenset((self.name, *others)))
 
-    def others(self, host: Host) -> tuple[str, ...]:
-        """The rest of the cluster."""
-        return host.peers if self.peers is None else self.peers
+    def electorates(self) -> tuple[frozenset[str], ...]:
+        """The sets of servers of which a majority each makes a quorum."""
+        return self.configuration.electorates
 
-    def is_majority(self, host: Host, servers: int) -> bool:
-        """True for more than half of the cluster."""
-        return 2 * servers > len(self.others(host)) + 1
+    def is_quorum(self, servers: Collection[str]) -> bool:
+        """True where `servers` may decide for the cluster."""
+        return is_quorum(self.electorates(), servers)
+
+    def rivals(self) -> list[str]:
+        """Whose votes a candidate asks for, besides its own."""
+        voters = frozenset[str]().union(*self.electorates())
+        return sorted(voters - {self.name})
 
     def persist(self, host: Host) -> None:
         """Figure 2: persistent state is on stable storage before anything rests on it."""
         host.sync()
 
-    def send(self, host: Host, to: str, sent: Any) -> None:
-        """Send to another server."""
-        self.persist(host)
-        host.send(to, sent)
-
     # -- section 5.1: terms ----------------------------------------------------------------------
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
-        self.state = self.machine.initial
+        self.restore(host)
         self.set_election_timer(host)
+
+    def restore(self, host: Host) -> None:
+        """What is not durable follows from what is; only the snapshot is known to be committed."""
+        snapshot = self.snapshot
+        self.state = snapshot.state if snapshot.index else self.machine.initial
+        self.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
+        self.commit_index = snapshot.index
+        self.configure(host)
+        self.pending = {}
+        for index, entry in enumerate(self.log.behind(snapshot.index), snapshot.index + 1):
+            if entry.operation is not None:
+                self.pending[entry.operation] = index
+
+    def configure(self, host: Host) -> None:
+        """Use the newest configuration in the log."""
+        newest = membership.configuration_at(self, host, self.log.last_index)
+        membership.adopt(self, *newest)
 
     def observe_term(self, host: Host, term: int) -> None:
         """Figure 2, all servers: a newer term makes this server a follower in it."""
@@ -174,8 +236,14 @@ class RaftNode(Node):
     def become_follower(self, host: Host) -> None:
         """Whatever this server was, it now waits for a leader, and not for ever."""
         self.role, self.leader = Role.FOLLOWER, None
-        self.votes, self.next_index, self.match_index = set(), {}, {}
+        self.votes, self.probing, self.heard = set(), set(), set()
+        self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
+        host.cancel_timer("quorum")
+        if self.transfer is not None:
+            host.cancel_timer("transfer")
+            transfer.give_up(self, host, f"{self.name} leads no more")
+        reads.refuse_all(self, host)
         self.set_election_timer(host)
 
     def set_election_timer(self, host: Host) -> None:
@@ -185,32 +253,86 @@ class RaftNode(Node):
     # -- section 5.2: leader election ------------------------------------------------------------
 
     @on.timer("election")
-    def stand(self, host: Host) -> None:
+    def miss_leader(self, host: Host) -> None:
         """Figure 2, followers and candidates: on election timeout, start an election."""
+        self.hears_leader = False
+        if not membership.may_stand(self, host):
+            self.set_election_timer(host)
+        elif self.pre_vote:
+            self.ask_around(host)
+        else:
+            self.stand(host)
+
+    def ask_around(self, host: Host) -> None:
+        """Dissertation, section 9.6: begin no term before a majority would vote in it."""
+        self.role, self.leader = Role.PRE_CANDIDATE, None
+        self.votes = {self.name}
+        self.set_election_timer(host)
+        request = PreVote(self.current_term + 1, self.log.last_index, self.log.last_term)
+        host.broadcast(request, to=self.rivals())
+        self.count_votes(host)
+
+    @on(PreVote)
+    def advise(self, host: Host, sender: str, request: PreVote) -> None:
+        """Dissertation, section 9.6: the answer that RequestVote would get; nothing changes here.
+
+        A sender in an older term, or one that would stand in a term in which others stand already,
+        is told. It could not win the term it asks for, and would ask for it for ever.
+        """
+        if request.term <= self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+        elif not self.has_leader() and self.is_up_to_date(request):
+            host.send(sender, PreVoteGranted(request.term))
+
+    @on(PreVoteGranted)
+    def take_pre_vote(self, host: Host, sender: str, vote: PreVoteGranted) -> None:
+        """Dissertation, section 9.6: a majority would vote for this server, so it stands."""
+        if self.role is Role.PRE_CANDIDATE and vote.term == self.current_term + 1:
+            self.votes.add(sender)
+            self.count_votes(host)
+
+    def has_leader(self) -> bool:
+        """Dissertation, section 4.2.3: while a leader is heard, another is not asked for.
+
+        It may be that no other server hears it any more. So this is only for clusters in which such
+        a leader steps down by itself (`check_quorum`).
+        """
+        return self.check_quorum and (self.hears_leader or self.is_leader)
+
+    def stand(self, host: Host, at_once: bool = False) -> None:
+        """Figure 2, candidates: a new term, a vote for itself, and requests for all others'."""
         self.current_term += 1
         self.voted_for = self.name
         self.role, self.leader = Role.CANDIDATE, None
         self.votes = {self.name}
+        self.persist(host)
         self.set_election_timer(host)
-        last = self.last_index
-        for peer in self.others(host):
-            self.send(host, peer, RequestVote(self.current_term, last, self.term_at(last)))
+        kind = RequestVoteAtOnce if at_once else RequestVote
+        request = kind(self.current_term, self.log.last_index, self.log.last_term)
+        host.broadcast(request, to=self.rivals())
         self.count_votes(host)
 
     @on(RequestVote)
     def vote(self, host: Host, sender: str, request: RequestVote) -> None:
+        """Dissertation, section 4.2.3: while a leader is heard, newer terms are not heard of."""
+        if request.term <= self.current_term or not self.has_leader():
+            self.consider(host, sender, request)
+
+    @on(RequestVoteAtOnce)
+    def consider(self, host: Host, sender: str, request: RequestVote | RequestVoteAtOnce) -> None:
         """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
         self.observe_term(host, request.term)
         if request.term < self.current_term:
-            self.send(host, sender, NewerTerm(self.current_term))
+            host.send(sender, NewerTerm(self.current_term))
         elif self.voted_for in (None, sender) and self.is_up_to_date(request):
             self.voted_for = sender
+            self.persist(host)
             self.set_election_timer(host)
-            self.send(host, sender, Vote(self.current_term))
+            host.send(sender, Vote(self.current_term))
 
-    def is_up_to_date(self, request: RequestVote) -> bool:
+    def is_up_to_date(self, request: RequestVote | RequestVoteAtOnce | PreVote) -> bool:
         """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
-        mine = (self.term_at(self.last_index), self.last_index)
+        mine = (self.log.last_term, self.log.last_index)
         return (request.last_term, request.last_index) >= mine
 
     @on(Vote)
@@ -221,21 +343,48 @@ class RaftNode(Node):
             self.count_votes(host)
 
     def count_votes(self, host: Host) -> None:
-        """Become leader once a majority has voted for this candidate."""
-        if self.is_majority(host, len(self.votes)):
-            self.lead(host)
+        """Figure 2, candidates: with the votes of a majority, go on to what they are for."""
+        if self.is_quorum(self.votes):
+            if self.role is Role.PRE_CANDIDATE:
+                self.stand(host)
+            else:
+                self.lead(host)
 
     def lead(self, host: Host) -> None:
         """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
         self.role, self.leader, self.votes = Role.LEADER, self.name, set()
-        self.next_index = dict.fromkeys(self.others(host), self.last_index + 1)
-        self.match_index = dict.fromkeys(self.others(host), 0)
+        others = sorted(self.configuration.members - {self.name})
+        self.next_index = dict.fromkeys(others, self.log.last_index + 1)
+        self.match_index = dict.fromkeys(others, 0)
         host.cancel_timer("election")
         if self.no_op:
             self.append(host, Entry(self.current_term))
         else:
             self.replicate(host)
         self.set_heartbeat_timer(host)
+        if self.check_quorum:
+            self.set_quorum_timer(host)
+
+    def set_quorum_timer(self, host: Host) -> None:
+        """The longest that a follower waits before it stands."""
+        host.set_timer("quorum", seconds=self.election_seconds[1])
+
+    @on.timer("quorum")
+    def count_heard(self, host: Host) -> None:
+        """Dissertation, section 6.2: a leader that a majority does not answer steps down.
+
+        Otherwise its followers might hear it, and it not them, for ever.
+        """
+        if self.is_quorum({*self.heard, self.name}):
+            self.heard = set()
+            self.set_quorum_timer(host)
+        else:
+            self.become_follower(host)
+
+    def hear(self, sender: str) -> None:
+        """A follower has answered this leader in its term."""
+        if self.check_quorum:
+            self.heard.add(sender)
 
     def set_heartbeat_timer(self, host: Host) -> None:
         """Section 5.2: heartbeats keep followers from standing."""
@@ -244,97 +393,125 @@ class RaftNode(Node):
 
     # -- section 5.3: log replication ------------------------------------------------------------
 
-    @on(ClientRequest)
-    def serve(self, host: Host, client: str, request: ClientRequest) -> None:
+    @on(ClientRequest, ReadRequest, ChangeMembership, TransferLeadership)
+    def serve(self, host: Host, client: str, request: clients.Asked) -> None:
         """Figure 2, leaders: append a client's command. Section 8: each command once."""
-        operation = host.operation
-        if operation is None:
-            raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
-        if any(entry.operation == operation for entry in self.log):
-            self.answer_again(host, operation)
-        elif self.role is Role.LEADER:
-            self.append(host, Entry(self.current_term, request.command, operation))
-        else:
-            self.refuse(host)
+        if host.operation is None:
+            kind = type(request).__name__
+            raise ProtocolError(f"{client} sent a {kind}; only a client script may")
+        clients.take(self, host, host.operation, request, hops=0)
 
-    def answer_again(self, host: Host, operation: Operation) -> None:
-        """Section 8: a command that was applied is answered from its session.
+    @on(Forwarded)
+    def serve_forwarded(self, host: Host, sender: str, passed_on: Forwarded) -> None:
+        """Dissertation, section 6.2: what a client has asked of another server."""
+        clients.take(self, host, passed_on.operation, passed_on.request, hops=1)
 
-        One that was not yet will be answered when it is; one before the last needs no answer.
-        """
-        number, result = self.sessions.get(operation.client, (0, None))
-        if number == operation.number:
-            host.respond(result)
-
-    def refuse(self, host: Host) -> None:
+    def refuse(self, host: Host, operation: Operation) -> None:
         """Section 8: a server that does not lead rejects a request, and names who does."""
-        host.respond(NotLeader(self.leader))
+        leader = self.leader if self.transfer is None else self.transfer.to
+        host.respond(NotLeader(leader), to=operation)
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
-        self.log.append(entry)
+        self.record(host, entry)
+        self.persist(host)
         self.replicate(host)
         # In a cluster of one there is no reply to wait for.
         self.advance_commit_index(host)
+
+    def record(self, host: Host, entry: Entry) -> None:
+        """Add an entry to the log. Dissertation, section 4.1: a configuration is used from then."""
+        self.log.append(entry)
+        if entry.operation is not None:
+            self.pending[entry.operation] = self.log.last_index
+        if isinstance(entry.command, Configuration):
+            self.configure(host)
 
     @on.timer("heartbeat")
     def beat(self, host: Host) -> None:
         """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
+        if self.reads:
+            reads.probe(self, host)
         self.set_heartbeat_timer(host)
 
     def replicate(self, host: Host) -> None:
         """Send every follower what it lacks."""
-        for peer in self.others(host):
+        for peer in self.next_index:
             self.send_entries(host, peer)
 
     def send_entries(self, host: Host, peer: str) -> None:
         """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
         previous = self.next_index[peer] - 1
-        term, entries = self.term_at(previous), tuple(self.log[previous:])
-        request = AppendEntries(self.current_term, previous, term, entries, self.commit_index)
-        self.send(host, peer, request)
+        if previous < self.log.offset:
+            snapshots.send(self, host, peer)
+            return
+        term, entries = self.log.term_at(previous), self.log.behind(previous, self.max_entries)
+        host.send(
+            peer, AppendEntries(self.current_term, previous, term, entries, self.commit_index)
+        )
+        if self.trusts(peer):
+            self.next_index[peer] += len(entries)
+
+    def trusts(self, peer: str) -> bool:
+        """Dissertation, section 10.2: what was sent is taken to arrive, until a request is refused.
+
+        Then next_index is past what is on its way, else it is where the rest of the log begins.
+        """
+        return self.pipeline and peer not in self.probing
 
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
         """Figure 2, AppendEntries, rules 1 to 5."""
         self.observe_term(host, request.term)
         if request.term < self.current_term:
-            self.send(host, sender, NewerTerm(self.current_term))
+            host.send(sender, NewerTerm(self.current_term))
             return
         self.follow(host, sender)
-        fits, index = self.holds(request.prev_index, request.prev_term), request.prev_index
-        if fits:
-            self.merge(host, request)
-            self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
-            index = self.matched_index(request)
-        self.send(host, sender, AppendEntriesReply(self.current_term, fits, index))
+        if not self.log.agrees(request.prev_index, request.prev_term):
+            host.send(sender, self.refusal(request.prev_index))
+            return
+        self.merge(host, request)
+        self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
+        host.send(sender, AppendEntriesReply(self.current_term, self.matched_index(request)))
 
     def follow(self, host: Host, leader: str) -> None:
         """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
         if self.role is not Role.FOLLOWER:
             self.become_follower(host)
         self.leader = leader
+        self.hears_leader = self.check_quorum
         self.set_election_timer(host)
 
-    def holds(self, index: int, term: int) -> bool:
-        """Rule 2. By Log Matching, all before that entry is the leader's then, too."""
-        return index <= self.last_index and self.term_at(index) == term
+    def refusal(self, index: int) -> AppendEntriesRefusal:
+        """Rule 2, and the end of section 5.3: where the term that contradicts begins."""
+        conflict_term, first_index = 0, self.log.last_index + 1
+        if index < first_index:
+            conflict_term = self.log.term_at(index)
+            first_index = self.log.first_of_same_term(index)
+        return AppendEntriesRefusal(self.current_term, index, conflict_term, first_index)
 
     def merge(self, host: Host, request: AppendEntries) -> None:
         """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
+        changed = False
         for index, entry in enumerate(request.entries, request.prev_index + 1):
-            if index <= self.last_index and self.term_at(index) != entry.term:
+            if self.log.agrees(index, entry.term):
+                continue
+            if index <= self.log.last_index:
                 self.truncate(host, index)
-            if index > self.last_index:
-                self.log.append(entry)
+            self.record(host, entry)
+            changed = True
+        if changed:
+            self.persist(host)
 
     def truncate(self, host: Host, index: int) -> None:
         """Rule 3: delete the entry at `index` and all that follow, and tell their clients."""
-        for entry in self.log[index - 1 :]:
+        for entry in self.log.truncate(index):
             if entry.operation is not None:
+                self.pending.pop(entry.operation, None)
                 host.respond(Overwritten(), to=entry.operation)
-        del self.log[index - 1 :]
+        if self.configuration_index >= index:
+            self.configure(host)
 
     def matched_index(self, request: AppendEntries) -> int:
         """How far the log is known to be the leader's. What lies beyond may be another's."""
@@ -344,50 +521,183 @@ class RaftNode(Node):
     def take_reply(self, host: Host, sender: str, reply: AppendEntriesReply) -> None:
         """Figure 2, leaders. A reply of an older term speaks of a log that may be gone since."""
         self.observe_term(host, reply.term)
-        if self.role is Role.LEADER and reply.term == self.current_term:
-            self.note_progress(host, sender, reply)
+        if self.is_answer(sender, reply.term):
+            self.hear(sender)
+            self.note_progress(host, sender, reply.index)
 
-    def note_progress(self, host: Host, peer: str, reply: AppendEntriesReply) -> None:
-        """Figure 2, leaders: success moves both indices up, a refusal next_index down by one."""
-        if reply.success:
-            self.match_index[peer] = max(self.match_index[peer], reply.index)
-            self.next_index[peer] = max(self.next_index[peer], reply.index + 1)
+    def is_answer(self, sender: str, term: int) -> bool:
+        """True for what a member of the cluster says to this leader in its term."""
+        return self.is_leader and term == self.current_term and sender in self.next_index
+
+    def note_progress(self, host: Host, peer: str, index: int) -> None:
+        """Figure 2, leaders: success moves both indices up; what is still unsent follows."""
+        following = self.next_index[peer]
+        unsent = following if self.trusts(peer) else following + self.max_entries
+        self.probing.discard(peer)
+        self.next_index[peer] = max(following, index + 1)
+        if index > self.match_index[peer]:
+            self.match_index[peer] = index
             self.advance_commit_index(host)
-        elif self.next_index[peer] == reply.index + 1:
-            self.next_index[peer] -= 1
+            if self.transfer is not None and self.is_leader:
+                transfer.hand_over(self, host)
+        if unsent <= self.log.last_index:
             self.send_entries(host, peer)
+
+    @on(AppendEntriesRefusal)
+    def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
+        """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
+        self.observe_term(host, refusal.term)
+        if not self.is_answer(sender, refusal.term):
+            return
+        self.hear(sender)
+        if self.is_news(sender, refusal.index):
+            if self.pipeline:
+                self.probing.add(sender)
+            self.next_index[sender] = self.common_index(refusal) + 1
+            self.send_entries(host, sender)
+
+    def is_news(self, peer: str, index: int) -> bool:
+        """False for a refusal that is late or a copy: next_index has moved since."""
+        if self.trusts(peer):
+            return index > self.match_index[peer]
+        return self.next_index[peer] == index + 1
+
+    def common_index(self, refusal: AppendEntriesRefusal) -> int:
+        """End of section 5.3: the last index at which the two logs may agree, by what was said.
+
+        Each refusal passes over a whole term.
+        """
+        shared = self.log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
+        return min(shared or refusal.first_index - 1, refusal.index - 1)
+
+    # -- dissertation, section 5: snapshots ------------------------------------------------------
+
+    @on(InstallSnapshot)
+    def take_snapshot(self, host: Host, sender: str, request: InstallSnapshot) -> None:
+        """Figure 5.3. Whether it was new or not, this log now equals the leader's up to there."""
+        self.observe_term(host, request.term)
+        if request.term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return
+        self.follow(host, sender)
+        if self.is_new(request.snapshot):
+            snapshots.install(self, host, request.snapshot)
+        host.send(sender, AppendEntriesReply(self.current_term, request.snapshot.index))
+
+    def is_new(self, snapshot: Snapshot) -> bool:
+        """False for one that is late: this server has applied more already."""
+        return snapshot.index > self.commit_index
+
+    def keeps_suffix(self, snapshot: Snapshot) -> bool:
+        """Figure 5.3, rule 6: the log goes on where the snapshot ends, perhaps beyond it."""
+        return self.log.agrees(snapshot.index, snapshot.term)
+
+    def make_snapshot(self, host: Host) -> Snapshot:
+        """All that was applied so far."""
+        return snapshots.make(self, host)
+
+    # -- dissertation, section 4: cluster membership ---------------------------------------------
+
+    def objection(self, host: Host, target: Configuration) -> str | None:
+        """Why this leader may not change to `target` now; None where it may."""
+        return membership.objection(self, host, target)
+
+    def next_step(self, target: Configuration) -> Configuration:
+        """Section 4.3: many votes change by way of old and new voters jointly."""
+        return self.configuration.step_to(target)
+
+    def has_committed_in_term(self) -> bool:
+        """What others have left in the logs is committed, or never will be."""
+        return self.log.term_at(self.commit_index) == self.current_term
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
     def advance_commit_index(self, host: Host) -> None:
         """Figure 2, leaders, last rule: commit what a majority of servers holds."""
-        for index in range(self.last_index, self.commit_index, -1):
-            holders = 1 + sum(match >= index for match in self.match_index.values())
-            if self.may_commit(index) and self.is_majority(host, holders):
-                self.commit(host, index)
-                return
+        held = {**self.match_index, self.name: self.log.last_index}
+        index = quorum_index(self.electorates(), held)
+        if index > self.commit_index and self.may_commit(index):
+            self.commit(host, index)
+            if self.reads:
+                reads.serve(self, host)
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
-        return self.term_at(index) == self.current_term
+        return self.log.term_at(index) == self.current_term
 
     def commit(self, host: Host, index: int) -> None:
         """Figure 2, all servers: what is committed is applied, in order."""
+        before = self.commit_index
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
+        if self.is_leader and before < self.commit_index:
+            membership.settle(self, host)
+        if snapshots.is_due(self):
+            snapshots.compact(self, host)
 
     def apply(self, host: Host, index: int) -> None:
-        """Apply one entry to the state machine, and answer its client."""
-        entry = self.log[index - 1]
-        if entry.operation is None:
+        """Apply one entry to the state machine, and answer its client.
+
+        Section 6.3 of the dissertation: a command that its client has repeated is applied once.
+        """
+        entry = self.log.entry(index)
+        operation = entry.operation
+        if operation is None:
             return
-        self.state, result = self.machine.apply(self.state, entry.command)
-        self.sessions[entry.operation.client] = (entry.operation.number, result)
-        self.answer(host, index, entry.operation, result)
+        self.pending.pop(operation, None)
+        if isinstance(entry.command, Configuration) and entry.command.is_joint:
+            return  # Its client is answered when the new voters are on their own.
+        serial, result = self.sessions.get(operation.client, (0, None))
+        if entry.serial > serial:
+            if isinstance(entry.command, Configuration):
+                result = entry.command
+            else:
+                self.state, result = self.machine.apply(self.state, entry.command)
+            self.sessions[operation.client] = (entry.serial, result)
+        if entry.serial >= serial:
+            self.answer(host, index, operation, result)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
-        if self.role is Role.LEADER:
-            self.persist(host)
+        if self.is_leader:
             host.respond(result, to=operation)
+
+    # -- dissertation, section 3.10: leadership transfer -----------------------------------------
+
+    @on(TimeoutNow)
+    def take_over(self, host: Host, sender: str, order: TimeoutNow) -> None:
+        """Stand without waiting and without asking around: the leader of this term wants it."""
+        waits = self.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
+        if waits and order.term == self.current_term:
+            self.stand(host, at_once=True)
+
+    @on.timer("transfer")
+    def keep_leading(self, host: Host) -> None:
+        """Nobody has taken over in time. Should it still happen, it is an election like another."""
+        transfer.give_up(self, host, "it did not catch up in time")
+
+    # -- dissertation, section 6.4: reads --------------------------------------------------------
+
+    @on(Probe)
+    def confirm(self, host: Host, sender: str, probe: Probe) -> None:
+        """Step 3: a heartbeat. Who is in a newer term says so, and the sender leads no more."""
+        self.observe_term(host, probe.term)
+        if probe.term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return
+        self.follow(host, sender)
+        host.send(sender, ProbeReply(self.current_term, probe.round))
+
+    @on(ProbeReply)
+    def take_confirmation(self, host: Host, sender: str, reply: ProbeReply) -> None:
+        """Step 3: once a quorum has answered a round, what came before it may be answered."""
+        self.observe_term(host, reply.term)
+        if self.is_answer(sender, reply.term):
+            self.hear(sender)
+            self.rounds[sender] = max(self.rounds.get(sender, 0), reply.round)
+            reads.serve(self, host)
+
+    def is_confirmed(self, number: int) -> bool:
+        """True once a quorum has answered the round of that number, or a later one."""
+        return number <= reads.confirmed(self)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from happysim.protocols.crdt import GCounter, LWWRegister, ORSet, PNCounter
+from happysim.protocols.crdt import GCounter, LWWRegister, MVRegister, ORSet, PNCounter
 from happysim.protocols.crdt.codec import decode, encode
 
-KINDS: list[Any] = [GCounter, PNCounter, LWWRegister, ORSet]
+KINDS: list[Any] = [GCounter, PNCounter, LWWRegister, MVRegister, ORSet]
 X = ("str", "x")
 
 
@@ -82,7 +82,7 @@ def write(replica: Any) -> None:
     match replica:
         case GCounter() | PNCounter():
             replica.increment()
-        case LWWRegister():
+        case LWWRegister() | MVRegister():
             replica.set((1.5, b"x", None, True))
         case ORSet():
             replica.add((1.5, b"x", None, True))
@@ -113,6 +113,10 @@ def leaf_types(plain: Any) -> set[type]:
         (LWWRegister, (1, "a", "x"), "'x' is not a tagged value"),
         (LWWRegister, (1, "", ("none",)), "without a writer"),
         (LWWRegister, (0, "", X), "without a writer"),
+        (MVRegister, ((), None), r"values .* pairs \(dot, tagged value\)"),
+        (MVRegister, ((("a", 1),), (("a", X),)), "values of an MVRegister state holds pairs"),
+        (MVRegister, ((), ((("a", 1), X),)), "not in seen"),
+        (MVRegister, ((("a", 1),), ((("a", 1), X), (("a", 1), X))), "a dot twice"),
         (ORSet, ((), None), "elements of an ORSet state is a tuple"),
         (ORSet, ((), (X,)), "elements .* pairs"),
         (ORSet, ((("a", 1),), ((X, ()),)), "elements .* pairs"),
@@ -129,6 +133,33 @@ def test_a_malformed_state_is_refused_and_the_replica_unchanged(
     with pytest.raises(ValueError, match=says):
         replica.merge((kind.__name__, *parts))
     assert replica == kind("a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delta_is_of_one_type(kind: Any) -> None:
+    other = next(k for k in KINDS if k is not kind)("b")
+    for wrong in (None, kind("a").state(), other.delta_since(other)):
+        with pytest.raises(TypeError, match=f"{kind.__name__}.merge_delta takes what delta_since"):
+            kind("a").merge_delta(wrong)
+    with pytest.raises(ValueError, match="too many or too few parts"):
+        kind("a").merge_delta((*kind("b").delta_since(kind("b")), ()))
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ((None, ()), "is about a tuple of dots"),
+        (((("a", 0),), ()), "dots of a delta"),
+        (((), ((("a", 1), X),)), "keeps others"),
+        (((("a", 1),), (("a", 1),)), "values of a delta"),
+    ],
+)
+def test_a_malformed_delta_is_refused_and_the_replica_unchanged(parts: Any, says: str) -> None:
+    for kind in (ORSet, MVRegister):
+        replica = kind("a")
+        with pytest.raises(ValueError, match=says):
+            replica.merge_delta((f"{kind.__name__}Delta", *parts))
+        assert replica == kind("a")
 
 
 @pytest.mark.parametrize(

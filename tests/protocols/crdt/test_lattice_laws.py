@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from happysim.protocols.crdt import GCounter, LWWRegister, ORSet, PNCounter
+from happysim.protocols.crdt import GCounter, LWWRegister, MVRegister, ORSet, PNCounter
 from happysim.protocols.crdt.replica import Replica
 
 NAMES = ("a", "b", "c")
@@ -71,6 +71,11 @@ def elements_of(log: Log, past: Past) -> set[object]:
     return {typed(log[i].args[0]) for i in past if log[i].method == "add" and not removed(i)}
 
 
+def values_of(log: Log, past: Past) -> set[object]:
+    """In is what no known write had heard of."""
+    return {typed(log[i].args[0]) for i in past if not any(i in log[j].past for j in past)}
+
+
 @dataclass(frozen=True)
 class Crdt:
     """A type under test, its operations, how it is read, and how the model reads."""
@@ -99,6 +104,12 @@ CRDTS = {
         call("set", st.sampled_from(LOOKALIKES)),
         lambda x: typed(x.value),
         newest_of,
+    ),
+    "MVRegister": Crdt(
+        MVRegister,
+        call("set", st.sampled_from(LOOKALIKES)),
+        lambda x: {typed(value) for value in x.value},
+        values_of,
     ),
     "ORSet": Crdt(
         ORSet,
@@ -246,3 +257,38 @@ def test_equal_replicas_have_equal_frozen_values_and_unequal_ones_do_not(
     assert (x == y) == (x.__freeze__() == y.__freeze__()) == (x.leq(y) and y.leq(x))
     if run.crdt.read(x) != run.crdt.read(y):
         assert x != y
+
+
+@law
+def test_a_delta_brings_what_the_state_would(run: Run, pick: Any) -> None:
+    """To whoever has what it starts from, and to whoever has more."""
+    for replica in run.replicas:
+        since = pick()
+        before = run.of(since)
+        if not before.leq(replica):
+            continue
+        delta = replica.delta_since(since)
+        for start in (since, run.join(since, pick())):
+            end = run.of(start)
+            assert end.merge_delta(delta)
+            assert end.state() == run.join(start, replica.state())
+            assert end.merge_delta(delta)
+            assert end.state() == run.join(start, replica.state())
+
+
+@pytest.mark.parametrize("kind", CRDTS)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_deltas_of_single_changes_converge_in_any_order(kind: str, data: st.DataObject) -> None:
+    """One that comes too early changes nothing, and is joined when it comes again."""
+    crdt = CRDTS[kind]
+    writer, deltas = crdt.make("a"), []
+    for method, args in data.draw(st.lists(crdt.operations, max_size=6)):
+        deltas.append(getattr(writer, f"{method}_delta")(*args))
+    reader, waiting = crdt.make("b"), data.draw(st.permutations(deltas))
+    for _ in range(len(deltas) + 1):
+        for delta in waiting:
+            before = reader.state()
+            if not reader.merge_delta(delta):
+                assert reader.state() == before
+    assert reader.state() == writer.state()

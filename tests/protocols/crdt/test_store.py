@@ -11,6 +11,7 @@ from happysim import Faults, Host, Node, ProtocolError, Script, World, action, c
 from happysim.protocols.crdt import CRDTStore
 from happysim.protocols.crdt.store import (
     Add,
+    Assign,
     Decrement,
     Get,
     Increment,
@@ -62,6 +63,8 @@ TELL_B = ("fire a gossip", "deliver a -> b Gossip", "deliver b -> a GossipAck")
         ((Increment("k", 3), Decrement("k")), "counter", 2),
         ((), "register", None),
         ((Set("k", "x"), Set("k", (1, "y"))), "register", (1, "y")),
+        ((), "values", ()),
+        ((Assign("k", "x"), Assign("k", "y")), "values", ("y",)),
         ((), "set", ()),
         (
             (Add("k", "1"), Add("k", 1), Add("k", 2), Remove("k", 2), Remove("k", 3)),
@@ -164,5 +167,31 @@ def test_a_node_is_answered_with_messages_and_to_reads_only() -> None:
 
 def test_a_read_of_an_unknown_kind_says_which_there_are() -> None:
     world = take(world_of(a=(Get("bag", "k"),)), "invoke at_a")
-    with pytest.raises(ProtocolError, match=r"'bag'.* kinds are 'counter', 'register', 'set'"):
+    with pytest.raises(
+        ProtocolError, match=r"'bag'.* kinds are 'counter', 'register', 'values', 'set'"
+    ):
         world.choices()
+
+
+def test_a_store_joins_its_network_and_does_not_keep_it() -> None:
+    class Joined(list[Any]):
+        join = list.append
+
+    network = Joined()
+    store = CRDTStore(name="store", node_id="node-1", network=network)
+    assert network == [store]
+    assert store.replica_id == "node-1"
+    assert "network" not in CRDTStore.happysim_fields
+
+
+def test_with_digests_only_states_that_differ_travel() -> None:
+    a, b = CRDTStore("a", digests=True), CRDTStore("b", digests=True)
+    scripts = [Script(f"at_{at}", client, at, Increment("n")) for at in ("a", "b")]
+    world = ask(World.of(a, b, *scripts), "a", "b")
+    world = take(world, "fire a gossip", "deliver a -> b Offer", "deliver b -> a Differs")
+    assert world["a"].value("counter", "n") == 2
+    world = take(world, "deliver a -> b Gossip")
+    assert world["b"].timers == ()
+    # The acknowledgement is late: the next offer finds nothing that differs.
+    world = take(world, "fire a gossip", "deliver a -> b Offer", "deliver b -> a Differs(same=(((")
+    assert world["a"].timers == ()

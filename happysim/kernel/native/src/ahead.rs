@@ -1,126 +1,87 @@
-//! Many worlds of one depth at a time, on several threads.
+//! Looking up the steps of many worlds on several threads, while one takes in what they found.
 //!
-//! Each thread looks up the steps of its share of the worlds, and which of them lead to worlds not
-//! yet met. Nothing is changed meanwhile. What is left, about one step a new world, is then taken in
-//! the order of the contract by one thread. So whatever the number of threads, every number, place
-//! and path is the same.
+//! Looking up changes nothing, so any thread may do it at any time. Taking in is done by one thread,
+//! in the order of the contract. So whatever the number of threads, every number, place and path is
+//! the same.
 
-use std::ops::Range;
+use std::sync::Mutex;
 
-use crate::gather::{Batch, STEP};
-use crate::judge::{Memo, Parts, Verdict};
-use crate::layout::Layout;
-use crate::store::Store;
-use crate::tables::Tables;
+use crate::gather::{Batch, Ground, Item};
+use crate::layout::Key;
+use crate::pool::Pool;
+use crate::seen::Entry;
 
 /// Fewer worlds are not worth a thread's start, unless a number of threads is asked for.
-pub const WORLDS_MIN: usize = 4096;
-const WORLDS_MAX: usize = 1 << 15;
-const WORLDS_A_BATCH: usize = 32;
+pub const WORLDS_MIN: usize = 2048;
+/// Worlds that are looked up ahead: what is found should fit a processor's cache.
+pub const WORLDS_A_ROUND: usize = 2048;
+const WORLDS_A_SHARE: usize = 128;
 
-/// What the threads look at.
-#[derive(Clone, Copy)]
-pub struct View<'a, const W: usize> {
-    pub tables: &'a Tables,
-    pub layout: &'a Layout,
-    pub store: &'a Store<W>,
-    pub parts: &'a Parts,
-    pub worlds_judged: &'a Memo,
-    /// `None` where no property looks at steps.
-    pub steps_judged: Option<&'a Memo>,
+/// Worlds of one depth, and the steps that lead on from them, in shares of a few worlds.
+pub struct Round<const W: usize> {
+    pub keys: Vec<Key<W>>,
+    pub depth: u32,
+    pub shares: Vec<Batch<W>>,
+    /// The next world to take in: its share, and its place there.
+    pub at: (usize, usize),
 }
 
-/// The share of one thread: `batch` holds the first worlds of `range`, up to the first miss.
-pub struct Share<const W: usize> {
-    pub range: Range<usize>,
-    pub batch: Batch<W>,
-    raw: Batch<W>,
-}
-
-impl<const W: usize> Share<W> {
+impl<const W: usize> Round<W> {
     pub fn new() -> Self {
-        Share { range: 0..0, batch: Batch::new(), raw: Batch::new() }
+        Round { keys: Vec::new(), depth: 0, shares: Vec::new(), at: (0, 0) }
     }
-}
 
-/// How many of `waiting` worlds to look up together; 0 where fewer than `least` wait.
-pub fn worlds_a_round(waiting: usize, least: usize) -> usize {
-    if waiting < least { 0 } else { waiting.min(WORLDS_MAX) }
-}
-
-/// Fills every share with a part of the worlds in `range`, in order.
-pub fn look_ahead<const W: usize>(
-    view: View<'_, W>,
-    shares: &mut [Share<W>],
-    range: Range<usize>,
-) {
-    let count = shares.len();
-    let bound = |at: usize| range.start + range.len() * at / count;
-    for (at, share) in shares.iter_mut().enumerate() {
-        share.range = bound(at)..bound(at + 1);
+    /// Worlds that were not taken in.
+    pub fn left(&self) -> usize {
+        self.keys.len() - (self.at.0 * WORLDS_A_SHARE + self.at.1)
     }
-    let (first, rest) = shares.split_at_mut(1);
-    std::thread::scope(|scope| {
-        for share in rest {
-            scope.spawn(move || look_up(view, share));
+
+    pub fn step_on(&mut self) {
+        self.at.1 += 1;
+        if self.at.1 == WORLDS_A_SHARE {
+            self.at = (self.at.0 + 1, 0);
         }
-        look_up(view, &mut first[0]);
+    }
+
+    /// The next world to take in, and the batch that it is in.
+    #[inline(always)]
+    pub fn next(&self) -> Option<(&Batch<W>, &Item<W>)> {
+        let share = self.shares.get(self.at.0)?;
+        share.items.get(self.at.1).map(|item| (share, item))
+    }
+
+    /// Begins anew with the worlds in `keys`.
+    fn clear(&mut self) {
+        self.at = (0, 0);
+        self.shares.resize_with(self.keys.len().div_ceil(WORLDS_A_SHARE), Batch::new);
+    }
+}
+
+/// Looks up the steps of the worlds of a round; meanwhile the thread that calls does `own`.
+pub fn look_ahead<const W: usize, E: Entry<W>>(
+    pool: &Pool,
+    on: Ground<'_, W, E>,
+    round: &mut Round<W>,
+    own: impl FnOnce(),
+) {
+    round.clear();
+    let open = Mutex::new(round.shares.iter_mut().zip(round.keys.chunks(WORLDS_A_SHARE)));
+    let next = || open.lock().ok()?.next();
+    pool.run(own, &|| {
+        while let Some((share, keys)) = next() {
+            look_up(on, share, keys);
+        }
     });
 }
 
-fn look_up<const W: usize>(view: View<'_, W>, share: &mut Share<W>) {
-    let View { tables, layout, store, .. } = view;
-    let Share { range, batch, raw } = share;
-    batch.clear();
-    let mut start = range.start;
-    while start < range.end {
-        let end = range.end.min(start + WORLDS_A_BATCH);
-        raw.clear();
-        let missed = (start..end)
-            .any(|index| raw.gather(tables, layout, store, index as u32).is_err());
-        for next in &raw.nexts {
-            store.prefetch_key(next.hash);
+fn look_up<const W: usize, E: Entry<W>>(on: Ground<'_, W, E>, share: &mut Batch<W>, keys: &[Key<W>]) {
+    share.clear();
+    for key in keys {
+        let kept = share.nexts.len();
+        if share.gather(on, key).is_err() {
+            share.nexts.truncate(kept);
+            let start = kept as u32;
+            share.items.push(Item { key: *key, start, end: start, moving: true, missed: true });
         }
-        sift(view, raw, batch);
-        if missed {
-            return;
-        }
-        start = end;
-    }
-}
-
-/// Moves to `batch` the worlds of `raw`, and those of their steps that are not settled.
-fn sift<const W: usize>(view: View<'_, W>, raw: &Batch<W>, batch: &mut Batch<W>) {
-    let View { layout, store, parts, worlds_judged, steps_judged, .. } = view;
-    let places = view.tables.slots + 2;
-    let mut start = 0;
-    for &item in &raw.items {
-        let mut item = item;
-        let before = &store.keys[item.index as usize];
-        for next in &raw.nexts[start..item.end as usize] {
-            let mut next = *next;
-            if next.event == STEP {
-                if store.find(&next.key, next.hash).is_some() {
-                    let known = steps_judged.is_none_or(|memo| {
-                        let number = |place: usize| match place.checked_sub(places) {
-                            None => layout.get(before, place),
-                            Some(place) => layout.get(&next.key, place),
-                        };
-                        matches!(memo.recall(parts, number), Ok(Verdict::Fine))
-                    });
-                    if known {
-                        item.settled += 1;
-                        continue;
-                    }
-                } else {
-                    let said = worlds_judged.recall(parts, |place| layout.get(&next.key, place));
-                    next.fine = matches!(said, Ok(Verdict::Fine));
-                }
-            }
-            batch.nexts.push(next);
-        }
-        start = item.end as usize;
-        item.end = batch.nexts.len() as u32;
-        batch.items.push(item);
     }
 }

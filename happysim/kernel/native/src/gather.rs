@@ -1,7 +1,8 @@
 //! The steps that lead on from a world, by look-ups alone: nothing is asked and nothing is changed.
 
+use crate::judge::Quiet;
 use crate::layout::{Key, Layout};
-use crate::store::{hash, Store};
+use crate::seen::{Entry, Seen};
 use crate::tables::{Miss, Move, Tables, NONE, RAISES};
 
 /// Where a step leads, and the hash of that; or a raise.
@@ -9,6 +10,8 @@ use crate::tables::{Miss, Move, Tables, NONE, RAISES};
 pub struct Next<const W: usize> {
     pub key: Key<W>,
     pub hash: u64,
+    /// Which step of its world it is.
+    pub step: u32,
     /// `STEP`, or which of `Tables::raising` raised.
     pub event: u32,
     /// The judge is known to have nothing to say about it.
@@ -17,23 +20,34 @@ pub struct Next<const W: usize> {
 
 pub const STEP: u32 = u32::MAX;
 
-/// A world whose steps were gathered: they end at `end` in the batch.
+/// A world whose steps were gathered: those from `start` to `end` in the batch.
 #[derive(Clone, Copy)]
-pub struct Item {
-    pub index: u32,
+pub struct Item<const W: usize> {
+    pub key: Key<W>,
+    pub start: u32,
     pub end: u32,
-    /// Steps that are counted and left out of the batch: nothing else is to be done about them.
-    pub settled: u32,
     /// Something other than a fault can happen, blocked by a partition or not.
     pub moving: bool,
+    /// It was not gathered: something is missing.
+    pub missed: bool,
 }
 
 /// Worlds in the order in which they are expanded, and their steps in the order of the contract:
 /// plain ones by process, then the other free ones and the faults by process, then the network's.
 pub struct Batch<const W: usize> {
     pub nexts: Vec<Next<W>>,
-    pub items: Vec<Item>,
+    pub items: Vec<Item<W>>,
     numbers: Vec<u32>,
+}
+
+/// What the steps are looked up in.
+#[derive(Clone, Copy)]
+pub struct Ground<'a, const W: usize, E> {
+    pub tables: &'a Tables,
+    pub layout: &'a Layout,
+    /// Where to look for what is found soon after; `None`: another thread will, later.
+    pub seen: Option<&'a Seen<W, E>>,
+    pub quiet: Quiet,
 }
 
 impl<const W: usize> Batch<W> {
@@ -48,101 +62,138 @@ impl<const W: usize> Batch<W> {
 
     /// Adds a world. On a miss the steps found before it stay, and the world is not added.
     #[inline(always)]
-    pub fn gather(
-        &mut self,
-        tables: &Tables,
-        layout: &Layout,
-        store: &Store<W>,
-        index: u32,
-    ) -> Result<(), Miss> {
-        let key = store.keys[index as usize];
-        layout.unpack(&key, &mut self.numbers);
+    pub fn gather<E: Entry<W>>(&mut self, on: Ground<'_, W, E>, key: &Key<W>) -> Result<(), Miss> {
+        let Ground { tables, layout, quiet, .. } = on;
+        let start = self.nexts.len() as u32;
+        layout.unpack(key, &mut self.numbers);
+        let ledger = self.numbers[tables.slots];
+        let mut mix = 0u64;
+        if E::MIXED {
+            mix = tables
+                .mix(tables.slots, ledger)
+                .wrapping_add(tables.mix(tables.slots + 1, self.numbers[tables.slots + 1]));
+            for slot in 0..tables.slots {
+                mix = mix.wrapping_add(tables.row(slot, self.numbers[slot])?.mix);
+            }
+        }
         let (mut moving, mut special) = (false, false);
         for slot in 0..tables.slots {
             let cell = self.numbers[slot];
             let row = tables.row(slot, cell)?;
             moving |= row.plain != row.faults;
             special |= row.other != row.end;
+            let field = layout.field(slot);
             for step in &tables.moves[row.plain as usize..row.other as usize] {
-                let mut after = key;
-                layout.change(&mut after, slot, cell, step.cell);
-                self.send(tables, layout, store, &mut after, step)?;
+                let mut after = *key;
+                field.change(&mut after, cell, step.cell);
+                let mix = if E::MIXED { mix.wrapping_add(step.mix) } else { 0 };
+                let fine = quiet.on(slot, step.changes);
+                self.send(on, start, after, mix, step, fine)?;
             }
         }
         if special {
-            self.special(tables, layout, store, &key)?;
+            self.special(on, start, key, mix)?;
         }
-        let ledger = self.numbers[tables.slots];
         for &ledger_after in tables.ledger_moves(ledger)? {
-            let mut after = key;
+            let mut after = *key;
             layout.change(&mut after, tables.slots, ledger, ledger_after);
-            self.add(store, after, STEP);
+            let mix = moved::<W, E>(tables, mix, tables.slots, ledger, ledger_after);
+            self.add(on, start, after, mix, STEP, false);
         }
-        self.items.push(Item { index, end: self.nexts.len() as u32, settled: 0, moving });
+        let end = self.nexts.len() as u32;
+        self.items.push(Item { key: *key, start, end, moving, missed: false });
         Ok(())
     }
 
     /// Steps that look at the ledger or the history, or raise.
-    fn special(
+    fn special<E: Entry<W>>(
         &mut self,
-        tables: &Tables,
-        layout: &Layout,
-        store: &Store<W>,
+        on: Ground<'_, W, E>,
+        start: u32,
         key: &Key<W>,
+        mix: u64,
     ) -> Result<(), Miss> {
+        let Ground { tables, layout, .. } = on;
         let (at_ledger, at_history) = (tables.slots, tables.slots + 1);
         let (ledger, history) = (self.numbers[at_ledger], self.numbers[at_history]);
         for slot in 0..tables.slots {
             let cell = self.numbers[slot];
             let row = tables.row(slot, cell)?;
             for step in &tables.moves[row.other as usize..row.end as usize] {
-                let mut after = *key;
+                let (mut after, mut mix) = (*key, mix);
                 if step.cost != 0 {
                     let ledger_after = tables.pay(ledger, step.cost)?;
                     if ledger_after == NONE {
                         continue;
                     }
                     layout.change(&mut after, at_ledger, ledger, ledger_after);
+                    mix = moved::<W, E>(tables, mix, at_ledger, ledger, ledger_after);
                 } else if step.source != NONE && tables.blocked(ledger, step.source, slot)? {
                     continue;
                 }
                 if step.cell == RAISES {
-                    self.add(store, after, step.object);
+                    self.add(on, start, after, mix, step.object, false);
                     continue;
                 }
                 layout.change(&mut after, slot, cell, step.cell);
+                mix = mix.wrapping_add(step.mix);
                 if step.record != 0 && tables.histories {
                     let history_after = tables.record(history, step.record)?;
                     layout.change(&mut after, at_history, history, history_after);
+                    mix = moved::<W, E>(tables, mix, at_history, history, history_after);
                 }
-                self.send(tables, layout, store, &mut after, step)?;
+                self.send(on, start, after, mix, step, false)?;
             }
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn send(
+    fn send<E: Entry<W>>(
         &mut self,
-        tables: &Tables,
-        layout: &Layout,
-        store: &Store<W>,
-        after: &mut Key<W>,
+        on: Ground<'_, W, E>,
+        start: u32,
+        mut after: Key<W>,
+        mut mix: u64,
         step: &Move,
+        fine: bool,
     ) -> Result<(), Miss> {
+        let Ground { tables, layout, .. } = on;
         for &(target, batch) in &tables.sends[step.sends as usize..step.sends_end as usize] {
-            let before = self.numbers[target as usize];
-            let put = tables.put(target as usize, before, batch)?;
-            layout.change(after, target as usize, before, put);
+            let target = target as usize;
+            let before = self.numbers[target];
+            let put = tables.put(target, before, batch)?;
+            layout.change(&mut after, target, before, put);
+            mix = moved::<W, E>(tables, mix, target, before, put);
         }
-        self.add(store, *after, STEP);
+        self.add(on, start, after, mix, STEP, fine);
         Ok(())
     }
 
     #[inline(always)]
-    fn add(&mut self, store: &Store<W>, key: Key<W>, event: u32) {
-        let hash = hash(&key);
-        store.prefetch_entry(hash);
-        self.nexts.push(Next { key, hash, event, fine: false });
+    fn add<E: Entry<W>>(
+        &mut self,
+        on: Ground<'_, W, E>,
+        start: u32,
+        key: Key<W>,
+        mix: u64,
+        event: u32,
+        fine: bool,
+    ) {
+        let hash = E::hash_of(&key, mix);
+        if let Some(seen) = on.seen {
+            seen.prefetch(hash);
+        }
+        let step = self.nexts.len() as u32 - start;
+        self.nexts.push(Next { key, hash, step, event, fine });
     }
+}
+
+/// A fingerprint after the number at one place changed.
+#[inline(always)]
+fn moved<const W: usize, E: Entry<W>>(tables: &Tables, mix: u64, place: usize, from: u32, to: u32) -> u64 {
+    if !E::MIXED {
+        return 0;
+    }
+    mix.wrapping_add(tables.mix(place, to)).wrapping_sub(tables.mix(place, from))
 }

@@ -10,10 +10,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::flat::{pair, Flat};
+use crate::tables::{Exports, Tables};
 
 /// The bits of an answer; see `contract.LOCAL`. What is remembered is told by `Judge.reads` here.
 pub const OUTSIDE: u32 = 2;
 pub const DONE: u32 = 4;
+pub const FOUND: u32 = 8;
 
 /// What is remembered of a world or a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,10 +54,34 @@ impl Parts {
         }
     }
 
+    /// What steps of a model with so many processes cannot change.
+    fn quiet(&self, slots: usize) -> Quiet {
+        let mut quiet = Quiet { states: 0, never: slots > 127, inboxes: false };
+        for &place in &self.places {
+            let place = place as usize;
+            if place >= slots + 2 {
+                quiet.states |= 1 << (place - slots - 2).min(127);
+            }
+            quiet.inboxes |= place < slots;
+        }
+        quiet
+    }
+
     /// Asks the judge what a part holds.
-    pub fn fill(&mut self, judge: &Bound<'_, PyAny>, miss: MarkMiss) -> PyResult<()> {
+    pub fn fill(
+        &mut self,
+        judge: &Bound<'_, PyAny>,
+        tables: &Tables,
+        exports: &mut Exports,
+        miss: MarkMiss,
+    ) -> PyResult<()> {
+        let place = self.places[miss.part as usize] as usize % (2 * tables.slots + 2);
+        let mut number = miss.number;
+        if place < tables.slots {
+            number = exports.cell(judge.py(), tables, place, number)?;
+        }
         let name = intern!(judge.py(), "mark");
-        let mark: u32 = judge.call_method1(name, (miss.part, miss.number))?.extract()?;
+        let mark: u32 = judge.call_method1(name, (miss.part, number))?.extract()?;
         let marks = &mut self.marks[miss.part as usize];
         let at = miss.number as usize;
         if at >= marks.len() {
@@ -86,6 +112,29 @@ impl Parts {
     }
 }
 
+/// What a step may change without the judge having anything new to say.
+///
+/// A world that was expanded is fine. One that differs from it in nothing that was ever read is too.
+#[derive(Clone, Copy)]
+pub struct Quiet {
+    /// Processes whose local state was read, as bits.
+    states: u128,
+    /// Nothing is known.
+    never: bool,
+    /// An inbox was read.
+    inboxes: bool,
+}
+
+impl Quiet {
+    pub const NEVER: Quiet = Quiet { states: 0, never: true, inboxes: true };
+
+    /// True where a plain step of a process, that changes its local state or not, tells no news.
+    #[inline(always)]
+    pub fn on(self, slot: usize, changes: bool) -> bool {
+        !self.never && !self.inboxes && (!changes || self.states >> slot & 1 == 0)
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Node {
     Open,
@@ -103,11 +152,18 @@ pub struct Memo {
     nodes: Vec<Node>,
     near: Vec<u32>,
     far: Flat,
+    /// Some answer depended on more than the tree can tell.
+    pub partial: bool,
 }
 
 impl Memo {
     pub fn new() -> Self {
-        Memo { nodes: vec![Node::Open], near: Vec::new(), far: Flat::new() }
+        Memo { nodes: vec![Node::Open], near: Vec::new(), far: Flat::new(), partial: false }
+    }
+
+    /// Which steps need no look at the tree.
+    pub fn quiet(&self, parts: &Parts, slots: usize) -> Quiet {
+        if self.partial { Quiet::NEVER } else { parts.quiet(slots) }
     }
 
     #[inline(always)]

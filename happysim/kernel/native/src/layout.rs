@@ -2,8 +2,10 @@
 //!
 //! Each place (a cell for each process, then the ledger and the history) has a field just wide
 //! enough for the largest number met there so far, and no field lies across two words. So a step is
-//! an addition to one word or two, and two worlds are equal where their words are. When a number
-//! outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+//! an addition to one word or two, and two worlds are equal where their words are. The first word has
+//! a bit to spare, so that no world is all ones. When a number outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+
+use crate::tables::Tables;
 
 /// A world in `W` words.
 pub type Key<const W: usize> = [u64; W];
@@ -12,10 +14,30 @@ pub type Key<const W: usize> = [u64; W];
 pub const WORDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 32];
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Field {
+pub struct Field {
     word: usize,
     shift: u32,
     mask: u64,
+}
+
+impl Field {
+    #[inline(always)]
+    fn word<const W: usize>(&self) -> usize {
+        if W == 1 { 0 } else { self.word }
+    }
+
+    #[inline(always)]
+    fn of<const W: usize>(&self, key: &Key<W>) -> u32 {
+        (key[self.word::<W>()] >> self.shift & self.mask) as u32
+    }
+
+    /// See `Layout::change`.
+    #[inline(always)]
+    pub fn change<const W: usize>(&self, key: &mut Key<W>, from: u32, to: u32) {
+        let change = (to as u64).wrapping_sub(from as u64) << self.shift;
+        let word = &mut key[self.word::<W>()];
+        *word = word.wrapping_add(change);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -33,7 +55,7 @@ fn bits(largest: u32) -> u32 {
 fn pack(widths: &[u32]) -> (Vec<Field>, usize) {
     let mut order: Vec<usize> = (0..widths.len()).collect();
     order.sort_by_key(|&place| (std::cmp::Reverse(widths[place]), place));
-    let mut used: Vec<u32> = vec![0];
+    let mut used: Vec<u32> = vec![1];
     let mut fields = vec![Field::default(); widths.len()];
     for place in order {
         let width = widths[place];
@@ -45,7 +67,8 @@ fn pack(widths: &[u32]) -> (Vec<Field>, usize) {
             }
         };
         // A field of no width reads as 0, wherever it is.
-        let shift = if width == 0 { 0 } else { used[word] };
+        let spare = (word == 0) as u32;
+        let shift = if width == 0 { 0 } else { used[word] - spare };
         fields[place] = Field { word, shift, mask: (1u64 << width) - 1 };
         used[word] += width;
     }
@@ -76,10 +99,24 @@ impl Layout {
         self.fields.iter().zip(largest).all(|(field, &number)| number as u64 <= field.mask)
     }
 
+    /// How a place is packed.
+    #[inline(always)]
+    pub fn field(&self, place: usize) -> Field {
+        self.fields[place]
+    }
+
     #[inline(always)]
     pub fn get<const W: usize>(&self, key: &Key<W>, place: usize) -> u32 {
-        let field = &self.fields[place];
-        (key[field.word] >> field.shift & field.mask) as u32
+        self.fields[place].of(key)
+    }
+
+    /// What stands at a place in the sense of `contract.Judge.place`.
+    #[inline(always)]
+    pub fn place<const W: usize>(&self, tables: &Tables, key: &Key<W>, place: usize) -> u32 {
+        match place.checked_sub(tables.slots + 2) {
+            None => self.get(key, place),
+            Some(slot) => tables.state(slot, self.get(key, slot)),
+        }
     }
 
     /// Replaces the number `from` at a place by `to`.
@@ -87,9 +124,7 @@ impl Layout {
     /// Wrapping arithmetic is exact here: a sum of such changes never leaves a field in the end.
     #[inline(always)]
     pub fn change<const W: usize>(&self, key: &mut Key<W>, place: usize, from: u32, to: u32) {
-        let field = &self.fields[place];
-        let change = (to as u64).wrapping_sub(from as u64) << field.shift;
-        key[field.word] = key[field.word].wrapping_add(change);
+        self.fields[place].change(key, from, to);
     }
 
     pub fn pack<const W: usize>(&self, numbers: &[u32]) -> Key<W> {
@@ -101,7 +136,9 @@ impl Layout {
     }
 
     pub fn unpack<const W: usize>(&self, key: &Key<W>, numbers: &mut Vec<u32>) {
-        numbers.clear();
-        numbers.extend((0..self.fields.len()).map(|place| self.get(key, place)));
+        numbers.resize(self.fields.len(), 0);
+        for (number, field) in numbers.iter_mut().zip(&self.fields) {
+            *number = field.of(key);
+        }
     }
 }

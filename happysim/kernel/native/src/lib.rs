@@ -2,84 +2,86 @@
 //!
 //! It works on the numbers of `happysim/kernel/contract.py`, and asks Python only for what it has
 //! not asked before. See `tables.rs` (what may happen next), `layout.rs` (a world in a few words),
-//! `store.rs` (the worlds met), `judge.rs` (what was judged) and `search.rs` (the loop).
+//! `seen.rs` (the worlds met), `ways.rs` (how they were met), `judge.rs` (what was judged) and
+//! `search.rs` (the loop).
 
 mod ahead;
 mod flat;
 mod gather;
+mod inbox;
 mod judge;
 mod layout;
 mod memory;
+mod mix;
+mod pool;
+mod queue;
+mod random;
 mod search;
+mod seen;
 mod store;
 mod tables;
+mod walk;
+mod ways;
 
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use layout::Layout;
-use search::{Exit, Plan, Search, Stop};
-use store::{Store, NO_PARENT};
-use tables::Tables;
+use search::{Exit, Place, Plan, Search, Stop};
+use seen::{Fingerprint, OutOfMemory, Whole};
+use store::{Sink, Store};
+use tables::{Exports, Tables};
+use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 3;
+const CONTRACT: u32 = 4;
 
-/// Worlds of any width.
-enum Worlds {
-    One(Store<1>),
-    Two(Store<2>),
-    Three(Store<3>),
-    Four(Store<4>),
-    Six(Store<6>),
-    Eight(Store<8>),
-    Sixteen(Store<16>),
-    ThirtyTwo(Store<32>),
-}
+/// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
+macro_rules! worlds {
+    ($($words:literal $whole:ident $print:ident),*) => {
+        enum Worlds {
+            $($whole(Store<$words, Whole<$words>>), $print(Store<$words, Fingerprint>),)*
+        }
 
-/// Runs the same code for whatever width the worlds have.
-macro_rules! with_store {
-    ($worlds:expr, $store:ident => $body:expr) => {
-        match $worlds {
-            Worlds::One($store) => $body,
-            Worlds::Two($store) => $body,
-            Worlds::Three($store) => $body,
-            Worlds::Four($store) => $body,
-            Worlds::Six($store) => $body,
-            Worlds::Eight($store) => $body,
-            Worlds::Sixteen($store) => $body,
-            Worlds::ThirtyTwo($store) => $body,
+        impl Worlds {
+            fn new(words: usize, prints: bool, near: bool) -> Result<Self, OutOfMemory> {
+                Ok(match (words, prints) {
+                    $(
+                        ($words, false) => Worlds::$whole(Store::new(near)?),
+                        ($words, true) => Worlds::$print(Store::new(near)?),
+                    )*
+                    _ => unreachable!("a layout has one of layout::WORDS"),
+                })
+            }
+
+            fn sink(&mut self) -> &mut dyn Sink {
+                match self {
+                    $(Worlds::$whole(store) => store, Worlds::$print(store) => store,)*
+                }
+            }
+        }
+
+        /// Runs the same code for whatever width the worlds have.
+        macro_rules! with_store {
+            ($worlds:expr, $store:ident => $body:expr) => {
+                match $worlds {
+                    $(Worlds::$whole($store) => $body, Worlds::$print($store) => $body,)*
+                }
+            };
         }
     };
 }
 
-impl Worlds {
-    fn new(words: usize) -> Self {
-        match words {
-            1 => Worlds::One(Store::new()),
-            2 => Worlds::Two(Store::new()),
-            3 => Worlds::Three(Store::new()),
-            4 => Worlds::Four(Store::new()),
-            6 => Worlds::Six(Store::new()),
-            8 => Worlds::Eight(Store::new()),
-            16 => Worlds::Sixteen(Store::new()),
-            _ => Worlds::ThirtyTwo(Store::new()),
-        }
-    }
+worlds!(1 W1 F1, 2 W2 F2, 3 W3 F3, 4 W4 F4, 6 W6 F6, 8 W8 F8, 16 W16 F16, 32 W32 F32);
 
-    fn repacked(&mut self, old: &Layout, new: &Layout) -> Result<Worlds, Stop> {
-        Ok(with_store!(self, store => match new.words {
-            1 => Worlds::One(store.repacked(old, new)?),
-            2 => Worlds::Two(store.repacked(old, new)?),
-            3 => Worlds::Three(store.repacked(old, new)?),
-            4 => Worlds::Four(store.repacked(old, new)?),
-            6 => Worlds::Six(store.repacked(old, new)?),
-            8 => Worlds::Eight(store.repacked(old, new)?),
-            16 => Worlds::Sixteen(store.repacked(old, new)?),
-            _ => Worlds::ThirtyTwo(store.repacked(old, new)?),
-        }))
+impl Worlds {
+    /// The same worlds, packed as another layout says; nothing is left here then.
+    fn repacked(&mut self, old: &Layout, new: &Layout, prints: bool, near: bool) -> Result<Self, Stop> {
+        let mut made = Worlds::new(new.words, prints, near)?;
+        with_store!(self, store => store.pour(old, made.sink(), new)?);
+        Ok(made)
     }
 }
 
@@ -93,65 +95,92 @@ fn layout_of(largest: &[u32]) -> PyResult<Layout> {
 }
 
 /// The way to each world that a search has met.
-#[pyclass(frozen)]
+#[pyclass]
 struct Paths {
-    worlds: Worlds,
-    layout: Layout,
-    parents: Vec<u32>,
+    place: Place,
+    exports: Exports,
+    starts: Vec<Vec<u32>>,
+    ways: Ways,
+    bytes: usize,
 }
 
 #[pymethods]
 impl Paths {
     /// The worlds from a start to the world at `index`, both included.
-    fn path<'py>(&self, py: Python<'py>, index: i64) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        if index >= self.parents.len() as i64 {
+    fn path<'py>(&mut self, py: Python<'py>, index: i64) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        if index >= self.ways.count as i64 {
             return Err(PyIndexError::new_err(format!("there is no world {index}")));
         }
-        let mut steps = Vec::new();
-        let mut at = if index < 0 { NO_PARENT } else { index as u32 };
-        let mut numbers = Vec::new();
-        while at != NO_PARENT {
-            with_store!(&self.worlds, store => {
-                self.layout.unpack(&store.keys[at as usize], &mut numbers);
-            });
-            steps.push(PyTuple::new(py, &numbers)?);
-            at = self.parents[at as usize];
+        if index < 0 {
+            return Ok(Vec::new());
         }
-        steps.reverse();
-        Ok(steps)
+        if !self.ways.kept {
+            return Err(PyValueError::new_err("this search kept no way to its worlds"));
+        }
+        let mut back = self.ways.back_from(index as usize);
+        let mut world = self.starts[back.pop().unwrap_or(0) as usize].clone();
+        let mut steps = Vec::new();
+        loop {
+            let mut told = world.clone();
+            self.exports.world(py, &self.place.tables, &mut told)?;
+            steps.push(PyTuple::new(py, &told)?);
+            let Some(step) = back.pop() else { return Ok(steps) };
+            world = self.after(world, step as usize)?;
+        }
     }
 
     /// Bytes that the worlds, the table to find them and the way to them take.
     #[getter]
     fn bytes(&self) -> usize {
-        self.parents.capacity() * 4 + with_store!(&self.worlds, store => store.bytes())
+        self.ways.bytes() + self.bytes
     }
 
     /// 64-bit words that a world takes.
     #[getter]
     fn words(&self) -> usize {
-        self.layout.words
+        self.place.layout.words
+    }
+}
+
+impl Paths {
+    /// The world after the step of that number, counted as `gather` does.
+    fn after(&self, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
+        let mut worlds = Worlds::new(self.place.layout.words, false, false)
+            .map_err(|_| PyMemoryError::new_err("no memory to find the way to a world"))?;
+        with_store!(&mut worlds, store => {
+            let mut batch = gather::Batch::new();
+            let layout = &self.place.layout;
+            let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
+            // What is missing now was missing then, and lies behind the step.
+            let _ = batch.gather(ground, &layout.pack(&world));
+            let mut numbers = Vec::new();
+            let next = batch.nexts.get(step);
+            let next = next.ok_or_else(|| PyIndexError::new_err("a world has lost its way"))?;
+            layout.unpack(&next.key, &mut numbers);
+            Ok(numbers)
+        })
     }
 }
 
 /// Visits worlds until the search ends, packing them anew where a number outgrows its field.
-fn drive(search: &mut Search, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
+fn drive(search: &mut Search, place: &mut Place, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
     loop {
-        let ended = with_store!(&mut worlds, store => search.run(store));
+        let ended = with_store!(&mut worlds, store => search.run(place, store));
         match ended {
             Err(stop) => return (worlds, Err(stop)),
             Ok(Exit::Finished) => return (worlds, Ok(())),
             Ok(Exit::Outgrown) => {}
         }
-        let layout = match layout_of(&search.tables.largest) {
+        let layout = match layout_of(&place.tables.largest) {
             Ok(layout) => layout,
             Err(error) => return (worlds, Err(error.into())),
         };
-        match worlds.repacked(&search.layout, &layout) {
+        let prints = search.plan.fingerprints;
+        match worlds.repacked(&place.layout, &layout, prints, search.plan.cut()) {
             Ok(repacked) => worlds = repacked,
             Err(stop) => return (worlds, Err(stop)),
         }
-        search.layout = layout;
+        place.layout = layout;
     }
 }
 
@@ -165,6 +194,7 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         worlds: plan.getattr("worlds")?.extract::<Option<u64>>().unwrap_or(None),
         seconds: plan.getattr("seconds")?.extract()?,
         memory_mib: plan.getattr("memory_mib")?.extract()?,
+        fingerprints: plan.getattr("fingerprints")?.is_truthy()?,
         threads: threads.unwrap_or(processors).max(1),
         threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
     })
@@ -175,7 +205,7 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
 #[pyo3(signature = (model, starts, judge, plan=None, progress=None))]
 fn explore<'py>(
     py: Python<'py>,
-    model: Py<PyAny>,
+    model: Bound<'py, PyAny>,
     starts: Vec<Vec<i64>>,
     judge: &Bound<'py, PyAny>,
     plan: Option<Bound<'py, PyAny>>,
@@ -189,30 +219,32 @@ fn explore<'py>(
     let slots = starts.first().map_or(0, Vec::len).checked_sub(2);
     let slots = slots.ok_or_else(|| PyValueError::new_err("a search needs a first world"))?;
 
-    let mut tables = Tables::new(model, slots, partitions, histories);
+    let mut tables = Tables::new(model, slots, partitions, histories)?;
     let mut packed = Vec::new();
     for mut start in starts {
         if !histories {
             start[slots + 1] = 0;
         }
         let start: Vec<u32> = start.into_iter().map(u32::try_from).collect::<Result<_, _>>()?;
-        for (most, &number) in tables.largest.iter_mut().zip(&start) {
-            *most = (*most).max(number);
-        }
-        packed.push(start);
+        packed.push(tables.import(py, &start)?);
     }
     let layout = layout_of(&tables.largest)?;
-    let worlds = Worlds::new(layout.words);
-    let mut search =
-        Search::new(tables, layout, plan_of(&plan)?, judge, progress, found.clone().unbind())?;
+    let ways = Ways::new(plan.getattr("traces")?.is_truthy()?);
+    let plan = plan_of(&plan)?;
+    let no_memory = |_| PyMemoryError::new_err("no memory to begin a search");
+    let worlds = Worlds::new(layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
+    let told = found.clone().unbind();
+    let exports = Exports::new(py, &tables);
+    let mut search = Search::new(exports, plan, ways, judge, progress, told)?;
+    let mut place = Place { tables, layout };
 
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
-        match with_store!(&mut worlds, store => search.start(store, &packed)) {
+        match with_store!(&mut worlds, store => search.start(&place, store, &packed)) {
             // Before the first step there is nothing to keep.
             Err(stop) => (worlds, Err((stop, true))),
             Ok(()) => {
-                let (worlds, ended) = drive(&mut search, worlds);
+                let (worlds, ended) = drive(&mut search, &mut place, worlds);
                 (worlds, ended.map_err(|stop| (stop, false)))
             }
         }
@@ -222,14 +254,19 @@ fn explore<'py>(
         Err((Stop::Python(error), true)) => return Err(error),
         Err((stop, _)) => search.end_early(py, stop)?,
     }
-    with_store!(&mut worlds, store => {
-        match search.look_beyond(store) {
-            Ok(_) => {}
-            Err(stop) => search.end_early(py, stop)?,
+    let bytes = with_store!(&mut worlds, store => {
+        if let Err(stop) = search.look_beyond(&mut place, store) {
+            search.end_early(py, stop)?;
         }
-        search.tell(py, store.keys.len(), search.waiting_now(store))?;
+        search.tell(py, search.waiting_now(store))?;
+        store.bytes()
     });
-    let paths = Paths { worlds, layout: search.layout, parents: search.parents };
+    drop(worlds);
+    if search.plan.fingerprints {
+        found.setattr("fingerprint_bits", 64)?;
+    }
+    let Search { exports, ways, .. } = search;
+    let paths = Paths { place, exports, starts: packed, ways, bytes };
     found.setattr("path", Bound::new(py, paths)?.getattr("path")?)?;
     Ok(found)
 }
@@ -239,5 +276,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("name", "native")?;
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
-    module.add_class::<Paths>()
+    module.add_class::<Paths>()?;
+    module.add_class::<walk::Walks>()
 }

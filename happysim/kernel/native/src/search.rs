@@ -9,18 +9,23 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::ahead::{look_ahead, worlds_a_round, Share, View};
-use crate::gather::{Batch, Item, Next, STEP};
-use crate::judge::{MarkMiss, Memo, Parts, Verdict, DONE, OUTSIDE};
+use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
+use crate::gather::{Batch, Ground, Item, Next, STEP};
+use crate::judge::{Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
-use crate::store::{push, OutOfMemory, Store, NO_PARENT};
-use crate::tables::{Miss, Tables, NONE};
+use crate::pool::Pool;
+use crate::seen::{Entry, OutOfMemory, Seen};
+use crate::store::Store;
+use crate::tables::{Exports, Miss, Tables, NONE};
+use crate::ways::{Ways, NO_PARENT};
 
 /// Between two looks at the clock, the memory, signals and the progress callback.
 const WORLDS_A_TICK: u32 = 512;
 /// Worlds whose steps are looked up together, so that the memory they need is on its way.
 const WORLDS_A_BATCH: usize = 32;
 const NEXTS_A_BATCH: usize = 512;
+/// How far ahead of taking them in the places of worlds are fetched.
+const NEXTS_AHEAD: usize = 32;
 
 /// Why a part of the search could not be done.
 pub enum Stop {
@@ -53,14 +58,42 @@ pub struct Plan {
     pub worlds: Option<u64>,
     pub seconds: Option<f64>,
     pub memory_mib: Option<f64>,
+    /// Keep fingerprints of worlds, and not the worlds.
+    pub fingerprints: bool,
     pub threads: usize,
     /// Fewer worlds of one depth are not shared among threads.
     pub threads_from: usize,
 }
 
-pub struct Search {
+impl Plan {
+    /// A depth-first search that is cut by depth.
+    pub fn cut(&self) -> bool {
+        self.depth_first && self.depth.is_some()
+    }
+}
+
+/// What steps are looked up in. Several threads read it while one takes in what they found.
+pub struct Place {
     pub tables: Tables,
     pub layout: Layout,
+}
+
+impl Place {
+    pub fn ground<'a, const W: usize, E: Entry<W>>(
+        &'a self,
+        seen: Option<&'a Seen<W, E>>,
+        quiet: Quiet,
+    ) -> Ground<'a, W, E> {
+        Ground { tables: &self.tables, layout: &self.layout, seen, quiet }
+    }
+
+    fn fits(&self) -> bool {
+        self.layout.fits(&self.tables.largest)
+    }
+}
+
+pub struct Search {
+    pub exports: Exports,
     pub plan: Plan,
     pub judge: Py<PyAny>,
     judges_steps: bool,
@@ -70,17 +103,13 @@ pub struct Search {
     steps_judged: Memo,
     /// Worlds outside the bounds, where the judge read all of them.
     outside: HashSet<Box<[u32]>>,
-    pub parents: Vec<u32>,
+    pub ways: Ways,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
     cursor: usize,
     depth: u32,
     level_end: usize,
-    /// Depth first: worlds to expand, each with its depth.
-    stack: Vec<(u32, u32)>,
-    /// Where a depth-first search is cut by depth, a world met again nearer to the start must be
-    /// expanded again: the least depth at which each was met, and whether it was expanded.
-    nearest: Option<Vec<u32>>,
-    expanded: Vec<bool>,
+    /// A depth-first search that is cut by depth.
+    cut: bool,
     pub steps: u64,
     pub depth_max: u32,
     pub outside_met: bool,
@@ -98,18 +127,17 @@ fn tuple<'py>(py: Python<'py>, numbers: &[u32]) -> PyResult<Bound<'py, PyTuple>>
 
 impl Search {
     pub fn new(
-        tables: Tables,
-        layout: Layout,
+        exports: Exports,
         plan: Plan,
+        ways: Ways,
         judge: &Bound<'_, PyAny>,
         progress: Option<Py<PyAny>>,
         found: Py<PyAny>,
     ) -> PyResult<Self> {
         let py = judge.py();
-        let nearest = (plan.depth_first && plan.depth.is_some()).then(Vec::new);
+        let cut = plan.cut();
         Ok(Search {
-            tables,
-            layout,
+            exports,
             plan,
             judges_steps: judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?,
             judges_quiescence: judge.getattr(intern!(py, "judges_quiescence"))?.is_truthy()?,
@@ -118,13 +146,11 @@ impl Search {
             worlds_judged: Memo::new(),
             steps_judged: Memo::new(),
             outside: HashSet::new(),
-            parents: Vec::new(),
+            ways,
             cursor: 0,
             depth: 1,
             level_end: 0,
-            stack: Vec::new(),
-            nearest,
-            expanded: Vec::new(),
+            cut,
             steps: 0,
             depth_max: 0,
             outside_met: false,
@@ -140,81 +166,101 @@ impl Search {
     // -- what happens at a new world ----------------------------------------------------------
 
     /// Takes in the first worlds.
-    pub fn start<const W: usize>(
+    pub fn start<const W: usize, E: Entry<W>>(
         &mut self,
-        store: &mut Store<W>,
+        place: &Place,
+        store: &mut Store<W, E>,
         starts: &[Vec<u32>],
     ) -> Result<(), Stop> {
-        for start in starts {
-            let key = self.layout.pack(start);
-            let hash = crate::store::hash(&key);
-            if store.find(&key, hash).is_none() {
-                self.meet(store, &Next { key, hash, event: STEP, fine: false }, NO_PARENT, 1)?;
+        for (step, start) in starts.iter().enumerate() {
+            let key = place.layout.pack(start);
+            let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
+            let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
+            if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
+                let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
+                self.meet(place, store, at, &next, NO_PARENT, 1)?;
             }
         }
-        self.level_end = store.keys.len();
+        self.level_end = self.ways.count;
         Ok(())
     }
 
-    /// Takes in a world not seen before; false where it lies outside the bounds.
+    /// Takes in a world not seen before, for which the table has the place `at`; false where it lies
+    /// outside the bounds.
     #[inline(always)]
-    fn meet<const W: usize>(
+    fn meet<const W: usize, E: Entry<W>>(
         &mut self,
-        store: &mut Store<W>,
+        place: &Place,
+        store: &mut Store<W, E>,
+        at: usize,
         next: &Next<W>,
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
         if !next.fine {
-            let (layout, key) = (&self.layout, &next.key);
-            let known = self.worlds_judged.recall(&self.parts, |place| layout.get(key, place));
-            let inside = match known {
+            let (layout, tables, key) = (&place.layout, &place.tables, &next.key);
+            let number = |at| layout.place(tables, key, at);
+            let inside = match self.worlds_judged.recall(&self.parts, number) {
                 Ok(Verdict::Fine) => true,
                 Ok(Verdict::Beyond) => false,
-                _ => self.ask_about_world(store.keys.len(), key)?,
+                _ => self.ask_about_world(place, self.ways.count, key)?,
             };
             if !inside {
                 return Ok(false);
             }
         }
-        if Some(store.keys.len() as u64) == self.plan.worlds {
+        if Some(self.ways.count as u64) == self.plan.worlds {
             self.stopped.get_or_insert("worlds");
             return Ok(false);
         }
-        if self.parents.len() == self.parents.capacity() {
-            self.parents.try_reserve(1).map_err(|_| OutOfMemory)?;
-        }
-        if let Some(nearest) = &mut self.nearest {
-            nearest.try_reserve(1).map_err(|_| OutOfMemory)?;
-            self.expanded.try_reserve(1).map_err(|_| OutOfMemory)?;
-        }
-        let index = store.insert(&next.key, next.hash)?;
-        self.parents.push(parent);
-        if let Some(nearest) = &mut self.nearest {
-            nearest.push(depth);
-            self.expanded.push(false);
-        }
+        self.ways.reserve()?;
+        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
+        self.number(store, next, parent, depth)?;
+        Ok(true)
+    }
+
+    /// Gives a new world, which is in the table, its index, and lets it wait.
+    #[inline(always)]
+    fn number<const W: usize, E: Entry<W>>(
+        &mut self,
+        store: &mut Store<W, E>,
+        next: &Next<W>,
+        parent: u32,
+        depth: u32,
+    ) -> Result<(), Stop> {
         if self.plan.depth_first {
-            push(&mut self.stack, (index, depth))?;
+            store.push(&next.key, self.ways.count as u32, depth)?;
+        } else {
+            store.queue.push(&next.key)?;
+        }
+        let index = self.ways.add(parent, next.step)?;
+        if let Some(near) = &mut store.near {
+            near.index.insert(E::of(&next.key, next.hash), index as u32);
+            near.worlds.push((next.key, depth, false));
         }
         self.depth_max = self.depth_max.max(depth);
-        Ok(true)
+        Ok(())
     }
 
     /// Judges a world of which nothing is remembered; false where it lies outside the bounds.
     #[cold]
     #[inline(never)]
-    fn ask_about_world<const W: usize>(&mut self, index: usize, key: &Key<W>) -> PyResult<bool> {
-        let layout = &self.layout;
-        let number = |place: usize| layout.get(key, place);
+    fn ask_about_world<const W: usize>(
+        &mut self,
+        place: &Place,
+        index: usize,
+        key: &Key<W>,
+    ) -> PyResult<bool> {
+        let layout = &place.layout;
         Python::attach(|py| {
             let judge = self.judge.bind(py);
             loop {
+                let number = |at| layout.place(&place.tables, key, at);
                 match self.worlds_judged.recall(&self.parts, number) {
                     Ok(Verdict::Fine) => return Ok(true),
                     Ok(Verdict::Beyond) => return Ok(false),
                     Ok(Verdict::Unknown) => break,
-                    Err(miss) => self.parts.fill(judge, miss)?,
+                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
                 }
             }
             let mut numbers = Vec::new();
@@ -222,7 +268,9 @@ impl Search {
             if !self.outside.is_empty() && self.outside.contains(numbers.as_slice()) {
                 return Ok(false);
             }
-            let arguments = (index, tuple(py, &numbers)?);
+            let mut told = numbers.clone();
+            self.exports.world(py, &place.tables, &mut told)?;
+            let arguments = (index, tuple(py, &told)?);
             let said: u32 = judge.call_method1(intern!(py, "world"), arguments)?.extract()?;
             let reads = self.parts.last_read(judge)?;
             let is_outside = said & OUTSIDE != 0;
@@ -237,23 +285,37 @@ impl Search {
             }
             let verdict = if is_outside { Verdict::Beyond } else { Verdict::Fine };
             if let Some(reads) = reads {
-                let (memo, parts) = (&mut self.worlds_judged, &mut self.parts);
-                remember(memo, parts, judge, &reads, verdict, number)?;
-            } else if is_outside {
-                self.outside.insert(numbers.into());
+                loop {
+                    let number = |at| layout.place(&place.tables, key, at);
+                    let (memo, parts) = (&mut self.worlds_judged, &self.parts);
+                    let Err(miss) = memo.remember(parts, &reads, verdict, number) else { break };
+                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
+                }
+            } else {
+                self.worlds_judged.partial = true;
+                if is_outside {
+                    self.outside.insert(numbers.into());
+                }
             }
             Ok(!is_outside)
         })
     }
 
     /// A world seen before, in a depth-first search that is cut by depth.
-    fn meet_again(&mut self, index: u32, parent: u32, depth: u32) -> Result<(), Stop> {
-        if let Some(nearest) = &mut self.nearest {
-            if depth < nearest[index as usize] {
-                push(&mut self.stack, (index, depth))?;
-                nearest[index as usize] = depth;
-                self.parents[index as usize] = parent;
-            }
+    fn meet_again<const W: usize, E: Entry<W>>(
+        &mut self,
+        store: &mut Store<W, E>,
+        next: &Next<W>,
+        parent: u32,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        let Some(near) = &mut store.near else { return Ok(()) };
+        let Some(&index) = near.index.get(&E::of(&next.key, next.hash)) else { return Ok(()) };
+        let before = &mut near.worlds[index as usize].1;
+        if depth < *before {
+            *before = depth;
+            store.push(&next.key, index, depth)?;
+            self.ways.replace(index as usize, parent, next.step);
         }
         Ok(())
     }
@@ -262,64 +324,64 @@ impl Search {
     #[inline(always)]
     fn judge_step<const W: usize>(
         &mut self,
+        place: &Place,
         index: u32,
         before: &Key<W>,
         after: &Key<W>,
     ) -> PyResult<()> {
-        let places = self.tables.slots + 2;
-        let layout = &self.layout;
-        let number = |place: usize| match place.checked_sub(places) {
-            None => layout.get(before, place),
-            Some(place) => layout.get(after, place),
-        };
+        let number = two(&place.layout, &place.tables, before, after);
         if let Ok(Verdict::Fine) = self.steps_judged.recall(&self.parts, number) {
             return Ok(());
         }
-        self.ask_about_step(index, before, after)
+        self.ask_about_step(place, index, before, after)
     }
 
     #[cold]
     #[inline(never)]
     fn ask_about_step<const W: usize>(
         &mut self,
+        place: &Place,
         index: u32,
         before: &Key<W>,
         after: &Key<W>,
     ) -> PyResult<()> {
-        let places = self.tables.slots + 2;
-        let layout = &self.layout;
-        let number = |place: usize| match place.checked_sub(places) {
-            None => layout.get(before, place),
-            Some(place) => layout.get(after, place),
-        };
+        let layout = &place.layout;
         Python::attach(|py| {
             let judge = self.judge.bind(py);
             loop {
+                let number = two(layout, &place.tables, before, after);
                 match self.steps_judged.recall(&self.parts, number) {
                     Ok(Verdict::Fine) => return Ok(()),
                     Ok(_) => break,
-                    Err(miss) => self.parts.fill(judge, miss)?,
+                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
                 }
             }
             let (mut from, mut to) = (Vec::new(), Vec::new());
             layout.unpack(before, &mut from);
             layout.unpack(after, &mut to);
+            self.exports.world(py, &place.tables, &mut from)?;
+            self.exports.world(py, &place.tables, &mut to)?;
             let arguments = (index, tuple(py, &from)?, tuple(py, &to)?);
             let said: u32 = judge.call_method1(intern!(py, "step"), arguments)?.extract()?;
             if said & DONE != 0 {
                 self.stopped = Some("done");
             } else if let Some(reads) = self.parts.last_read(judge)? {
-                let (memo, parts) = (&mut self.steps_judged, &mut self.parts);
-                remember(memo, parts, judge, &reads, Verdict::Fine, number)?;
+                loop {
+                    let number = two(layout, &place.tables, before, after);
+                    let (memo, parts) = (&mut self.steps_judged, &self.parts);
+                    let Err(miss) = memo.remember(parts, &reads, Verdict::Fine, number) else { break };
+                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
+                }
             }
             Ok(())
         })
     }
 
-    fn judge_end<const W: usize>(&mut self, index: u32, key: &Key<W>) -> PyResult<()> {
+    fn judge_end<const W: usize>(&mut self, place: &Place, index: u32, key: &Key<W>) -> PyResult<()> {
         let mut numbers = Vec::new();
-        self.layout.unpack(key, &mut numbers);
+        place.layout.unpack(key, &mut numbers);
         let said: u32 = Python::attach(|py| {
+            self.exports.world(py, &place.tables, &mut numbers)?;
             let arguments = (index, tuple(py, &numbers)?);
             self.judge.bind(py).call_method1(intern!(py, "quiescent"), arguments)?.extract()
         })?;
@@ -327,8 +389,8 @@ impl Search {
         Ok(())
     }
 
-    fn judge_raise(&mut self, index: u32, event: u32) -> PyResult<()> {
-        let (slot, object) = &self.tables.raising[event as usize];
+    fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
+        let (slot, object) = &place.tables.raising[event as usize];
         let said: u32 = Python::attach(|py| {
             let arguments = (index, *slot, object);
             self.judge.bind(py).call_method1(intern!(py, "raised"), arguments)?.extract()
@@ -347,195 +409,242 @@ impl Search {
     // -- the loop -----------------------------------------------------------------------------
 
     /// Expands worlds until none is left, a limit is met, or a number outgrows its field.
-    pub fn run<const W: usize>(&mut self, store: &mut Store<W>) -> Result<Exit, Stop> {
+    pub fn run<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+    ) -> Result<Exit, Stop> {
         let mut batch = Batch::new();
-        let mut shares: Vec<Share<W>> = Vec::new();
+        let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
-            let (first, depth) = self.next(store);
+            let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
-                if !self.stand_still(store, first)? {
+                if !self.stand_still(place, store)? {
                     return Ok(Exit::Outgrown);
                 }
                 self.after_world(store)?;
                 continue;
             }
-            let round = match self.plan.threads {
-                1 => 0,
-                _ if self.plan.depth_first => 0,
-                _ => worlds_a_round(self.level_end - self.cursor, self.plan.threads_from),
+            let alone = self.plan.threads == 1 || self.plan.depth_first;
+            let exit = if alone || self.level_end - self.cursor < self.plan.threads_from {
+                self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
+            } else {
+                let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
+                self.many_worlds(pool, place, store, &mut batch)?
             };
-            if round == 0 {
-                let end = self.level_end;
-                if let Exit::Outgrown = self.some_worlds(store, &mut batch, end)? {
-                    return Ok(Exit::Outgrown);
-                }
-                continue;
-            }
-            shares.resize_with(self.plan.threads, Share::new);
-            let view = View {
-                tables: &self.tables,
-                layout: &self.layout,
-                store,
-                parts: &self.parts,
-                worlds_judged: &self.worlds_judged,
-                steps_judged: self.judges_steps.then_some(&self.steps_judged),
-            };
-            look_ahead(view, &mut shares, self.cursor..self.cursor + round);
-            for share in &shares {
-                self.take_in(store, &share.batch, depth)?;
-                while self.stopped.is_none() && self.cursor < share.range.end {
-                    let end = share.range.end;
-                    if let Exit::Outgrown = self.some_worlds(store, &mut batch, end)? {
-                        return Ok(Exit::Outgrown);
-                    }
-                }
-                if self.stopped.is_some() {
-                    break;
-                }
+            if let Exit::Outgrown = exit {
+                return Ok(Exit::Outgrown);
             }
         }
         Ok(Exit::Finished)
+    }
+
+    fn quiet(&self, place: &Place) -> Quiet {
+        self.worlds_judged.quiet(&self.parts, place.tables.slots)
     }
 
     /// Expands the next world, asking the model what it needs, and more that need no asking.
     #[inline(always)]
-    fn some_worlds<const W: usize>(
+    fn some_worlds<const W: usize, E: Entry<W>>(
         &mut self,
-        store: &mut Store<W>,
+        place: &mut Place,
+        store: &mut Store<W, E>,
         batch: &mut Batch<W>,
-        end: usize,
+        depth: u32,
+        most: usize,
     ) -> Result<Exit, Stop> {
-        let (first, depth) = self.next(store);
         batch.clear();
-        while let Err(miss) = batch.gather(&self.tables, &self.layout, store, first) {
-            if let Err(error) = Python::attach(|py| self.tables.fill(py, miss)) {
+        let waiting = store.queue.front().len().min(most);
+        let most = if self.plan.depth_first { 1 } else { waiting.min(WORLDS_A_BATCH) };
+        let quiet = self.quiet(place);
+        let mut at = 0;
+        while at < most && batch.nexts.len() < NEXTS_A_BATCH {
+            let key = match store.stack.last() {
+                Some(top) => top.key,
+                None => store.queue.front()[at],
+            };
+            let kept = batch.nexts.len();
+            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key) else {
+                at += 1;
+                continue;
+            };
+            let Err(question) = place.tables.settle(miss) else {
+                batch.nexts.truncate(kept);
+                continue;
+            };
+            // Asking about a later world can wait, and must: the search may end before its turn.
+            if at > 0 {
+                batch.nexts.truncate(kept);
+                break;
+            }
+            if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { index: first, end, settled: 0, moving: true };
-                self.take();
-                self.expand(store, item, depth, &batch.nexts)?;
+                let item = Item { key, start: 0, end, moving: true, missed: false };
+                if place.fits() {
+                    self.expand(place, store, &item, depth, &batch.nexts)?;
+                }
                 return Err(error.into());
             }
-            if !self.layout.fits(&self.tables.largest) {
-                return Ok(Exit::Outgrown);
-            }
-            batch.clear();
+            batch.nexts.truncate(kept);
         }
-        self.gather_more(store, batch, first, end);
-        self.take_in(store, batch, depth)?;
-        Ok(Exit::Finished)
-    }
-
-    /// Expands the worlds of a batch, in order, until the search is to stop.
-    #[inline(always)]
-    fn take_in<const W: usize>(
-        &mut self,
-        store: &mut Store<W>,
-        batch: &Batch<W>,
-        depth: u32,
-    ) -> Result<(), Stop> {
-        let mut start = 0;
-        for &item in &batch.items {
-            let end = item.end as usize;
-            self.take();
-            self.expand(store, item, depth, &batch.nexts[start..end])?;
+        if !place.fits() {
+            return Ok(Exit::Outgrown);
+        }
+        for item in &batch.items {
+            self.expand(place, store, item, depth, &batch.nexts)?;
             self.after_world(store)?;
             if self.stopped.is_some() {
                 break;
             }
-            start = end;
+        }
+        Ok(Exit::Finished)
+    }
+
+    /// Expands worlds as long as enough of them wait: while one round of them is taken in, the next
+    /// is looked up by other threads.
+    fn many_worlds<const W: usize, E: Entry<W>>(
+        &mut self,
+        pool: &Pool,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+        batch: &mut Batch<W>,
+    ) -> Result<Exit, Stop> {
+        let (mut round, mut following) = (Round::new(), Round::new());
+        while self.stopped.is_none() {
+            self.plan_round(store, &round, &mut following);
+            if round.left() == 0 && following.keys.len() < self.plan.threads_from.min(WORLDS_A_ROUND) {
+                break;
+            }
+            let mut ended = Ok(());
+            let ground = place.ground::<W, E>(None, self.quiet(place));
+            look_ahead(pool, ground, &mut following, || {
+                ended = self.take_in(place, store, &mut round);
+            });
+            ended?;
+            while self.stopped.is_none() && round.left() > 0 {
+                // Something is missing about the next world: ask, and go on alone.
+                let before = self.cursor;
+                if let Exit::Outgrown = self.some_worlds(place, store, batch, round.depth, round.left())? {
+                    return Ok(Exit::Outgrown);
+                }
+                for _ in before..self.cursor {
+                    round.step_on();
+                }
+                self.take_in(place, store, &mut round)?;
+            }
+            std::mem::swap(&mut round, &mut following);
+            self.next_depth(store);
+        }
+        Ok(Exit::Finished)
+    }
+
+    /// Which worlds follow those that are left of a round: of one depth, and met already.
+    fn plan_round<const W: usize, E: Entry<W>>(
+        &self,
+        store: &Store<W, E>,
+        round: &Round<W>,
+        following: &mut Round<W>,
+    ) {
+        let skip = round.left();
+        let same_depth = self.level_end - self.cursor - skip;
+        following.depth = self.depth + (same_depth == 0) as u32;
+        let most = if same_depth == 0 { WORLDS_A_ROUND } else { same_depth.min(WORLDS_A_ROUND) };
+        let most = if Some(following.depth) == self.plan.depth { 0 } else { most };
+        store.queue.copy(skip, most, &mut following.keys);
+    }
+
+    /// Takes in the worlds of a round, up to the first of which something is missing.
+    fn take_in<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &mut Store<W, E>,
+        round: &mut Round<W>,
+    ) -> Result<(), Stop> {
+        while self.stopped.is_none() {
+            let Some((batch, item)) = round.next() else { break };
+            if item.missed {
+                break;
+            }
+            let ahead = |at: u32| batch.nexts.len().min(at as usize + NEXTS_AHEAD);
+            for next in &batch.nexts[ahead(item.start)..ahead(item.end)] {
+                store.seen.prefetch(next.hash);
+            }
+            self.expand(place, store, item, round.depth, &batch.nexts)?;
+            self.after_world(store)?;
+            round.step_on();
         }
         Ok(())
     }
 
-    /// Breadth first: the worlds that come next at the same depth, up to the first miss. Asking the
-    /// model about them can wait, and must: the search may end before their turn.
-    #[inline(always)]
-    fn gather_more<const W: usize>(
-        &self,
-        store: &Store<W>,
-        batch: &mut Batch<W>,
-        first: u32,
-        end: usize,
-    ) {
-        if !self.plan.depth_first {
-            let end = end.min(first as usize + WORLDS_A_BATCH);
-            for index in first as usize + 1..end {
-                let kept = batch.nexts.len();
-                if kept > NEXTS_A_BATCH {
-                    break;
-                }
-                if batch.gather(&self.tables, &self.layout, store, index as u32).is_err() {
-                    batch.nexts.truncate(kept);
-                    break;
-                }
-            }
-        }
-        for next in &batch.nexts {
-            store.prefetch_key(next.hash);
-        }
+    fn waiting<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+        if self.plan.depth_first { store.stack.len() } else { store.queue.len() }
     }
 
-    fn waiting<const W: usize>(&self, store: &Store<W>) -> usize {
-        if self.plan.depth_first { self.stack.len() } else { store.keys.len() - self.cursor }
-    }
-
-    /// The world to expand next, and its depth.
+    /// The depth of the world to expand next.
     #[inline(always)]
-    fn next<const W: usize>(&mut self, store: &Store<W>) -> (u32, u32) {
-        if let Some(&top) = self.stack.last() {
-            return top;
+    fn next_depth<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> u32 {
+        if let Some(top) = store.stack.last() {
+            return top.depth;
         }
         if self.cursor == self.level_end {
             self.depth += 1;
-            self.level_end = store.keys.len();
+            self.level_end = self.ways.count;
         }
-        (self.cursor as u32, self.depth)
+        self.depth
     }
 
+    /// Takes the next world off the queue; its index.
     #[inline(always)]
-    fn take(&mut self) {
-        if self.stack.pop().is_none() {
-            self.cursor += 1;
+    fn take<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> u32 {
+        match store.stack.pop() {
+            Some(top) => top.index,
+            None => {
+                store.queue.take();
+                self.cursor += 1;
+                self.cursor as u32 - 1
+            }
         }
     }
 
-    /// Takes the steps that lead on from one world.
+    /// Takes the steps that lead on from the next world.
     #[inline(always)]
-    fn expand<const W: usize>(
+    fn expand<const W: usize, E: Entry<W>>(
         &mut self,
-        store: &mut Store<W>,
-        item: Item,
+        place: &Place,
+        store: &mut Store<W, E>,
+        item: &Item<W>,
         depth: u32,
         nexts: &[Next<W>],
     ) -> Result<(), Stop> {
+        let parent = self.take(store);
         let steps_before = self.steps;
-        self.steps += item.settled as u64;
-        let cut = self.nearest.is_some();
-        let key = store.keys[item.index as usize];
-        let again = cut && std::mem::replace(&mut self.expanded[item.index as usize], true);
-        for next in nexts {
+        let mut again = false;
+        if let Some(near) = &mut store.near {
+            again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
+        }
+        for next in &nexts[item.start as usize..item.end as usize] {
             if next.event != STEP {
                 self.steps += 1;
-                self.judge_raise(item.index, next.event)?;
+                self.judge_raise(place, parent, next.event)?;
                 continue;
             }
-            match store.find(&next.key, next.hash) {
-                Some(index) if cut => self.meet_again(index, item.index, depth + 1)?,
-                Some(_) => {}
-                None => {
-                    if !self.meet(store, next, item.index, depth + 1)? {
+            match store.seen.find(&E::of(&next.key, next.hash), next.hash) {
+                Ok(_) if self.cut => self.meet_again(store, next, parent, depth + 1)?,
+                Ok(_) => {}
+                Err(at) => {
+                    if !self.meet(place, store, at, next, parent, depth + 1)? {
                         continue;
                     }
                 }
             }
             self.steps += 1;
             if self.judges_steps {
-                self.judge_step(item.index, &key, &next.key)?;
+                self.judge_step(place, parent, &item.key, &next.key)?;
             }
         }
         if !item.moving && self.judges_quiescence {
-            self.judge_end(item.index, &key)?;
+            self.judge_end(place, parent, &item.key)?;
         }
         if again {
             // Expanded before, from farther away: its steps have been counted.
@@ -544,71 +653,73 @@ impl Search {
         Ok(())
     }
 
-    /// Looks an answer up, asking the model for what it has not said yet. `None`: a number outgrew
-    /// its field.
-    fn look<T>(&mut self, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<Option<T>> {
+    /// Looks an answer up, asking the model for what it has not said yet.
+    fn look<T>(place: &mut Place, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
         loop {
-            match up(&self.tables) {
-                Ok(found) => return Ok(Some(found)),
-                Err(miss) => Python::attach(|py| self.tables.fill(py, miss))?,
-            }
-            if !self.layout.fits(&self.tables.largest) {
-                return Ok(None);
+            let miss = match up(&place.tables) {
+                Ok(found) => return Ok(found),
+                Err(miss) => miss,
+            };
+            if let Err(question) = place.tables.settle(miss) {
+                Python::attach(|py| place.tables.ask(py, question))?;
             }
         }
     }
 
     /// A world at the depth limit: it is judged, and not expanded. False: a number outgrew its
     /// field, and nothing was done.
-    fn stand_still<const W: usize>(&mut self, store: &Store<W>, index: u32) -> PyResult<bool> {
-        let key = store.keys[index as usize];
+    fn stand_still<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+    ) -> PyResult<bool> {
+        let key = match store.stack.last() {
+            Some(top) => top.key,
+            None => store.queue.front()[0],
+        };
         let mut numbers = Vec::new();
-        self.layout.unpack(&key, &mut numbers);
-        let moving = |tables: &Tables| {
+        place.layout.unpack(&key, &mut numbers);
+        let moving = Self::look(place, |tables| {
             let mut moving = false;
             for slot in 0..tables.slots {
                 let row = tables.row(slot, numbers[slot])?;
                 moving |= row.plain != row.faults;
             }
             Ok(moving)
-        };
-        let Some(moving) = self.look(moving)? else { return Ok(false) };
-        if self.nearest.is_none() && !self.depth_limited {
-            match self.look(|tables| leads_on(tables, &numbers)) {
-                Ok(Some(on)) => self.depth_limited = on,
-                Ok(None) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+        })?;
+        if !self.cut && !self.depth_limited {
+            self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
         }
-        self.take();
+        if !place.fits() {
+            return Ok(false);
+        }
+        let index = self.take(store);
         if self.judges_quiescence && !moving {
-            self.judge_end(index, &key)?;
+            self.judge_end(place, index, &key)?;
         }
         Ok(true)
     }
 
     /// After a depth-first search that was cut: some worlds at the limit were met again nearer to
     /// the start; is one left that leads on?
-    pub fn look_beyond<const W: usize>(&mut self, store: &Store<W>) -> Result<Exit, Stop> {
-        let Some(nearest) = self.nearest.take() else { return Ok(Exit::Finished) };
+    pub fn look_beyond<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &mut Place,
+        store: &mut Store<W, E>,
+    ) -> Result<(), Stop> {
+        let Some(near) = store.near.take() else { return Ok(()) };
         let mut numbers = Vec::new();
-        for (index, &depth) in nearest.iter().enumerate() {
+        for &(key, depth, _) in &near.worlds {
             if Some(depth) == self.plan.depth && !self.depth_limited {
-                self.layout.unpack(&store.keys[index], &mut numbers);
-                // No world is packed any more, so a number may outgrow its field.
-                loop {
-                    match leads_on(&self.tables, &numbers) {
-                        Ok(on) => break self.depth_limited = on,
-                        Err(miss) => Python::attach(|py| self.tables.fill(py, miss))?,
-                    }
-                }
+                place.layout.unpack(&key, &mut numbers);
+                self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
             }
         }
-        Ok(Exit::Finished)
+        Ok(())
     }
 
     #[inline(always)]
-    fn after_world<const W: usize>(&mut self, store: &Store<W>) -> Result<(), Stop> {
+    fn after_world<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> Result<(), Stop> {
         self.until_tick -= 1;
         if self.until_tick == 0 {
             self.until_tick = WORLDS_A_TICK;
@@ -619,7 +730,7 @@ impl Search {
 
     /// Looks at signals, the clock and the memory, and tells how far the search is.
     #[inline(never)]
-    fn tick<const W: usize>(&mut self, store: &Store<W>) -> PyResult<()> {
+    fn tick<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> PyResult<()> {
         let over = |limit: Option<f64>, used: &dyn Fn() -> f64| limit.is_some_and(|most| used() > most);
         if over(self.plan.seconds, &|| self.started.elapsed().as_secs_f64()) {
             self.stopped = Some("seconds");
@@ -630,7 +741,7 @@ impl Search {
         Python::attach(|py| {
             py.check_signals()?;
             if let Some(progress) = &self.progress {
-                self.tell(py, store.keys.len(), self.waiting(store))?;
+                self.tell(py, self.waiting(store))?;
                 progress.call1(py, (&self.found,))?;
                 // The callback may ask the search to stop.
             }
@@ -639,9 +750,9 @@ impl Search {
     }
 
     /// Writes what is known so far into the `contract.Exploration`.
-    pub fn tell(&self, py: Python<'_>, worlds: usize, waiting: usize) -> PyResult<()> {
+    pub fn tell(&self, py: Python<'_>, waiting: usize) -> PyResult<()> {
         let found = self.found.bind(py);
-        found.setattr(intern!(py, "worlds"), worlds)?;
+        found.setattr(intern!(py, "worlds"), self.ways.count)?;
         found.setattr(intern!(py, "waiting"), waiting)?;
         found.setattr(intern!(py, "steps"), self.steps)?;
         found.setattr(intern!(py, "depth"), self.depth_max)?;
@@ -662,8 +773,22 @@ impl Search {
         Ok(())
     }
 
-    pub fn waiting_now<const W: usize>(&self, store: &Store<W>) -> usize {
+    pub fn waiting_now<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
         self.waiting(store)
+    }
+}
+
+/// What stands at a place of the worlds before and after a step.
+fn two<'a, const W: usize>(
+    layout: &'a Layout,
+    tables: &'a Tables,
+    before: &'a Key<W>,
+    after: &'a Key<W>,
+) -> impl Fn(usize) -> u32 + Copy + 'a {
+    let places = 2 * tables.slots + 2;
+    move |place| match place.checked_sub(places) {
+        None => layout.place(tables, before, place),
+        Some(place) => layout.place(tables, after, place),
     }
 }
 
@@ -687,19 +812,4 @@ fn leads_on(tables: &Tables, numbers: &[u32]) -> Result<bool, Miss> {
         }
     }
     Ok(!tables.ledger_moves(ledger)?.is_empty())
-}
-
-fn remember(
-    memo: &mut Memo,
-    parts: &mut Parts,
-    judge: &Bound<'_, PyAny>,
-    reads: &[u32],
-    verdict: Verdict,
-    number: impl Fn(usize) -> u32 + Copy,
-) -> PyResult<()> {
-    while let Err(miss) = memo.remember(parts, reads, verdict, number) {
-        let miss: MarkMiss = miss;
-        parts.fill(judge, miss)?;
-    }
-    Ok(())
 }

@@ -1,0 +1,88 @@
+"""The two models that every engine of this benchmark runs: ping-pong, and a cluster of Raft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from happysim import (
+    Host,
+    Link,
+    Network,
+    Node,
+    Script,
+    World,
+    call,
+    constant,
+    datacenter_network,
+    message,
+    on,
+    sleep,
+)
+from happysim.protocols.raft import KeyValue, RaftNode, Set
+from happysim.protocols.raft.messages import ClientRequest, NotLeader
+
+LATENCY_S = 0.001
+SERVERS = tuple(f"n{number}" for number in range(1, 6))
+
+
+@message
+class Ping:
+    number: int
+
+
+@message
+class Pong:
+    number: int
+
+
+class Pinger(Node):
+    """Sends a Ping, and another for each Pong."""
+
+    count: int = 0
+
+    def on_start(self, host: Host) -> None:
+        host.send("ponger", Ping(0))
+
+    @on(Pong)
+    def again(self, host: Host, sender: str, pong: Pong) -> None:
+        self.count = pong.number + 1
+        host.send(sender, Ping(self.count))
+
+
+class Ponger(Node):
+    """Answers each Ping."""
+
+    @on(Ping)
+    def answer(self, host: Host, sender: str, ping: Ping) -> None:
+        host.send(sender, Pong(ping.number))
+
+
+def ping_pong() -> World:
+    """Two nodes and one message, for ever on its way."""
+    network = Network("ping-pong", default=Link(constant(LATENCY_S)))
+    return World.of(Pinger("pinger"), Ponger("ponger"), network=network)
+
+
+def load(first: int) -> Any:
+    """A client that sets a key ten times a second, wherever the leader is."""
+    at, number = first, 0
+    while True:
+        number += 1
+        answer = yield call(SERVERS[at], ClientRequest(Set("key", number)), timeout=1.0)
+        if isinstance(answer, NotLeader) and answer.leader:
+            at = SERVERS.index(answer.leader)
+        elif not answer and not isinstance(answer, type(None)):
+            at = (at + 1) % len(SERVERS)
+        yield sleep(0.1)
+
+
+def servers() -> list[RaftNode]:
+    """Five servers of one cluster."""
+    return [RaftNode(name, machine=KeyValue(), max_entries=64) for name in SERVERS]
+
+
+def cluster() -> World:
+    """Five servers of Raft and two clients, in one data center."""
+    network = Network("cluster-in-time", default=datacenter_network())
+    clients = [Script(f"c{number}", load, number) for number in (0, 1)]
+    return World.of(*servers(), *clients, network=network)

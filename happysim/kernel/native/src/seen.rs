@@ -1,0 +1,269 @@
+//! The worlds met so far: a hash table of whole worlds, or of 64-bit fingerprints of them.
+//!
+//! With whole worlds the hash decides where to look and nothing else, so counts are exact. The table
+//! comes in parts by the first bits of the hash. Each part grows by itself, so growing takes little
+//! more memory at a time, and several threads may add to different parts at once.
+
+use std::hash::Hash;
+
+use crate::flat::fold;
+use crate::layout::Key;
+use crate::memory::in_large_pages;
+
+/// The system would not give more memory.
+#[derive(Debug)]
+pub struct OutOfMemory;
+
+/// Adds a value; an error where there is no memory for it, and then nothing has changed.
+#[inline(always)]
+pub fn push<T>(values: &mut Vec<T>, value: T) -> Result<(), OutOfMemory> {
+    if values.len() == values.capacity() {
+        values.try_reserve(1).map_err(|_| OutOfMemory)?;
+        in_large_pages(values);
+    }
+    values.push(value);
+    Ok(())
+}
+
+/// What the table keeps of a world.
+pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
+    const EMPTY: Self;
+    /// True where fingerprints must be kept up step by step.
+    const MIXED: bool;
+    fn hash_of(key: &Key<W>, mix: u64) -> u64;
+    fn of(key: &Key<W>, hash: u64) -> Self;
+    fn its_hash(&self) -> u64;
+    /// The world, where all of it is kept.
+    fn key(&self) -> Option<Key<W>>;
+}
+
+/// The world itself. No layout fills the first word with ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Whole<const W: usize>(pub Key<W>);
+
+impl<const W: usize> Entry<W> for Whole<W> {
+    const EMPTY: Self = Whole([u64::MAX; W]);
+    const MIXED: bool = false;
+
+    #[inline(always)]
+    fn hash_of(key: &Key<W>, _mix: u64) -> u64 {
+        let mut mixed = fold(key[0] ^ 0x9e37_79b9_7f4a_7c15, 0xa076_1d64_78bd_642f);
+        for &word in &key[1..] {
+            mixed = fold(mixed ^ word ^ 0x8ebc_6af0_9c88_c6e3, 0x5899_65cc_7537_4cc3);
+        }
+        mixed
+    }
+
+    #[inline(always)]
+    fn of(key: &Key<W>, _hash: u64) -> Self {
+        Whole(*key)
+    }
+
+    fn its_hash(&self) -> u64 {
+        Self::hash_of(&self.0, 0)
+    }
+
+    fn key(&self) -> Option<Key<W>> {
+        Some(self.0)
+    }
+}
+
+/// A fingerprint; two worlds may share one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u64);
+
+impl<const W: usize> Entry<W> for Fingerprint {
+    const EMPTY: Self = Fingerprint(u64::MAX);
+    const MIXED: bool = true;
+
+    #[inline(always)]
+    fn hash_of(_key: &Key<W>, mix: u64) -> u64 {
+        mix.min(u64::MAX - 1)
+    }
+
+    #[inline(always)]
+    fn of(_key: &Key<W>, hash: u64) -> Self {
+        Fingerprint(hash)
+    }
+
+    fn its_hash(&self) -> u64 {
+        self.0
+    }
+
+    fn key(&self) -> Option<Key<W>> {
+        None
+    }
+}
+
+const PARTS_BITS: u32 = 4;
+pub const PARTS: usize = 1 << PARTS_BITS;
+const LINE: usize = 64;
+
+/// Which part of the table a hash belongs to.
+#[inline(always)]
+pub fn part_of(hash: u64) -> usize {
+    (hash >> (64 - PARTS_BITS)) as usize
+}
+
+pub struct Part<const W: usize, E> {
+    entries: Vec<E>,
+    /// Where the first line of the processor's cache begins among the entries.
+    first: usize,
+    lines: u64,
+    filled: usize,
+    room: usize,
+}
+
+impl<const W: usize, E: Entry<W>> Part<W, E> {
+    const A_LINE: usize = match LINE / size_of::<E>() {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        4..=7 => 4,
+        _ => 8,
+    };
+
+    /// A part of so many bytes doubles when it grows; a larger one grows by less. A table of
+    /// fingerprints is there to save memory, another one to be fast.
+    const SMALL: usize = if E::MIXED { 1 << 13 } else { 1 << 21 };
+
+    fn sized(lines: usize) -> Result<Self, OutOfMemory> {
+        let length = (lines + 1) * Self::A_LINE;
+        let mut entries: Vec<E> = Vec::new();
+        entries.try_reserve_exact(length).map_err(|_| OutOfMemory)?;
+        in_large_pages(&entries);
+        entries.resize(length, E::EMPTY);
+        let first = entries.as_ptr().align_offset(LINE).min(Self::A_LINE - 1);
+        let slots = lines * Self::A_LINE;
+        let small = size_of::<E>() * slots <= Self::SMALL;
+        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 15 / 16 } else { slots * 3 / 4 };
+        Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
+    }
+
+    /// The first entry of the line to look at, and the place in it to begin with.
+    #[inline(always)]
+    fn home(&self, hash: u64) -> (usize, usize) {
+        let at = (hash << PARTS_BITS) as u128 * (self.lines * Self::A_LINE as u64) as u128;
+        let at = (at >> 64) as usize;
+        (self.first + (at & !(Self::A_LINE - 1)), at & (Self::A_LINE - 1))
+    }
+
+    /// The place of an entry, or the empty one where it belongs: in the line that its hash names,
+    /// or where that is full in another, and so on. Lines at random keep the way short in a table
+    /// that is nearly full, where neighbours would be full together.
+    #[inline(always)]
+    pub fn find(&self, entry: &E, mut hash: u64) -> Result<usize, usize> {
+        let (mut line, mut at) = self.home(hash);
+        loop {
+            for _ in 0..Self::A_LINE {
+                // Always inside: a line begins below `lines`, and ends where the next begins.
+                let found = unsafe { self.entries.get_unchecked(line + at) };
+                if found == entry {
+                    return Ok(line + at);
+                }
+                if *found == E::EMPTY {
+                    return Err(line + at);
+                }
+                at = (at + 1) & (Self::A_LINE - 1);
+            }
+            hash = fold(hash ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93);
+            (line, at) = self.home(hash);
+        }
+    }
+
+    /// Adds an entry that is not there, at the place that `find` gave.
+    #[inline(always)]
+    pub fn insert_at(&mut self, mut at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
+        if self.filled == self.room {
+            self.grow()?;
+            at = self.find(&entry, hash).unwrap_or_else(|at| at);
+        }
+        self.entries[at] = entry;
+        self.filled += 1;
+        Ok(())
+    }
+
+    /// Adds an entry; false where it is there already.
+    #[inline(always)]
+    pub fn insert(&mut self, entry: E, hash: u64) -> Result<bool, OutOfMemory> {
+        match self.find(&entry, hash) {
+            Ok(_) => Ok(false),
+            Err(at) => self.insert_at(at, entry, hash).map(|_| true),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        let lines = self.lines as usize;
+        let small = size_of::<E>() * self.entries.len() <= Self::SMALL;
+        let more = if small { lines } else if E::MIXED { lines / 6 } else { lines / 2 };
+        let mut larger = Self::sized(lines + more)?;
+        for entry in &self.entries {
+            if *entry != E::EMPTY {
+                let at = larger.find(entry, entry.its_hash()).unwrap_or_else(|at| at);
+                larger.entries[at] = *entry;
+            }
+        }
+        larger.filled = self.filled;
+        *self = larger;
+        Ok(())
+    }
+}
+
+pub struct Seen<const W: usize, E> {
+    pub parts: Vec<Part<W, E>>,
+}
+
+impl<const W: usize, E: Entry<W>> Seen<W, E> {
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let parts = (0..PARTS).map(|_| Part::sized(16)).collect::<Result<_, _>>()?;
+        Ok(Seen { parts })
+    }
+
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        let part = &self.parts[part_of(hash)];
+        prefetch(part.entries.as_ptr().wrapping_add(part.home(hash).0));
+    }
+
+    /// As `Part::find`.
+    #[inline(always)]
+    pub fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
+        self.parts[part_of(hash)].find(entry, hash)
+    }
+
+    #[inline(always)]
+    pub fn insert_at(&mut self, at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
+        self.parts[part_of(hash)].insert_at(at, entry, hash)
+    }
+
+    #[inline(always)]
+    pub fn insert(&mut self, entry: E, hash: u64) -> Result<bool, OutOfMemory> {
+        self.parts[part_of(hash)].insert(entry, hash)
+    }
+
+    /// Calls `each` with every entry; nothing is left here then.
+    pub fn drain(&mut self, mut each: impl FnMut(E) -> Result<(), OutOfMemory>) -> Result<(), OutOfMemory> {
+        for part in &mut self.parts {
+            for entry in std::mem::take(&mut part.entries) {
+                if entry != E::EMPTY {
+                    each(entry)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.entries.capacity() * size_of::<E>()).sum()
+    }
+}
+
+#[inline(always)]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(at.cast::<i8>(), std::arch::x86_64::_MM_HINT_T0)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}

@@ -1,0 +1,38 @@
+"""Multi-Paxos: a log of commands, each slot chosen by Paxos, under one leader at a time.
+
+`messages` holds what clients and servers tell each other, `server` the server itself, with the
+papers that it follows, what it assumes and where it deviates.
+"""
+
+from happysim.protocols.multi_paxos.messages import (
+    Accept,
+    Accepted,
+    Chosen,
+    ClientRequest,
+    Entry,
+    Heartbeat,
+    Missing,
+    NotLeader,
+    Overwritten,
+    Prepare,
+    Promise,
+    Rejected,
+)
+from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
+
+__all__ = [
+    "Accept",
+    "Accepted",
+    "Chosen",
+    "ClientRequest",
+    "Entry",
+    "Heartbeat",
+    "Missing",
+    "MultiPaxosNode",
+    "NotLeader",
+    "Overwritten",
+    "Prepare",
+    "Promise",
+    "Rejected",
+    "Role",
+]

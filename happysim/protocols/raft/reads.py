@@ -1,0 +1,82 @@
+"""Reads that are not put in the log: a leader answers them when it knows that it still leads.
+
+**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, section 6.4 (the read index).
+
+The leader must have committed an entry of its own term, so that its state has all that was
+committed before. Then it asks a quorum whether it is still the leader, in a round of its own:
+answers to what was sent before the read came say nothing of the time since.
+
+**Deviates**: rounds have messages of their own, so that an AppendEntries need not carry a number.
+They count as heartbeats. Followers do not serve reads; they refuse them or pass them on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from happysim.core.errors import ProtocolError
+from happysim.core.host import Host
+from happysim.core.script import Operation
+from happysim.protocols.raft.configuration import quorum_index
+from happysim.protocols.raft.messages import NotLeader, Probe
+
+if TYPE_CHECKING:
+    from happysim.protocols.raft.server import RaftNode
+
+
+@dataclass(frozen=True)
+class PendingRead:
+    """A read that waits for its round to be confirmed."""
+
+    operation: Operation
+    command: Any
+    round: int
+
+
+def begin(node: RaftNode, host: Host, operation: Operation, command: Any) -> None:
+    """Steps 2 and 3: note the read, and ask who still follows."""
+    if any(read.operation == operation for read in node.reads):
+        return  # A copy of the request.
+    node.round += 1
+    node.reads.append(PendingRead(operation, command, node.round))
+    probe(node, host)
+    serve(node, host)
+
+
+def probe(node: RaftNode, host: Host) -> None:
+    """Step 3: one more round of heartbeats."""
+    host.broadcast(Probe(node.current_term, node.round), to=node.rivals())
+
+
+def serve(node: RaftNode, host: Host) -> None:
+    """Steps 1 and 4: answer each read whose round a quorum has confirmed, from the state as it is.
+
+    The state has all that was committed when the read came: it is applied as it is committed.
+    """
+    while node.reads and node.has_committed_in_term() and node.is_confirmed(node.reads[0].round):
+        read = node.reads.pop(0)
+        host.respond(result_of(node, read.command), to=read.operation)
+
+
+def confirmed(node: RaftNode) -> int:
+    """The newest round that a quorum has answered."""
+    return quorum_index(node.electorates(), {**node.rounds, node.name: node.round})
+
+
+def result_of(node: RaftNode, command: Any) -> Any:
+    """What the machine says to a command that only reads. Raises `ProtocolError` for another."""
+    after, result = node.machine.apply(node.state, command)
+    if after is not node.state and after != node.state:
+        raise ProtocolError(
+            f"{node.name}: {command!r} changes the state, so it is no read; "
+            "send it in a ClientRequest"
+        )
+    return result
+
+
+def refuse_all(node: RaftNode, host: Host) -> None:
+    """Who leads no more cannot answer; reads have no effect, so they may be asked again."""
+    for read in node.reads:
+        host.respond(NotLeader(None), to=read.operation)
+    node.reads, node.rounds, node.round = [], {}, 0

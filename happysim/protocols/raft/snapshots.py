@@ -1,0 +1,67 @@
+"""Snapshots: what a server keeps instead of the beginning of its log.
+
+**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, section 5, figure 5.3.
+
+**Deviates**: a snapshot travels as one message, not in chunks. It is answered as an AppendEntries
+is. Some entries are kept behind it, for followers that are a little late.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from happysim.core.host import Host
+from happysim.protocols.raft.log import Log
+from happysim.protocols.raft.membership import configuration_at
+from happysim.protocols.raft.messages import InstallSnapshot, Overwritten, Snapshot
+
+if TYPE_CHECKING:
+    from happysim.protocols.raft.server import RaftNode
+
+
+def make(node: RaftNode, host: Host) -> Snapshot:
+    """Section 5.1: all that was applied, and what tells a repeated command from a new one."""
+    sessions = tuple((client, *last) for client, last in sorted(node.sessions.items()))
+    index = node.commit_index
+    configuration = node.configuration
+    if node.configuration_index > index:
+        _, configuration = configuration_at(node, host, index)
+    return Snapshot(index, node.log.term_at(index), node.state, sessions, configuration)
+
+
+def is_due(node: RaftNode) -> bool:
+    """True once so many entries are applied that a snapshot is worth its while."""
+    every = node.snapshot_entries
+    return every is not None and node.commit_index - node.snapshot.index >= every
+
+
+def compact(node: RaftNode, host: Host) -> None:
+    """Section 5.1: write a snapshot, then discard what it stands for."""
+    node.snapshot = node.make_snapshot(host)
+    node.log.discard(node.commit_index - node.trailing_entries)
+    node.persist(host)
+
+
+def send(node: RaftNode, host: Host, peer: str) -> None:
+    """Section 5.3: the entries that a follower needs next are gone, so it gets the snapshot.
+
+    Then come those behind it. If the snapshot is lost, they will be refused.
+    """
+    host.send(peer, InstallSnapshot(node.current_term, node.snapshot))
+    node.next_index[peer] = node.snapshot.index + 1
+
+
+def install(node: RaftNode, host: Host, snapshot: Snapshot) -> None:
+    """Figure 5.3, rules 5 to 8. Rule 6: what follows the snapshot in the log may be needed yet."""
+    if node.keeps_suffix(snapshot):
+        node.log.discard(snapshot.index)
+    else:
+        applied = {client: number for client, number, _ in snapshot.sessions}
+        for entry in node.log.entries:
+            operation = entry.operation
+            if operation is not None and entry.serial > applied.get(operation.client, 0):
+                host.respond(Overwritten(), to=operation)
+        node.log = Log([], snapshot.index, snapshot.term)
+    node.snapshot = snapshot
+    node.restore(host)
+    node.persist(host)

@@ -1,0 +1,93 @@
+"""Leadership transfer and forwarding, one behaviour at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from happysim import Read, Script, World, Write
+from happysim.protocols.raft import (
+    NotLeader,
+    RequestVoteAtOnce,
+    Role,
+    TimeoutNow,
+    TransferRefused,
+)
+from properties.raft import along, ask, client, cluster, elect
+from properties.raft_transfer import hands_over
+
+
+def answers(world: World, name: str) -> list[Any]:
+    return [call.result for call in world.history.of(name) if call.done]
+
+
+def up_to_date(*clients: Script, **options: Any) -> World:
+    """n1 leads three servers that hear it; n2 has its whole log."""
+    options = {"no_op": True, "check_quorum": True} | options
+    world = elect(cluster(3, *clients, **options), "n1", "n2")
+    world = along(world, *(f"deliver n1 -> n{number} AppendEntries" for number in (2, 3)))
+    return along(world, "deliver n2 -> n1 AppendEntriesReply")
+
+
+def test_a_server_that_is_up_to_date_takes_over_though_all_hear_the_leader() -> None:
+    world = up_to_date(Script("a1", hands_over, "n1", "n2"))
+    world = along(ask(world, "a1"), "deliver n1 -> a1", "deliver n1 -> n2 TimeoutNow")
+    assert answers(world, "a1") == [True]
+    assert world["n2"].role is Role.CANDIDATE
+    assert any(isinstance(each.message, RequestVoteAtOnce) for each in world.in_flight)
+    world = along(world, "deliver n2 -> n3 RequestVoteAtOnce", "deliver n3 -> n2 Vote")
+    assert (world["n2"].role, world["n2"].current_term) == (Role.LEADER, 2)
+    world = along(world, "deliver n2 -> n1 RequestVoteAtOnce")
+    assert (world["n1"].role, world["n1"].transfer) == (Role.FOLLOWER, None)
+    assert world["n1"].timers == ("election",)
+
+
+def test_a_server_that_lags_behind_is_brought_up_to_date_first() -> None:
+    world = ask(up_to_date(Script("a1", hands_over, "n1", "n3")), "a1")
+    assert not any(isinstance(each.message, TimeoutNow) for each in world.in_flight)
+    world = along(world, "deliver n3 -> n1 AppendEntriesReply", "deliver n1 -> n3 TimeoutNow")
+    assert world["n3"].role is Role.CANDIDATE
+
+
+def test_no_request_is_taken_meanwhile_and_the_successor_is_named() -> None:
+    world = up_to_date(Script("a1", hands_over, "n1", "n2"), client("c1", ("n1", Write(1))))
+    world = along(ask(ask(world, "a1"), "c1"), "deliver n1 -> c1")
+    assert answers(world, "c1") == [NotLeader("n2")]
+    assert world["n1"].log.last_index == 1
+
+
+def test_a_transfer_that_does_not_succeed_in_time_is_given_up() -> None:
+    world = up_to_date(Script("a1", hands_over, "n1", "n3"), client("c1", ("n1", Write(1))))
+    world = along(ask(world, "a1"), "fire n1 transfer", "deliver n1 -> a1")
+    assert answers(world, "a1") == [TransferRefused("it did not catch up in time")]
+    assert ask(world, "c1")["n1"].log.last_index == 2
+
+
+def test_who_does_not_vote_does_not_lead_and_who_leads_already_does() -> None:
+    world = up_to_date(Script("a1", hands_over, "n1", "n9", "n1"))
+    for _ in range(2):
+        world = along(ask(world, "a1"), "deliver n1 -> a1")
+    assert answers(world, "a1") == [TransferRefused("n9 has no vote"), True]
+
+
+def test_an_order_of_an_older_term_is_not_obeyed() -> None:
+    world = ask(up_to_date(Script("a1", hands_over, "n1", "n2"), check_quorum=False), "a1")
+    world = along(world, "fire n3", "deliver n3 -> n2 RequestVote(term=2")
+    assert not any("TimeoutNow" in str(choice) for choice in world.choices())
+
+
+def test_a_follower_passes_a_request_on_and_the_leader_answers() -> None:
+    world = ask(up_to_date(client("c1", ("n2", Write(1))), forward=True), "c1")
+    world = along(world, "deliver n2 -> n1 Forwarded")
+    assert world["n1"].log.last_index == 2
+    world = along(world, "deliver n1 -> n3 AppendEntries")
+    world = along(world, "deliver n3 -> n1 AppendEntriesReply(term=1, index=2", "deliver n1 -> c1")
+    assert answers(world, "c1") == [None]
+
+
+def test_a_request_is_passed_on_once_and_refused_where_it_ends_up() -> None:
+    """n2 takes n1 for the leader, and n1 takes n3 for it."""
+    world = ask(up_to_date(client("c1", ("n2", Read())), forward=True, check_quorum=False), "c1")
+    world = elect(world, "n3", "n2")
+    world = along(world, "deliver n3 -> n1 RequestVote", "deliver n3 -> n1 AppendEntries")
+    world = along(world, "deliver n2 -> n1 Forwarded", "deliver n1 -> c1")
+    assert answers(world, "c1") == [NotLeader("n3")]
