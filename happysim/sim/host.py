@@ -215,6 +215,11 @@ class LiveHost(Host):
         made = self._plans[name, seconds] = low, high - low + 1 if high > low else 0
         return made
 
+    @property
+    def longest_delay(self) -> int:
+        """For the engine: the longest that a timer was set for so far, in nanoseconds; 0: none."""
+        return max((low + span for low, span in self._plans.values()), default=0)
+
     def cancel_timer(self, name: str) -> None:
         """Forget the timer `name`; does nothing where it is not set."""
         if not self.is_open:
