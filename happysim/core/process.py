@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +78,7 @@ class NodeState(NamedTuple):
 
     `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
     on it, `synced` what was synced: the latest image last, for faults that go back further.
+    `version` is the number of the upgrade that it runs, 0 for the class it began with.
     """
 
     status: str
@@ -86,6 +87,19 @@ class NodeState(NamedTuple):
     unsynced: tuple[Image, ...] = ()
     marks: tuple[Mark, ...] = ()
     synced: tuple[Image, ...] = ()
+    version: int = 0
+
+
+class Version(NamedTuple):
+    """The class that a node restarts as: its number among the upgrades of the node, from 1."""
+
+    number: int
+    name: str
+
+    @property
+    def text(self) -> str:
+        """As a choice shows it, behind the name of the node."""
+        return f"as {self.name}"
 
 
 class ScriptState(NamedTuple):
@@ -139,6 +153,30 @@ class NodeProcess:
         pairs = zip(self.kind.happysim_fields, self.kind.happysim_durable, strict=True)
         self.durable_names = tuple(name for name, keep in pairs if keep)
         self.first_image = Image(self._durable(self.made_with))
+        plain = replace(self.faults, upgrades=())
+        self.later = tuple(
+            NodeProcess(self.name, kind, self._made_as(kind), self.site.copy(), plain)
+            for name, kind in self.faults.upgrades
+            if name == self.name
+        )
+
+    def _made_as(self, kind: type[Node]) -> tuple[Frozen, ...]:
+        """What a node of another class is made with: as this one where fields have its names."""
+        try:
+            made = kind(self.name)  # type: ignore[call-arg]
+            fresh = freeze_fields(made, self.name, f"{kind.__name__}({self.name!r})")
+        except TypeError as error:
+            raise ProtocolError(
+                f"upgrade of {self.name}: {kind.__name__}({self.name!r}) cannot be made: {error}; "
+                "give its fields defaults"
+            ) from None
+        mine = dict(zip(self.kind.happysim_fields, self.made_with, strict=True))
+        pairs = zip(kind.happysim_fields, fresh, kind.happysim_durable, strict=True)
+        return tuple(default if keep else mine.get(name, default) for name, default, keep in pairs)
+
+    def at(self, state: NodeState) -> NodeProcess:
+        """The process of the class that the node runs in a state."""
+        return self.later[state.version - 1] if self.later and state.version else self
 
     def initial(self) -> NodeState:
         """The node before it has started."""
@@ -156,6 +194,8 @@ class NodeProcess:
 
     def events(self, state: NodeState) -> Iterable[Event]:
         """What this node may do by itself, in a fixed order; faults are not among it."""
+        if self.at(state) is not self:
+            return self.at(state).events(state)
         if state.status == NEW:
             return [Event("start")]
         if state.status == DOWN:
@@ -184,6 +224,8 @@ class NodeProcess:
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
+        if self.at(state) is not self:
+            return self.at(state).crashes(state)
         faults = self.faults
         if state.status != UP or (faults.crashable and self.name not in faults.crashable):
             return []
@@ -200,21 +242,62 @@ class NodeProcess:
         """Each way in which this node may restart now: as its disk is, or with a disk fault."""
         if state.status != DOWN:
             return []
+        if self.at(state) is not self:
+            return [*self.at(state).restarts(state), *self._upgrades(state)]
         found = [Event("restart")]
         budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
         if budgets:
             names, now = self.durable_names, self.image(state)
             mishaps = restarts(names, state.synced, now, self.first_image, budgets)
             found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
-        return found
+        return [*found, *self._upgrades(state)]
+
+    def _upgrades(self, state: NodeState) -> list[Event]:
+        return [
+            Event("restart", Version(number, each.kind.__name__))
+            for number, each in enumerate(self.later, 1)
+            if number > state.version
+        ]
+
+    def upgraded(self, state: NodeState, number: int) -> NodeState:
+        """A node that is down, with its durable fields carried over to another class by name.
+
+        Raises `ProtocolError` where `migrate` of that class gives what it has no place for.
+        """
+        old, new = self.at(state), self.later[number - 1]
+        pairs = zip(old.kind.happysim_fields, state.fields, strict=True)
+        carried = {name: thaw(value) for name, value in pairs if name in old.durable_names}
+        migrate = getattr(new.kind, "migrate", None)
+        if migrate is None:
+            carried = {name: each for name, each in carried.items() if name in new.durable_names}
+        else:
+            carried = migrate(carried)
+        where = f"{new.kind.__name__}.migrate on {self.name}"
+        unknown = sorted(set(carried) - set(new.durable_names))
+        if unknown:
+            raise ProtocolError(
+                f"{where}: it gave {', '.join(unknown)}; the durable fields of "
+                f"{new.kind.__name__} are {', '.join(new.durable_names) or 'none'}"
+            )
+        fields = tuple(
+            freeze(carried[name], f"{where}: {name}") if name in carried else made
+            for name, made in zip(new.kind.happysim_fields, new.made_with, strict=True)
+        )
+        return new.tracked(NodeState(DOWN, fields, version=number))
 
     def _in_atlas(self, mishap: Mishap) -> bool:
         return in_atlas(self.faults.atlas, self.site, mishap)
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
+        if isinstance(event.what, Version):
+            state, event = self.upgraded(state, event.what.number), event._replace(what=None)
+        if self.at(state) is not self:
+            return self.at(state).run(state, event)
         if isinstance(event.what, Mishap) and event.kind == "restart":
             state = self._restarted(state, event.what)
+        if event.kind == "deliver" and not self._knows(event):
+            return [Outcome(state)]
         if event.kind == "crash":
             after = self._crashed(state, event.what)
             # What this node had asked for as a client may still happen, but it gets no answer.
@@ -234,6 +317,15 @@ class NodeProcess:
         if len(outcomes) == 1:
             return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
+
+    def _knows(self, event: Event) -> bool:
+        """True where this class handles a message. Raises `ProtocolError` if it should."""
+        kind = type(thaw(event.what))
+        if kind in self.kind.happysim_handlers.messages:
+            return True
+        if not self.faults.ignores_unknown:
+            raise unknown_message(self.kind, self.name, kind)
+        return False
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
@@ -338,7 +430,8 @@ class NodeProcess:
                 unsynced = unsynced_after(state.unsynced, before, images, now)
             if faults.images_kept:
                 known = synced_after(state.synced, images, faults.images_kept)
-        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced, now.marks, known)
+        timers = tuple(sorted(host._timers))
+        return NodeState(UP, fields, timers, unsynced, now.marks, known, state.version)
 
     def _image_after(self, before: Image, fields: tuple[Frozen, ...]) -> Image:
         values = self._durable(fields)
@@ -404,6 +497,14 @@ class NodeProcess:
         timers = (first.state, first.delays) != (second.state, second.delays)
         part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
+
+
+def unknown_message(kind: type[Node], name: str, message: type) -> ProtocolError:
+    """The error for a message that the class which a node runs does not handle."""
+    return ProtocolError(
+        f"{name} runs {kind.__name__}, which does not handle {message.__name__}; add a handler, or "
+        "let such messages be dropped with Faults(ignores_unknown=True)"
+    )
 
 
 def in_atlas(atlas: Atlas | None, site: Site, mishap: Mishap) -> bool:

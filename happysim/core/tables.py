@@ -61,6 +61,7 @@ from happysim.core.process import (
     Outcome,
     Process,
     ScriptProcess,
+    Version,
     is_response,
     response_parts,
 )
@@ -229,7 +230,7 @@ class Tables:
         process = self.processes[slot]
         if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
-                what = event.what.text if isinstance(event.what, Mishap) else ""
+                what = event.what.text if isinstance(event.what, Mishap | Version) else ""
                 choice = Choice(Kind.RESTART, self.names[slot], "", what)
                 yield event, choice, _cost(event.what, RESTART)
 
@@ -558,6 +559,7 @@ def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
         answers = [("answers", describe((list, *value.answers)))]
         return (*answers, ("waiting", str(value.waiting)))
     assert isinstance(process, NodeProcess)
+    process = process.at(value)
     fields = zip(process.kind.happysim_fields, value.fields, strict=True)
     texts = [(name, describe(frozen)) for name, frozen in fields]
     texts.append(("timers", describe((list, *value.timers))))

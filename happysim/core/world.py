@@ -197,6 +197,11 @@ class World:
             for envelope, _ in self._waiting(slot)
         )
 
+    def arriving(self, name: str) -> Iterator[tuple[str, str]]:
+        """For the engine: sender and text of each message in flight to a process, by content."""
+        for envelope, _ in self._waiting(self.tables.slot_of[name]):
+            yield self.tables.names[envelope.source], envelope.text
+
     def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
         for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
             yield self.tables.envelopes.values[number], copies
