@@ -1,13 +1,14 @@
-"""Leases in time: a client that trusts its lease, and how far clocks may drift before it is wrong.
+"""Leases in time: clients that trust their clock, and are wrong in a search, which knows no time.
 
 The lock service of `properties/lock.py` trusts no clock, and a store that checks tokens needs none.
 Here is what a client may conclude without such a store: that the lock is its own for some seconds
-of its clock. A search knows no time and refutes it. Bounds on clocks make it true.
+of its clock. How far clocks may drift before that is wrong is told by `margin`, in
+docs/protocols/lock.md.
 """
 
 from __future__ import annotations
 
-from happysim import Host, Node, World, action, always, on
+from happysim import Host, Node, World, action, always, must_break, on
 from happysim.protocols.lock import Acquire, LockGrant, LockServer
 
 
@@ -64,6 +65,18 @@ def two_clients(
     )
 
 
+def two_that_count_from_the_grant() -> World:
+    return two_clients(CountsFromTheGrant)
+
+
+@must_break
 @always(two_clients)
 def one_client_believes_to_have_the_lock(world: World) -> bool:
     return not all(client.believes for client in world.nodes(TrustingClient))
+
+
+one_believes_counting_from_the_grant = must_break(
+    one_client_believes_to_have_the_lock.over(
+        two_that_count_from_the_grant, "one_believes_counting_from_the_grant"
+    )
+)
