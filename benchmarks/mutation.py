@@ -88,7 +88,7 @@ class State:
         trial = self.trials.get((file, mutant, source))
         return None if trial and trial.survived and trial.checks != checks else trial
 
-    def measures(self, paths: Sequence[str], key: str) -> list[Measure]:
+    def measures(self, paths: Sequence[str], key: str, seconds: float) -> list[Measure]:
         """What these checks take and reach; measured where that is not known."""
         kept = self.folder / f"measures-{key}.json"
         if kept.exists():
@@ -97,14 +97,14 @@ class State:
         print(f"measuring {' '.join(paths)}", flush=True)
         found = []
         for path in paths:
-            job = Job(path, measure, ([path], ROOT, PROTOCOLS), MEASURING_SECONDS)
+            job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)
             for ended in apart(iter([job]), 1):
                 if ended.fault is not None:
                     raise RuntimeError(f"{path}: {ended.fault}, with nothing changed")
                 found += ended.result
         for each in found:
             if each.fault is not None:
-                print(f"  not used, for it fails with nothing changed: {each.check}: {each.fault}")
+                print(f"  not used, with nothing changed: {each.check}: {each.fault}")
         kept.write_text(json.dumps([asdict(each) for each in found]))
         return found
 
@@ -165,7 +165,7 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     if not wanted:
         return
     key = digest(*paths, *protocol_files())
-    measures = state.measures(paths, key)
+    measures = state.measures(paths, key, options.seconds)
     for mutant, by in tried(file, source, wanted, measures, options):
         state.add(Trial(file, mutant.name, mutant.line, by, same, checks))
         print(f"{file}:{mutant.line}: {mutant.name}: {by or 'SURVIVED'}", flush=True)

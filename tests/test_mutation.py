@@ -207,7 +207,7 @@ def test_a_trial_that_takes_too_long_ends() -> None:
 
 
 def test_a_check_is_measured_with_the_lines_that_it_runs(project: Path) -> None:
-    job = Job(None, measure, (["properties/counter.py"], project, project), 30.0)
+    job = Job(None, measure, ("properties/counter.py", project, project, 9.0), 30.0)
     (ended,) = apart(iter([job]), 1)
     assert ended.fault is None, ended.fault
     (found,) = ended.result
@@ -250,3 +250,11 @@ def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -
     assert state.known("f.py", "lived", "source", "other checks") is None
     assert state.known("f.py", "died", "source", "other checks") is not None
     assert state.known("f.py", "died", "other source", "checks") is None
+
+
+def test_a_check_that_takes_longer_than_a_trial_may_is_not_used(project: Path) -> None:
+    slow = PROPERTIES.replace("-> bool:\n", "-> bool:\n    while True: pass\n", 1)
+    (project / "properties" / "counter.py").write_text(slow)
+    job = Job(None, measure, ("properties/counter.py", project, project, 0.1), 30.0)
+    (ended,) = apart(iter([job]), 1)
+    assert [each.fault for each in ended.result] == ["takes more than 0.1 s"]

@@ -87,18 +87,41 @@ def checks_of(path: str, root: Path) -> list[Check]:
 # -- where nothing is changed ----------------------------------------------------------------------
 
 
-def measure(paths: Sequence[str], root: Path, below: Path) -> list[Measure]:
-    """Run every check of these files, and note which lines below a folder it runs."""
+def measure(path: str, root: Path, below: Path, most: float) -> list[Measure]:
+    """Run every check of a file, for `most` seconds each; note which lines below a folder run."""
     found = []
-    for path in paths:
-        for check in checks_of(path, root):
-            began = time.process_time()
-            with _lines_run(below) as lines:
+    for check in checks_of(path, root):
+        began = time.process_time()
+        with _lines_run(below) as lines, _ending_after(most):
+            try:
                 fault = run(check, root)
-            seconds = time.process_time() - began
-            named = {str(Path(file).relative_to(root)): sorted(at) for file, at in lines.items()}
-            found.append(Measure(check, seconds, fault, named))
+            except Exception as error:
+                fault = f"{type(error).__name__}: {error}"
+        seconds = time.process_time() - began
+        named = {str(Path(file).relative_to(root)): sorted(at) for file, at in lines.items()}
+        if seconds >= most:
+            fault = f"takes more than {most:g} s"
+        found.append(Measure(check, seconds, fault, named))
     return found
+
+
+class _TooDear(Exception):
+    """A check that takes longer than a trial may."""
+
+
+@contextlib.contextmanager
+def _ending_after(seconds: float) -> Iterator[None]:
+    """Raise in whatever runs, once it has taken so much processor time."""
+
+    def end(number: int, frame: object) -> None:
+        raise _TooDear
+
+    signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 @contextlib.contextmanager
