@@ -218,7 +218,7 @@ def caught(ended: Ended) -> str:
 
 HEAD = (
     *("file", "mutants", "tried", "caught by a property", "by a test", "out of time"),
-    *("survived", "of these equivalent", "caught of the rest"),
+    *("survived", "of these harmless", "caught of the rest"),
 )
 
 
@@ -238,7 +238,7 @@ def report(state: State, options: argparse.Namespace) -> str:
             counts.update(["tried", _sort(trial)])
             if trial.survived:
                 why = explained.get(trial.mutant, "**not explained**")
-                counts["equivalent"] += why.startswith("Equivalent")
+                counts["let be"] += why.startswith(("Equivalent:", "Harmless:"))
                 place = f"`{_short(file)}`, line {mutant.line}"
                 survivors.append(f"- {place}, {code(trial.mutant)}. {why}")
         if counts["tried"]:
@@ -265,8 +265,8 @@ def _sort(trial: Trial) -> str:
 
 
 def _row(name: str, counts: Counter[str]) -> tuple[str, ...]:
-    columns = ("mutants", "tried", "property", "test", "time", "survived", "equivalent")
-    rest = counts["tried"] - counts["equivalent"]
+    columns = ("mutants", "tried", "property", "test", "time", "survived", "let be")
+    rest = counts["tried"] - counts["let be"]
     rate = f"{(counts['tried'] - counts['survived']) / rest:.0%}" if rest else ""
     return (name, *(str(counts[column]) for column in columns), rate)
 
