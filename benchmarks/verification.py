@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.evidence.page import code, put, table
 from happysim import Faults, Property, explore
 from happysim.core.choice import BUDGETS, unlimited
-from happysim.front.collect import gather, target
+from happysim.front.collect import import_file, properties_in
 from happysim.front.judging import Outcome, judge
 from happysim.search.check import group_by_scenario
 from happysim.spec.report import Report
@@ -45,7 +45,7 @@ def files() -> list[Path]:
 
 def scenarios(path: Path) -> list[tuple[Scenario, list[Property]]]:
     """The scenarios of a file, in the order of first mention, each with its properties."""
-    return group_by_scenario([prop for _, prop in gather([target(str(path))], ROOT)])
+    return group_by_scenario(list(properties_in(import_file(ROOT / path, ROOT))))
 
 
 def title(scenario: Scenario) -> str:
@@ -144,9 +144,10 @@ def row(scenario: Scenario, properties: Sequence[Property]) -> Row:
 
 
 def section(path: Path) -> str:
-    """The table of a file."""
+    """The table of a file; empty where it has no properties."""
     rows = [row(*each) for each in scenarios(path)]
-    return f"### {path.as_posix()}\n\n{table(HEAD, rows, numbers=(3, 4, 6))}"
+    heading = f"### {path.as_posix()}"
+    return f"{heading}\n\n{table(HEAD, rows, numbers=(3, 4, 6))}" if rows else ""
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -178,6 +179,8 @@ def main() -> int:
         # A process for each file: its searches leave no memory behind.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             made = pool.apply(section, (path,))
+        if not made:
+            continue
         print(made, flush=True)
         if options.check:
             differ += without_seconds(made) != without_seconds(known.get(name, ""))
