@@ -48,6 +48,8 @@ CHECKED_BY = {
     "chain": ("chain", "craq"),
     "machine": ("multi_paxos", "chain", "primary_backup"),
 }
+# Long runs in virtual time: more than a trial has time for.
+DEAR = ("_in_time", "_under_load")
 MEASURING_SECONDS = 900.0
 
 
@@ -88,20 +90,19 @@ class State:
         trial = self.trials.get((file, mutant, source))
         return None if trial and trial.survived and trial.checks != checks else trial
 
-    def measures(self, paths: Sequence[str], key: str, seconds: float) -> list[Measure]:
-        """What these checks take and reach; measured where that is not known."""
-        kept = self.folder / f"measures-{key}.json"
+    def measures(self, path: str, seconds: float) -> list[Measure]:
+        """What the checks of a file take and reach; measured where that is not known."""
+        key = digest(path, *protocol_files())
+        kept = self.folder / f"measures-{Path(path).stem}-{key}-{seconds:g}.json"
         if kept.exists():
             read = json.loads(kept.read_text())
             return [Measure(**{**each, "check": Check(**each["check"])}) for each in read]
-        print(f"measuring {' '.join(paths)}", flush=True)
-        found = []
-        for path in paths:
-            job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)
-            for ended in apart(iter([job]), 1):
-                if ended.fault is not None:
-                    raise RuntimeError(f"{path}: {ended.fault}, with nothing changed")
-                found += ended.result
+        print(f"measuring {path}", flush=True)
+        job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)
+        (ended,) = apart(iter([job]), 1)
+        if ended.fault is not None:
+            raise RuntimeError(f"{path}, with nothing changed: {ended.fault}")
+        found: list[Measure] = ended.result
         for each in found:
             if each.fault is not None:
                 print(f"  not used, with nothing changed: {each.check}: {each.fault}")
@@ -119,14 +120,15 @@ def protocol_files() -> list[str]:
 
 
 def check_files(file: str) -> list[str]:
-    """The files of properties and tests of a protocol's source file."""
+    """The files of properties and tests of a protocol's source file, but for the dearest."""
     stem = Path(file).relative_to("happysim/protocols").parts[0].removesuffix(".py")
     found = set()
     for name in CHECKED_BY.get(stem, (stem,)):
         found |= {*(ROOT / "properties").glob(f"{name}*.py")}
         found |= {*(ROOT / "tests" / "protocols").glob(f"test_{name}*.py")}
         found |= {*(ROOT / "tests" / "protocols" / name).glob("test_*.py")}
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+    cheap = [path for path in found if not path.stem.endswith(DEAR)]
+    return sorted(path.relative_to(ROOT).as_posix() for path in cheap)
 
 
 def digest(*paths: str) -> str:
@@ -164,8 +166,7 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     ]
     if not wanted:
         return
-    key = digest(*paths, *protocol_files())
-    measures = state.measures(paths, key, options.seconds)
+    measures = [each for path in paths for each in state.measures(path, options.seconds / 2)]
     for mutant, by in tried(file, source, wanted, measures, options):
         state.add(Trial(file, mutant.name, mutant.line, by, same, checks))
         print(f"{file}:{mutant.line}: {mutant.name}: {by or 'SURVIVED'}", flush=True)
@@ -228,7 +229,8 @@ def report(state: State, options: argparse.Namespace) -> str:
     rows, survivors, untried = [], [], []
     totals: Counter[str] = Counter()
     for file in protocol_files():
-        found, explained = mutants((ROOT / file).read_text()), reasons.get(file, {})
+        source, explained = (ROOT / file).read_text(), reasons.get(file, {})
+        found = mutants(source)
         drawn = sample(found, options.sample, options.seed)
         known = [state.trials.get((file, each.name, digest(file))) for each in drawn]
         counts = Counter(mutants=len(found))
@@ -240,6 +242,8 @@ def report(state: State, options: argparse.Namespace) -> str:
                 why = explained.get(trial.mutant, "**not explained**")
                 counts["let be"] += why.startswith(("Equivalent:", "Harmless:"))
                 place = f"`{_short(file)}`, line {mutant.line}"
+                if mutant.is_of_constant:
+                    place += f", `{source.splitlines()[mutant.line - 1].strip()}`"
                 survivors.append(f"- {place}, {code(trial.mutant)}. {why}")
         if counts["tried"]:
             totals += counts

@@ -220,7 +220,8 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
 ) -> None:
     file = "happysim/protocols/ballot.py"
     source = mutation.digest(file)
-    first, second = mutants((ROOT / file).read_text())
+    source_text = (ROOT / file).read_text()
+    first, second = mutants(source_text)
     state = mutation.State(tmp_path / "state")
     state.add(mutation.Trial(file, first.name, first.line, "", source, "checks"))
     state.add(
@@ -231,7 +232,8 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
     monkeypatch.setattr(mutation, "REASONS", tmp_path / "survivors.toml")
 
     told = mutation.report(mutation.State(tmp_path / "state"), options)
-    assert f"`ballot.py`, line {first.line}, `{first.name}`. **not explained**" in told
+    line = source_text.splitlines()[first.line - 1].strip()
+    assert f"`ballot.py`, line {first.line}, `{line}`, `{first.name}`. **not explained**" in told
     assert "| `ballot.py` | 2 | 2 | 1 | 0 | 0 | 1 | 0 | 50% |" in told
 
     why = "Equivalent: nobody looks."

@@ -63,6 +63,12 @@ class Mutant:
         return self.lines[-1]
 
     @property
+    def is_of_constant(self) -> bool:
+        """True where a constant is changed: its name tells little without the line."""
+        body = ast.parse(self.before).body
+        return isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+
+    @property
     def name(self) -> str:
         """What is changed, in words that stay the same where other lines come and go."""
         again = f" (no. {self.repeat})" if self.repeat > 1 else ""
