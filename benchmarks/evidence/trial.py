@@ -92,14 +92,14 @@ def measure(path: str, root: Path, below: Path, most: float) -> list[Measure]:
     found = []
     for check in checks_of(path, root):
         began = time.process_time()
-        with _lines_run(below) as lines, _ending_after(most):
+        with _lines_run(below) as lines, _ending_after(most) as ended:
             try:
                 fault = run(check, root)
             except Exception as error:
                 fault = f"{type(error).__name__}: {error}"
         seconds = time.process_time() - began
         named = {str(Path(file).relative_to(root)): sorted(at) for file, at in lines.items()}
-        if seconds >= most:
+        if ended:
             fault = f"takes more than {most:g} s"
         found.append(Measure(check, seconds, fault, named))
     return found
@@ -110,16 +110,21 @@ class _TooDear(Exception):
 
 
 @contextlib.contextmanager
-def _ending_after(seconds: float) -> Iterator[None]:
-    """Raise in whatever runs, once it has taken so much processor time."""
+def _ending_after(seconds: float) -> Iterator[list[bool]]:
+    """Raise in whatever runs, once it has taken so much processor time; the list then holds True.
+
+    What runs may take the exception for a failure of its own.
+    """
+    ended: list[bool] = []
 
     def end(number: int, frame: object) -> None:
+        ended.append(True)
         raise _TooDear
 
     signal.signal(signal.SIGPROF, end)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        yield
+        yield ended
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
