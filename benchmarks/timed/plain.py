@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 from benchmarks.timed.models import SERVERS, load, servers
-from happysim.core.script import Operation
+from happysim.core.script import Operation, TimedOut
 from happysim.protocols.raft import RaftNode
 
 MEDIAN_NS = 250_000
@@ -136,7 +136,9 @@ class Cluster:
             self.open[name] = number
             letter = (name, request.message, Operation(name, number))
             self.carry(self.latency(), request.to, letter)
-            self.later(request.timeout_ns, lambda: self.received(Operation(name, number), False))
+            self.later(
+                request.timeout_ns, lambda: self.received(Operation(name, number), TimedOut())
+            )
         else:
             self.later(request.low_ns, lambda: self.follow(name, number + 1, None))
 
