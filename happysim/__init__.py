@@ -51,6 +51,7 @@ from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
+from happysim.spec.hazard import Hazard
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
     Append,
@@ -102,6 +103,7 @@ __all__ = [
     "Get",
     "HandlerRaised",
     "HappysimError",
+    "Hazard",
     "History",
     "HistoryError",
     "Holds",

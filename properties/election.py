@@ -14,15 +14,22 @@ from itertools import combinations
 
 from happysim import (
     Choice,
+    Crash,
     Faults,
     Kind,
+    Network,
     NodeView,
+    Partition,
     World,
     always,
     bfs,
     bounded,
+    datacenter_network,
     duplicating,
+    eventually,
+    randomly,
     reachable,
+    simulated,
     step_always,
 )
 from happysim.core.network import Delivery
@@ -202,6 +209,27 @@ def votes_and_a_crash(kind: type[LeaderElection] = LeaderElection) -> World:
     return elections_and_a_crash("randomized", kind)
 
 
+IN_TIME = simulated(
+    seed=1,
+    runs=8,
+    until=5,
+    faults=[randomly(Crash(down_max=2), every=2), randomly(Partition(), every=4, lasting=1)],
+    calm=3,
+)
+
+
+@bounded(by=IN_TIME, unknown_passes=True)
+def in_time(
+    strategy: str | Strategy = "bully", kind: type[LeaderElection] = LeaderElection
+) -> World:
+    """Five members in virtual time; some die, some are cut off, then a majority is left alone."""
+    chosen = STRATEGIES[strategy] if isinstance(strategy, str) else strategy
+    network = Network(default=datacenter_network())
+    for number in range(1, 6):
+        kind(f"n{number}", chosen, network=network)
+    return World.of(network=network)
+
+
 def one_member(strategy: str | Strategy = "bully") -> World:
     """A group of one, which may crash twice."""
     return group(1, strategy, heartbeats=True, faults=Faults(crashes=2, unsynced_loss=True))
@@ -291,6 +319,17 @@ def calm_days_make_the_most_senior_leader(world: World) -> bool | str:
     return [leader.name for leader in leaders_of(later)] == [senior] or f"{senior} does not lead"
 
 
+@eventually(in_time)
+def most_follow_one_leader(world: World) -> bool | str:
+    """Once a majority is up and connected, it agrees. Who is cut off may think what it likes."""
+    members = members_of(world)
+    for leader in leaders_of(world):
+        led = [(each.current_leader, each.current_term) for each in up(world)]
+        if 2 * led.count((leader.name, leader.current_term)) > len(members):
+            return True
+    return ", ".join(f"{m.name}: {m.current_leader} {m.current_term}" for m in up(world))
+
+
 @always(elections)
 def nobody_follows_a_junior(world: World) -> bool:
     """The bully: a senior member stands rather than follow."""
@@ -370,6 +409,15 @@ def every_step(before: World, after: World) -> bool | str:
             return f"{rule.name}: {said}"
     return True
 
+
+every_rule_in_time = every_rule.over(in_time)
+every_step_in_time = every_step.over(in_time)
+every_rule_of_the_ring_in_time = every_rule.over(in_time, strategy="ring")
+every_step_of_the_ring_in_time = every_step.over(in_time, strategy="ring")
+most_follow_one_leader_on_the_ring = most_follow_one_leader.over(in_time, strategy="ring")
+every_rule_of_votes_in_time = every_rule.over(in_time, strategy="randomized")
+every_step_of_votes_in_time = every_step.over(in_time, strategy="randomized")
+most_follow_one_leader_by_votes = most_follow_one_leader.over(in_time, strategy="randomized")
 
 every_rule_of_the_ring = every_rule.over(ring)
 every_rule_of_the_ring_through_a_crash = every_rule.over(ring_and_a_crash)

@@ -52,6 +52,7 @@ from happysim.protocols.multi_paxos import (
     Overwritten,
     Role,
 )
+from happysim.protocols.multi_paxos.server import quorums_of
 from happysim.spec.linearizability import Outcome
 from properties.raft import along, ask
 
@@ -318,13 +319,14 @@ def chosen_is_stable(before: World, after: World) -> bool | str:
 
 @always(rivals)
 def chosen_is_on_a_quorum(world: World) -> bool | str:
-    """A majority has accepted what is chosen; whatever it accepts later is the same."""
+    """A quorum has accepted what is chosen; whatever it accepts later is the same."""
     servers = servers_of(world)
     for server in servers:
+        quorums = quorums_of(server.phase_2, tuple(each.name for each in servers))
         for slot, command in enumerate(chosen_of(server), 1):
-            holders = [each for each in servers if command_of(each.at(slot)) == command]
-            if 2 * len(holders) <= len(servers):
-                names = " and ".join(each.name for each in holders)
+            holders = [each.name for each in servers if command_of(each.at(slot)) == command]
+            if not quorums.holds(holders):
+                names = " and ".join(holders)
                 return f"{server.name} took slot {slot} for chosen, which only {names} accepted"
     return True
 

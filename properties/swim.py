@@ -11,17 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from happysim import (
+    Crash,
     Faults,
     Kind,
+    Network,
     NodeView,
+    Partition,
     Script,
     World,
     always,
     bfs,
     bounded,
     call,
+    datacenter_network,
     duplicating,
+    eventually,
+    randomly,
     reachable,
+    simulated,
     step_always,
     uniform,
     unlimited,
@@ -182,6 +189,24 @@ def first_steps(kind: type[MembershipProtocol] = MembershipProtocol) -> World:
 def four_members(kind: type[MembershipProtocol] = MembershipProtocol) -> World:
     """At the start, or one step from it. Messages get lost where a calm round cuts a link."""
     return group(4, kind, faults=Faults(drops=unlimited))
+
+
+IN_TIME = simulated(
+    seed=1,
+    runs=6,
+    until=60,
+    faults=[randomly(Crash(down_max=2), every=20), randomly(Partition(), every=30, lasting=30)],
+    calm=60,
+)
+
+
+@bounded(by=IN_TIME, unknown_passes=True)
+def in_time(kind: type[MembershipProtocol] = MembershipProtocol) -> World:
+    """Five members in virtual time; some die, some are cut off, then a majority is left alone."""
+    network = Network(default=datacenter_network())
+    for number in range(1, 6):
+        kind(f"m{number}", network=network)
+    return World.of(network=network)
 
 
 @bounded(by=bfs(), max_depth=5)
@@ -367,14 +392,16 @@ def what_is_learnt_is_passed_on(before: World, after: World) -> bool | str:
         now = after[member.name]
         if not now.is_up or now.has_left:
             continue
-        enough = member.gossip_factor * now.bits()
+        # Of how many members there were at the time of sending, which the step may have changed.
+        enough = member.gossip_factor * min(member.bits(), now.bits())
+        # Messages of one handler: a ping and one to a dead member, or requests to delegates.
+        at_once = max(2, member.delegates)
         for name, claim in now.claims.items():
             sent = now.gossip.get(name)
-            if member.claims.get(name) != claim and (sent is None or sent > 2):
+            if member.claims.get(name) != claim and (sent is None or sent > at_once):
                 return f"{member.name} learns {claim} of {name}, and tells nobody"
         for name, sent in member.gossip.items():
-            # A handler sends two messages at most: a ping, and one to a dead member.
-            if name not in now.gossip and sent < enough - 2:
+            if name not in now.gossip and sent < enough - at_once:
                 return f"{member.name} stops telling of {name} after {sent} messages"
     return True
 
@@ -419,6 +446,16 @@ def who_comes_last_hears_it_all(world: World) -> bool | str:
     alone = both_ways(("m1",), ("m2", "m3", "m4")) | both_ways(("m2",), ("m1", "m3", "m4"))
     one_back = rounds(rounds(world, 10, alone), 10, both_ways(("m2",), ("m1", "m3", "m4")))
     return wrong_views(rounds(one_back, 8)) or True
+
+
+@eventually(in_time)
+def a_majority_knows_who_is_there(world: World) -> bool | str:
+    """More than half are up, take each other to be alive, and nobody else."""
+    views = {member.name: member.alive_members for member in here(world)}
+    for view in views.values():
+        if 2 * len(view) > len(members_of(world)) and all(views.get(n) == view for n in view):
+            return True
+    return str(views)
 
 
 @always(newcomers)
@@ -532,3 +569,5 @@ every_rule_in_rough_seas = every_rule.over(rough_seas)
 every_step_in_rough_seas = every_step.over(rough_seas)
 every_rule_of_the_buried = every_rule.over(back_from_the_dead)
 every_step_of_the_buried = every_step.over(back_from_the_dead)
+every_rule_in_time = every_rule.over(in_time)
+every_step_in_time = every_step.over(in_time)

@@ -45,6 +45,8 @@ def modules_of(root: Path) -> dict[str, Path]:
     """Every module of the package under `root`, by absolute name."""
     files = {}
     for path in sorted((root / PACKAGE).rglob("*.py")):
+        if "alias" in path.parts:
+            continue  # another name of the façade
         parts = path.relative_to(root).with_suffix("").parts
         files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return files

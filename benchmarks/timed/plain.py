@@ -6,7 +6,7 @@ checked here: neither messages nor fields, no faults, no links with loss, no clo
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - what its users would take
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from happysim.core.disk import LIES_KEPT, Atlas
 from happysim.core.errors import ScenarioError
 
 unlimited = math.inf
@@ -109,7 +110,29 @@ class Choice:
         return " ".join(word for word in words if word)
 
 
-BUDGETS = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
+BUDGETS = (
+    "drops",
+    "duplicates",
+    "crashes",
+    "restarts",
+    "partitions",
+    "heals",
+    "wipes",
+    "stales",
+    "tears",
+    "rots",
+    "misdirects",
+    "lies",
+)
+# What befalls a disk befalls it in a crash or at a restart, which must be paid for too.
+DISK_BUDGETS = {
+    "wipes": "restarts",
+    "stales": "restarts",
+    "tears": "crashes",
+    "rots": "restarts",
+    "misdirects": "restarts",
+    "lies": "crashes",
+}
 
 
 def _check_names(field: str, names: object) -> None:
@@ -130,6 +153,17 @@ class Faults:
     sides. With `unsynced_loss` a crash may lose any suffix of the durable writes that a node made
     since its last `host.sync()`; a handler's writes count as one.
 
+    The other budgets are of disks (see `happysim.core.disk` for the model): a crash may tear the
+    first write that it loses (`tears`), or lose what was synced too (`lies`); at a restart the disk
+    may be empty (`wipes`), show what it held before its last sync (`stales`), hold a record with
+    another content (`rots`), or one that landed on another (`misdirects`). Each of them also costs
+    the crash or the restart. With an `atlas`, a quorum of copies of each record stays whole.
+
+    `upgrades` lists pairs of a node and a class that it may restart as: `(("n1", RaftV2),)`; of one
+    node in that order, and never back. Durable fields are carried over by name, through a
+    classmethod `migrate(fields)` where the class has one. A message that the class of a node does
+    not handle is an error; with `ignores_unknown`, it is dropped.
+
     On an untimed unordered network a lost message is one that is never delivered: `drops` add no
     safety violation there, only worlds (and quiescent ones).
     """
@@ -144,6 +178,15 @@ class Faults:
     crashable: tuple[str, ...] = ()
     splits: tuple[tuple[str, ...], ...] = ()
     unsynced_loss: bool = False
+    wipes: float = 0
+    stales: float = 0
+    tears: float = 0
+    rots: float = 0
+    misdirects: float = 0
+    lies: float = 0
+    atlas: Atlas | None = None
+    upgrades: tuple[tuple[str, type], ...] = ()
+    ignores_unknown: bool = False
 
     def __post_init__(self) -> None:
         if self.restarts is None:
@@ -158,6 +201,14 @@ class Faults:
                     f"Faults({name}={budget!r}): a budget is a whole number of at least 0, "
                     "or happysim.unlimited"
                 )
+        for name, base in DISK_BUDGETS.items():
+            if getattr(self, name) and not getattr(self, base):
+                raise ScenarioError(
+                    f"Faults({name}={getattr(self, name)!r}) takes {base} that it can happen in; "
+                    f"give {base}= too"
+                )
+        if not isinstance(self.atlas, Atlas | None):
+            raise ScenarioError(f"Faults(atlas={self.atlas!r}): write atlas=Atlas(quorum=2)")
         _check_names("crashable", self.crashable)
         if isinstance(self.splits, str):
             _check_names("splits", self.splits)
@@ -168,3 +219,19 @@ class Faults:
     def budgets(self) -> tuple[float, ...]:
         """The budgets, in the order of `BUDGETS`."""
         return tuple(getattr(self, name) for name in BUDGETS)
+
+    @property
+    def tracks_writes(self) -> bool:
+        """True where a crash may lose writes that were not synced, in whole or in part."""
+        return self.unsynced_loss or self.tears > 0
+
+    @property
+    def images_kept(self) -> int:
+        """How many older synced images of each disk a fault may fall back to."""
+        older = int(self.stales > 0 or self.misdirects > 0)
+        return max(older, int(min(self.lies, LIES_KEPT)))
+
+    @property
+    def damages(self) -> bool:
+        """True where records may be damaged."""
+        return self.tears > 0 or self.rots > 0 or self.misdirects > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from happysim.core.choice import Choice
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice
 from happysim.core.freeze import Frozen
 from happysim.core.network import Inbox
 from happysim.core.process import Raised
@@ -12,9 +12,16 @@ from happysim.core.script import Operation
 
 # How a node's being up or down is called among its fields; no field can have this name.
 STATUS = "(status)"
+# So are the records of its disk that are damaged, and the older images of it.
+DAMAGE, SYNCED = "(damage)", "(synced)"
 
 # What a move costs: the index of a budget in Faults.budgets, plus one.
 FREE, DROP, DUPLICATE, CRASH, RESTART, PARTITION, HEAL = range(7)
+COSTS = {name: at for at, name in enumerate(BUDGETS, 1)}
+# What else a cost pays: the crash or the restart in which a disk fault happens.
+BASE = {COSTS[name]: COSTS[base] for name, base in DISK_BUDGETS.items()}
+CRASHES = frozenset({CRASH, *(cost for cost, base in BASE.items() if base == CRASH)})
+RESTARTS = frozenset({RESTART, *(cost for cost, base in BASE.items() if base == RESTART)})
 NOWHERE = -1
 
 

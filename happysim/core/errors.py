@@ -19,6 +19,13 @@ class DeterminismError(ProtocolError):
     """A handler run twice on the same input did two different things."""
 
 
+class DiskFull(HappysimError):
+    """`host.sync()` found the disk full: what was written since the last sync is not on it.
+
+    A handler may catch it. One that lets it out takes its node down, which is no violation.
+    """
+
+
 class NoClock(ProtocolError):
     """A handler reads its clock where no time passes."""
 

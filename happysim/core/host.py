@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
-from happysim.core.errors import NoClock, ProtocolError
+from happysim.core.disk import DAMAGED, TORN, Mark
+from happysim.core.errors import DiskFull, NoClock, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze
 from happysim.core.message import freeze_message
 from happysim.core.script import Operation, Response
 from happysim.core.stable_set import in_order
 
 _T = TypeVar("_T")
+# What a handler reads, instead of a time, of a disk that is full.
+FULL = "full"
 
 
 class Site:
@@ -29,6 +32,10 @@ class Site:
         self.timers: dict[str, str] = {}
         # Per timer: the delay that it was last set with. A simulation may begin in mid-run.
         self.delays: dict[str, tuple[float, float]] = {}
+
+    def copy(self) -> Site:
+        """The same place, for a node of another class."""
+        return Site(self.name, self.peers, self.receivers)
 
     def check_receiver(self, to: object, sent: object, where: str) -> None:
         """Raise `ProtocolError` where `to` is unknown or has no handler for the message."""
@@ -59,6 +66,8 @@ class Host:
         "_closed",
         "_delays",
         "_events",
+        "_forged",
+        "_marks",
         "_on_sync",
         "_operation",
         "_options",
@@ -91,7 +100,10 @@ class Host:
         self._operation = operation
         self._sends: list[tuple[str, Frozen, Operation | None]] = []
         self._events: list[tuple[str, str, Frozen]] = []
-        self._readings: list[int] = []
+        # What it is told by its surroundings: times of its clock, and "full" of a full disk.
+        self._readings: list[int | str] = []
+        self._marks: tuple[Mark, ...] = ()
+        self._forged: list[tuple[str, str, Frozen]] = []
         self._on_sync: Callable[[], object] = lambda: None
         self._closed = False
 
@@ -115,6 +127,13 @@ class Host:
         frozen = freeze_message(message, where)
         self._site.check_receiver(to, message, where)
         self._sends.append((to, frozen, None))
+
+    def _forge(self, source: str, to: str, message: Any) -> None:
+        """For Byzantine nodes: send a message under the name of another node."""
+        where = self._use("send")
+        frozen = freeze_message(message, where)
+        self._site.check_receiver(to, message, where)
+        self._forged.append((source, to, frozen))
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""
@@ -220,8 +239,10 @@ class Host:
     def now(self) -> int:
         """The node's clock, in nanoseconds. Raises `ProtocolError` in a search: it has no time."""
         where = self._use("now")
-        if self._readings:
-            return self._readings.pop(0)
+        if self._readings and isinstance(self._readings[0], int):
+            shown = self._readings.pop(0)
+            assert isinstance(shown, int)
+            return shown
         raise NoClock(
             f"{where}: a search has no clock; use host.set_timer(name, seconds=...), "
             "whose expiry a search tries at every moment"
@@ -265,10 +286,32 @@ class Host:
         """Wait until every durable field is on disk as it is now.
 
         Needed where a world's faults have `unsynced_loss`: a crash may then lose what was written
-        after the last sync.
+        after the last sync. Raises `DiskFull` where a simulation has filled the disk.
         """
-        self._use("sync")
+        where = self._use("sync")
+        if self._readings and self._readings[0] == FULL:
+            self._readings.pop(0)
+            raise DiskFull(f"{where}: the disk is full")
         self._on_sync()
+
+    @property
+    def torn(self) -> tuple[str, ...]:
+        """Addresses, such as `log[3]`, of records of a write that a crash has cut short.
+
+        The write was never confirmed, so to leave the record out harms nobody. It is here until it
+        is written again; until then it reads as some other value.
+        """
+        self._use("torn")
+        return tuple(mark.address for mark in self._marks if mark.what == TORN)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """Addresses of durable records that were whole once, and whose checksum fails now.
+
+        It is here until it is written again; until then it reads as some other value.
+        """
+        self._use("damaged")
+        return tuple(mark.address for mark in self._marks if mark.what == DAMAGED)
 
     # -- for the engine --------------------------------------------------------------------------
 

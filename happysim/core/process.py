@@ -9,13 +9,27 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from happysim.core.choice import Faults
+from happysim.core.choice import DISK_BUDGETS, Faults
 from happysim.core.determinism import shifted_surroundings
-from happysim.core.errors import DeterminismError, HappysimError, ProtocolError
+from happysim.core.disk import (
+    Atlas,
+    Image,
+    Mark,
+    Mishap,
+    crashed,
+    kept_marks,
+    lies,
+    restarted,
+    restarts,
+    synced_after,
+    tears,
+    unsynced_after,
+)
+from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.message import freeze_message
@@ -37,6 +51,8 @@ _ADVICE = (
     "a handler may read its fields, its message and its host only: not the clock, "
     "`random`, id() or hash() of text; use host.choose and timers"
 )
+# The faults of disks that show at a restart.
+AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
 _TIMED_OUT = freeze(TimedOut())
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
@@ -45,23 +61,45 @@ _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
 class Event(NamedTuple):
     """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
 
-    `readings` is what its handler finds on its clock, each time it looks, in nanoseconds.
+    `what` is a frozen message, the name of a timer or an action, how many writes a crash loses, or
+    what befalls the disk. `readings` is what its handler finds on its clock, each time it looks, in
+    nanoseconds, and "full" where it syncs a full disk.
     """
 
     kind: str
     what: Frozen = None
     source: str = ""
     operation: Operation | None = None
-    readings: tuple[int, ...] = ()
+    readings: tuple[int | str, ...] = ()
 
 
 class NodeState(NamedTuple):
-    """A node as content. `unsynced` lists older durable values that a crash may fall back to."""
+    """A node as content.
+
+    `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
+    on it, `synced` what was synced: the latest image last, for faults that go back further.
+    `version` is the number of the upgrade that it runs, 0 for the class it began with.
+    """
 
     status: str
     fields: tuple[Frozen, ...]
     timers: tuple[str, ...] = ()
-    unsynced: tuple[tuple[Frozen, ...], ...] = ()
+    unsynced: tuple[Image, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    synced: tuple[Image, ...] = ()
+    version: int = 0
+
+
+class Version(NamedTuple):
+    """The class that a node restarts as: its number among the upgrades of the node, from 1."""
+
+    number: int
+    name: str
+
+    @property
+    def text(self) -> str:
+        """As a choice shows it, behind the name of the node."""
+        return f"as {self.name}"
 
 
 class ScriptState(NamedTuple):
@@ -85,8 +123,8 @@ class Raised(NamedTuple):
 class Outcome(NamedTuple):
     """What one local step does. `sends` are (receiver, frozen message, operation), in order.
 
-    `delays` are the timers that it sets, by name, each with its range of seconds. A search takes no
-    notice of them.
+    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
+    by name, each with its range of seconds; a search takes no notice of them.
     """
 
     state: Any
@@ -95,6 +133,7 @@ class Outcome(NamedTuple):
     choosing: str = ""
     raised: Raised | None = None
     delays: tuple[tuple[str, float, float], ...] = ()
+    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -111,13 +150,52 @@ class NodeProcess:
         self._calls: dict[str, int] = {}
         handlers = self.kind.happysim_handlers
         self.site.timers = handlers.timers
+        pairs = zip(self.kind.happysim_fields, self.kind.happysim_durable, strict=True)
+        self.durable_names = tuple(name for name, keep in pairs if keep)
+        self.first_image = Image(self._durable(self.made_with))
+        plain = replace(self.faults, upgrades=())
+        self.later = tuple(
+            NodeProcess(self.name, kind, self._made_as(kind), self.site.copy(), plain)
+            for name, kind in self.faults.upgrades
+            if name == self.name
+        )
+
+    def _made_as(self, kind: type[Node]) -> tuple[Frozen, ...]:
+        """What a node of another class is made with: as this one where fields have its names."""
+        try:
+            made = kind(self.name)  # type: ignore[call-arg]
+            fresh = freeze_fields(made, self.name, f"{kind.__name__}({self.name!r})")
+        except TypeError as error:
+            raise ProtocolError(
+                f"upgrade of {self.name}: {kind.__name__}({self.name!r}) cannot be made: {error}; "
+                "give its fields defaults"
+            ) from None
+        mine = dict(zip(self.kind.happysim_fields, self.made_with, strict=True))
+        pairs = zip(kind.happysim_fields, fresh, kind.happysim_durable, strict=True)
+        return tuple(default if keep else mine.get(name, default) for name, default, keep in pairs)
+
+    def at(self, state: NodeState) -> NodeProcess:
+        """The process of the class that the node runs in a state."""
+        return self.later[state.version - 1] if self.later and state.version else self
 
     def initial(self) -> NodeState:
         """The node before it has started."""
-        return NodeState(NEW, self.made_with)
+        return self.tracked(NodeState(NEW, self.made_with))
+
+    def tracked(self, state: NodeState) -> NodeState:
+        """The state with what faults need to know of its disk: it holds what it holds, synced."""
+        if self.faults.images_kept and not state.synced:
+            return state._replace(synced=(self.image(state),))
+        return state
+
+    def image(self, state: NodeState) -> Image:
+        """What is on the disk of a node, if nothing written is lost."""
+        return Image(self._durable(state.fields), state.marks)
 
     def events(self, state: NodeState) -> Iterable[Event]:
         """What this node may do by itself, in a fixed order; faults are not among it."""
+        if self.at(state) is not self:
+            return self.at(state).events(state)
         if state.status == NEW:
             return [Event("start")]
         if state.status == DOWN:
@@ -145,16 +223,83 @@ class NodeProcess:
         return holds
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
-        """Each way in which this node may crash now: how many unsynced writes it loses."""
-        crashable = self.faults.crashable
-        if state.status != UP or (crashable and self.name not in crashable):
+        """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
+        if self.at(state) is not self:
+            return self.at(state).crashes(state)
+        faults = self.faults
+        if state.status != UP or (faults.crashable and self.name not in faults.crashable):
             return []
-        return [Event("crash", losing) for losing in range(len(state.unsynced) + 1)]
+        lost = len(state.unsynced) if faults.unsynced_loss else 0
+        found = [Event("crash", losing) for losing in range(lost + 1)]
+        mishaps: list[Mishap] = []
+        if faults.tears:
+            mishaps += tears(self.durable_names, state.unsynced, self.image(state))
+        if faults.lies:
+            mishaps += lies(state.synced)
+        return [*found, *(Event("crash", each) for each in mishaps if self._in_atlas(each))]
+
+    def restarts(self, state: NodeState) -> Iterable[Event]:
+        """Each way in which this node may restart now: as its disk is, or with a disk fault."""
+        if state.status != DOWN:
+            return []
+        if self.at(state) is not self:
+            return [*self.at(state).restarts(state), *self._upgrades(state)]
+        found = [Event("restart")]
+        budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
+        if budgets:
+            names, now = self.durable_names, self.image(state)
+            mishaps = restarts(names, state.synced, now, self.first_image, budgets)
+            found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
+        return [*found, *self._upgrades(state)]
+
+    def _upgrades(self, state: NodeState) -> list[Event]:
+        return [
+            Event("restart", Version(number, each.kind.__name__))
+            for number, each in enumerate(self.later, 1)
+            if number > state.version
+        ]
+
+    def upgraded(self, state: NodeState, number: int) -> NodeState:
+        """A node that is down, with its durable fields carried over to another class by name.
+
+        Raises `ProtocolError` where `migrate` of that class gives what it has no place for.
+        """
+        old, new = self.at(state), self.later[number - 1]
+        pairs = zip(old.kind.happysim_fields, state.fields, strict=True)
+        carried = {name: thaw(value) for name, value in pairs if name in old.durable_names}
+        migrate = getattr(new.kind, "migrate", None)
+        if migrate is None:
+            carried = {name: each for name, each in carried.items() if name in new.durable_names}
+        else:
+            carried = migrate(carried)
+        where = f"{new.kind.__name__}.migrate on {self.name}"
+        unknown = sorted(set(carried) - set(new.durable_names))
+        if unknown:
+            raise ProtocolError(
+                f"{where}: it gave {', '.join(unknown)}; the durable fields of "
+                f"{new.kind.__name__} are {', '.join(new.durable_names) or 'none'}"
+            )
+        fields = tuple(
+            freeze(carried[name], f"{where}: {name}") if name in carried else made
+            for name, made in zip(new.kind.happysim_fields, new.made_with, strict=True)
+        )
+        return new.tracked(NodeState(DOWN, fields, version=number))
+
+    def _in_atlas(self, mishap: Mishap) -> bool:
+        return in_atlas(self.faults.atlas, self.site, mishap)
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
+        if isinstance(event.what, Version):
+            state, event = self.upgraded(state, event.what.number), event._replace(what=None)
+        if self.at(state) is not self:
+            return self.at(state).run(state, event)
+        if isinstance(event.what, Mishap) and event.kind == "restart":
+            state = self._restarted(state, event.what)
+        if event.kind == "deliver" and not self._knows(event):
+            return [Outcome(state)]
         if event.kind == "crash":
-            after = self._crashed(state, int(event.what))  # type: ignore[call-overload]
+            after = self._crashed(state, event.what)
             # What this node had asked for as a client may still happen, but it gets no answer.
             return [Outcome(after, records=(("abandon", self.name, None),))]
         calls = self._handler_of(event)
@@ -172,6 +317,15 @@ class NodeProcess:
         if len(outcomes) == 1:
             return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
+
+    def _knows(self, event: Event) -> bool:
+        """True where this class handles a message. Raises `ProtocolError` if it should."""
+        kind = type(thaw(event.what))
+        if kind in self.kind.happysim_handlers.messages:
+            return True
+        if not self.faults.ignores_unknown:
+            raise unknown_message(self.kind, self.name, kind)
+        return False
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
@@ -223,12 +377,15 @@ class NodeProcess:
         timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
         host = Host(self.site, where, timers, picks, event.source or None, event.operation)
         host._readings = list(event.readings)
+        host._marks = state.marks
         node = self._thaw(state.fields)
         synced: list[tuple[Frozen, ...]] = []
         host._on_sync = lambda: synced.append(self._freeze(node, where))
-        raised = None
+        raised, full = None, False
         try:
             result = call(node, host)
+        except DiskFull:
+            full, result = True, None
         except HappysimError:
             raise
         except Exception as error:
@@ -246,9 +403,14 @@ class NodeProcess:
         used = tuple(host._picks)
         if raised is not None:
             return Outcome(None, choosing=chosen, raised=raised), host._options, used
-        after = self._after(state, self._freeze(node, where), host, synced)
+        # What a handler that let out DiskFull has not synced is undone; a crash follows.
+        fields = self._freeze(node, where)
+        if full:
+            fields = synced[-1] if synced else state.fields
+        after = self._after(state, fields, host, synced)
         delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
-        outcome = Outcome(after, tuple(host._sends), tuple(host._events), chosen, delays=delays)
+        sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
+        outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
 
     def _after(
@@ -258,34 +420,54 @@ class NodeProcess:
         host: Host,
         synced: list[tuple[Frozen, ...]],
     ) -> NodeState:
-        unsynced: tuple[tuple[Frozen, ...], ...] = ()
-        if self.faults.unsynced_loss:
-            older = (
-                (self._durable(synced[-1]),)
-                if synced
-                else (*state.unsynced, self._durable(state.fields))
-            )
-            # What a crash may fall back to: each value once, and not the one that is there.
-            now = self._durable(fields)
-            latest = dict.fromkeys(reversed(older))
-            latest.pop(now, None)
-            unsynced = tuple(reversed(latest))
-        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced)
+        faults, before = self.faults, self.image(state)
+        now = self._image_after(before, fields)
+        unsynced: tuple[Image, ...] = ()
+        known = state.synced
+        if faults.tracks_writes or faults.images_kept:
+            images = [self._image_after(before, each) for each in synced]
+            if faults.tracks_writes:
+                unsynced = unsynced_after(state.unsynced, before, images, now)
+            if faults.images_kept:
+                known = synced_after(state.synced, images, faults.images_kept)
+        timers = tuple(sorted(host._timers))
+        return NodeState(UP, fields, timers, unsynced, now.marks, known, state.version)
 
-    def _crashed(self, state: NodeState, losing: int) -> NodeState:
-        kept = state.fields
+    def _image_after(self, before: Image, fields: tuple[Frozen, ...]) -> Image:
+        values = self._durable(fields)
+        return Image(values, kept_marks(self.durable_names, before, values))
+
+    def _crashed(self, state: NodeState, what: Frozen) -> NodeState:
+        mishap = what if isinstance(what, Mishap) else Mishap("crashes", int(what))  # type: ignore[call-overload]
+        now = self.image(state)
+        image = crashed(self.durable_names, state.unsynced, state.synced, now, mishap)
+        synced = state.synced
+        if self.faults.images_kept:
+            # What the crash has left is what is on the disk, synced or not.
+            if mishap.budget == "lies":
+                synced = synced[: -mishap.losing]
+            synced = synced_after(synced, [image], self.faults.images_kept)
+        return self._with_image(state, image)._replace(status=DOWN, timers=(), synced=synced)
+
+    def _restarted(self, state: NodeState, mishap: Mishap) -> NodeState:
+        names, now = self.durable_names, self.image(state)
+        image = restarted(names, state.synced, now, self.first_image, mishap)
+        synced = state.synced
+        if self.faults.images_kept:
+            synced = (image,) if mishap.budget == "wipes" else (*synced[:-1], image)
+            if mishap.budget == "stales":
+                synced = state.synced[:-1]
+        return self._with_image(state, image)._replace(synced=synced)
+
+    def _with_image(self, state: NodeState, image: Image) -> NodeState:
+        """A node that holds what is on this disk, and is else as it was made."""
+        values = iter(image.values)
         durable = self.kind.happysim_durable
-        if losing:
-            values = iter(state.unsynced[-losing])
-            kept = tuple(
-                next(values) if is_durable else field
-                for is_durable, field in zip(durable, kept, strict=True)
-            )
         fields = tuple(
-            field if is_durable else made
-            for is_durable, field, made in zip(durable, kept, self.made_with, strict=True)
+            next(values) if keep else made
+            for keep, made in zip(durable, self.made_with, strict=True)
         )
-        return NodeState(DOWN, fields)
+        return state._replace(fields=fields, unsynced=(), marks=image.marks)
 
     def _durable(self, fields: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
         durable = self.kind.happysim_durable
@@ -315,6 +497,26 @@ class NodeProcess:
         timers = (first.state, first.delays) != (second.state, second.delays)
         part = "its timers" if timers else "what it sent"
         return f"{where}: {part} differed in two equal runs; {_ADVICE}"
+
+
+def unknown_message(kind: type[Node], name: str, message: type) -> ProtocolError:
+    """The error for a message that the class which a node runs does not handle."""
+    return ProtocolError(
+        f"{name} runs {kind.__name__}, which does not handle {message.__name__}; add a handler, or "
+        "let such messages be dropped with Faults(ignores_unknown=True)"
+    )
+
+
+def in_atlas(atlas: Atlas | None, site: Site, mishap: Mishap) -> bool:
+    """True where an atlas allows this to befall the disk of the node at a site."""
+    if atlas is None:
+        return True
+    nodes = (site.name, *site.peers)
+    touched = [each for each in (mishap.address, mishap.other) if each] or [""]
+    # A torn record was never confirmed, so no quorum counts on its copy.
+    return mishap.budget == "tears" or all(
+        atlas.allows(site.name, nodes, address) for address in touched
+    )
 
 
 def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:

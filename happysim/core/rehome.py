@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import Faults, unlimited
+from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import NodeProcess, ScriptProcess
@@ -31,6 +31,9 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
     cells = []
     for slot in range(len(world.cells)):
         state = own.states[slot].values[world._cell(slot).state]
+        process = tables.processes[slot]
+        if loose and isinstance(process, NodeProcess):
+            state = process.at(state).tracked(state)
         cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
         waiting = own.network.waiting(world._cell(slot).inbox)
         batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
@@ -46,12 +49,14 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
 def loosened(tables: Tables) -> Tables:
     """Tables of the same shape, but for an unlimited budget of each fault that befalls one node.
 
+    Disks fail only as the world's own faults say: to remember what may become of each takes memory.
     Partitions are left out: what they add to a run is that messages are not delivered.
     """
+    disks = [name for name in DISK_BUDGETS if getattr(tables.faults, name)]
     free: dict[str, Any] = dict.fromkeys(
-        ("drops", "duplicates", "crashes", "restarts", "down_max"), unlimited
+        ("drops", "duplicates", "crashes", "restarts", "down_max", *disks), unlimited
     )
-    return with_faults(tables, replace(tables.faults, **free, crashable=()))
+    return with_faults(tables, replace(tables.faults, **free, crashable=(), atlas=None))
 
 
 def with_faults(tables: Tables, faults: Faults) -> Tables:
@@ -71,6 +76,7 @@ def _shape(tables: Tables) -> list[Any]:
         else:
             # A crash goes back to what a node was made with, so that is part of the shape then.
             fields = zip(each.made_with, each.kind.happysim_durable, strict=True)
-            kept = [made for made, keeps in fields if not keeps and tables.faults.crashes]
+            wipes = tables.faults.wipes
+            kept = [m for m, keeps in fields if wipes or (not keeps and tables.faults.crashes)]
             shape.append((each.name, each.kind, kept))
     return shape

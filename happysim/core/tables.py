@@ -22,9 +22,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import DISK_BUDGETS, Choice, Faults, Kind
+from happysim.core.disk import Image, Mark, Mishap
 from happysim.core.entries import (
+    BASE,
+    COSTS,
     CRASH,
+    CRASHES,
+    DAMAGE,
     DROP,
     DUPLICATE,
     FREE,
@@ -32,7 +37,9 @@ from happysim.core.entries import (
     NOWHERE,
     PARTITION,
     RESTART,
+    RESTARTS,
     STATUS,
+    SYNCED,
     Cell,
     Effect,
     Envelope,
@@ -43,10 +50,10 @@ from happysim.core.entries import (
 from happysim.core.errors import NoClock, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
+from happysim.core.host import FULL
 from happysim.core.local import Local
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import (
-    DOWN,
     UP,
     Event,
     NodeProcess,
@@ -54,14 +61,15 @@ from happysim.core.process import (
     Outcome,
     Process,
     ScriptProcess,
+    Version,
     is_response,
     response_parts,
 )
 from happysim.core.script import Operation
 from happysim.core.topology import Network
 
-# What a handler reads from its clock, at the end of a choice's text.
-_READING = re.compile(r" reading (\d+(?:, \d+)*)$")
+# What a handler reads from its clock and of a full disk, at the end of a choice's text.
+_READING = re.compile(r" reading ((?:\d+|full)(?:, (?:\d+|full))*)$")
 
 
 def message_text(message: Frozen, operation: Operation | None) -> str:
@@ -104,6 +112,7 @@ class Tables:
         self.ledgers = Numbering(Ledger(self.budgets))
         self.histories = Numbering(History())
         self.splits = self._splits()
+        self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
         self.misses = 0
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
@@ -139,6 +148,9 @@ class Tables:
         A text that says what a handler reads from its clock names one step, which is run on that.
         """
         told = _READING.search(text)
+        if told is None and self._spoils and isinstance(self.processes[slot], NodeProcess):
+            # What may befall a disk is much; only what the text names is worked out.
+            return self._moves_reading(slot, cell, text, ())
         if told is None:
             try:
                 free, faults = self.moves(slot, cell)
@@ -146,11 +158,11 @@ class Tables:
             except NoClock:
                 # Some other step of this node reads its clock; this one need not.
                 return self._moves_reading(slot, cell, text, ())
-        readings = tuple(map(int, told[1].split(", ")))
+        readings = tuple(int(each) if each != FULL else each for each in told[1].split(", "))
         return self._moves_reading(slot, cell, text[: told.start()], readings)
 
     def _moves_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
     ) -> list[Move]:
         """Those of the steps that a text may name, run with a clock that shows these times.
 
@@ -162,7 +174,7 @@ class Tables:
             return []
 
     def _steps_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int, ...]
+        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
     ) -> Iterator[Move]:
         state, inbox = self.cells[slot].values[cell]
         name, reading = self.names[slot], ", ".join(map(str, readings))
@@ -173,26 +185,57 @@ class Tables:
             if text.startswith(str(choice)):
                 event = Event("deliver", envelope.message, source, envelope.operation, readings)
                 rest = self.network.take(inbox, number, envelope.source)
-                for effect in self._effects(slot, state, event, choice, FREE):
+                effects = (
+                    self._effects(slot, state, event, choice, FREE)
+                    if readings
+                    else self.delivery_effects(slot, state, number)
+                )
+                for effect in effects:
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, rest, told, envelope.source)
         value = self.states[slot].values[state]
-        for kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART):
+        for kind in (Kind.FIRE, Kind.ACT, Kind.START):
             what = (
                 text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
             )
             choice = Choice(kind, name, "", what)
             if text.startswith(str(choice)) and self._may(slot, value, kind, what):
                 event = Event(kind.value, what or None, readings=readings)
-                cost = RESTART if kind is Kind.RESTART else FREE
-                for effect in self._effects(slot, state, event, choice, cost):
+                for effect in self._effects(slot, state, event, choice, FREE):
+                    told = effect._replace(choice=replace(effect.choice, reading=reading))
+                    yield self._move(slot, inbox, told)
+        if text.split(" ", 1)[0] in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+            yield from self._faults(slot, state, inbox, self._crash_effects(slot, state, text))
+        for event, choice, cost in self._restarts(slot, value):
+            if text == str(choice) or text.startswith(f"{choice} choosing "):
+                told_event = event._replace(readings=readings)
+                for effect in self._effects(slot, state, told_event, choice, cost):
                     told = effect._replace(choice=replace(effect.choice, reading=reading))
                     yield self._move(slot, inbox, told)
 
+    def _crash_effects(self, slot: int, state: int, text: str | None = None) -> list[Effect]:
+        """Each way in which a process may crash, if there is a budget for it; or that of a text."""
+        made: list[Effect] = []
+        if self.faults.budgets[CRASH - 1]:
+            for event in self.processes[slot].crashes(self.states[slot].values[state]):
+                losing = f"losing {event.what}" if event.what else ""
+                what = event.what.text if isinstance(event.what, Mishap) else losing
+                choice = Choice(Kind.CRASH, self.names[slot], "", what)
+                if text in (None, str(choice)):
+                    made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+        return made
+
+    def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+        """Each way in which a process may restart, if there is a budget for restarts."""
+        process = self.processes[slot]
+        if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
+            for event in process.restarts(value):
+                what = event.what.text if isinstance(event.what, Mishap | Version) else ""
+                choice = Choice(Kind.RESTART, self.names[slot], "", what)
+                yield event, choice, _cost(event.what, RESTART)
+
     def _may(self, slot: int, value: Any, kind: Kind, what: str) -> bool:
         """True where an event may befall a node now, whatever its handler does."""
-        if kind is Kind.RESTART:
-            return isinstance(value, NodeState) and value.status == DOWN
         told = (Event(each.kind, each.what) for each in self.processes[slot].events(value))
         return Event(kind.value, what or None) in told
 
@@ -244,15 +287,9 @@ class Tables:
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
                 own += self._effects(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            if self.budgets[CRASH - 1]:
-                for event in process.crashes(value):
-                    what = f"losing {event.what}" if event.what else ""
-                    choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                    faults += self._effects(slot, state, event, choice, CRASH)
-            down = isinstance(value, NodeState) and value.status == DOWN
-            if down and self.budgets[RESTART - 1]:
-                choice = Choice(Kind.RESTART, self.names[slot])
-                faults += self._effects(slot, state, Event("restart"), choice, RESTART)
+            faults += self._crash_effects(slot, state)
+            for event, choice, cost in self._restarts(slot, value):
+                faults += self._effects(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
         return known
 
@@ -271,7 +308,8 @@ class Tables:
             told = choice
             if outcome.choosing or what != choice.what:
                 told = replace(choice, what=what, choosing=outcome.choosing)
-            idle = outcome.state == before and not outcome.sends and not outcome.records
+            quiet = not (outcome.sends or outcome.records or outcome.forged)
+            idle = outcome.state == before and quiet
             made.append(self._numbered(slot, outcome, told, cost, idle))
         return made
 
@@ -285,6 +323,9 @@ class Tables:
             target = self.slot_of[to]
             number = self.envelope(slot, target, message, operation)
             batches.setdefault(target, []).append(number)
+        for source, to, message in outcome.forged:
+            number = self.envelope(self.slot_of[source], self.slot_of[to], message, None)
+            batches.setdefault(self.slot_of[to], []).append(number)
         own = tuple(batches.pop(slot, ()))
         sends = [(target, self.batches.number(tuple(batch))) for target, batch in batches.items()]
         if choice.kind is Kind.CRASH and self.network.kind == "ordered":
@@ -367,15 +408,21 @@ class Tables:
         return known
 
     def _pay(self, ledger: Ledger, cost: int) -> int:
-        down = ledger.down + (cost == CRASH) - (cost == RESTART)
+        down = ledger.down + (cost in CRASHES) - (cost in RESTARTS)
         if not ledger.budgets[cost - 1] or down > max(self.faults.down_max, ledger.down):
             return -1
-        return self.ledgers.number(ledger._replace(budgets=_less(ledger.budgets, cost), down=down))
+        budgets = _less(ledger.budgets, cost)
+        if cost in BASE:
+            if not budgets[BASE[cost] - 1]:
+                return -1
+            budgets = _less(budgets, BASE[cost])
+        return self.ledgers.number(ledger._replace(budgets=budgets, down=down))
 
     def was_paid(self, budget: int) -> bool:
         """True where some fault of that index in `Faults.budgets` was ever taken."""
         return any(
-            cost == budget + 1 and after >= 0 for (_, cost), after in self._paid.items()
+            budget + 1 in (cost, BASE.get(cost)) and after >= 0
+            for (_, cost), after in self._paid.items()
         ) or (
             budget + 1 in (PARTITION, HEAL)
             and any(
@@ -484,6 +531,25 @@ class Tables:
         return known
 
 
+def _cost(what: Frozen, base: int) -> int:
+    """What a crash or a restart costs, with what befalls the disk in it."""
+    return COSTS[what.budget] if isinstance(what, Mishap) else base
+
+
+def _marks_text(marks: tuple[Mark, ...]) -> str:
+    return ", ".join(f"{mark.address} {mark.what}" for mark in marks) or "none"
+
+
+def _images_text(images: tuple[Image, ...]) -> str:
+    """Images of a disk as text: the values of each, and what is damaged of them."""
+    told = [
+        describe((tuple, *image.values))
+        + (f" with {_marks_text(image.marks)}" if image.marks else "")
+        for image in images
+    ]
+    return f"[{', '.join(told)}]"
+
+
 def _less(budgets: tuple[float, ...], cost: int) -> tuple[float, ...]:
     return tuple(budget - (at == cost - 1) for at, budget in enumerate(budgets))
 
@@ -493,10 +559,14 @@ def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
         answers = [("answers", describe((list, *value.answers)))]
         return (*answers, ("waiting", str(value.waiting)))
     assert isinstance(process, NodeProcess)
+    process = process.at(value)
     fields = zip(process.kind.happysim_fields, value.fields, strict=True)
     texts = [(name, describe(frozen)) for name, frozen in fields]
     texts.append(("timers", describe((list, *value.timers))))
+    if process.faults.damages:
+        texts.append((DAMAGE, _marks_text(value.marks)))
+    if process.faults.images_kept:
+        texts.append((SYNCED, _images_text(value.synced)))
     if value.unsynced:
-        versions = [describe((tuple, *version)) for version in value.unsynced]
-        texts.append(("unsynced", f"[{', '.join(versions)}]"))
+        texts.append(("unsynced", _images_text(value.unsynced)))
     return ((STATUS, value.status), *texts)

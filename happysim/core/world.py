@@ -25,7 +25,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of
-from happysim.core.choice import BUDGETS, Choice, Faults, Kind
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults, Kind
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, digest
@@ -197,6 +197,11 @@ class World:
             for envelope, _ in self._waiting(slot)
         )
 
+    def arriving(self, name: str) -> Iterator[tuple[str, str]]:
+        """For the engine: sender and text of each message in flight to a process, by content."""
+        for envelope, _ in self._waiting(self.tables.slot_of[name]):
+            yield self.tables.names[envelope.source], envelope.text
+
     def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
         for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
             yield self.tables.envelopes.values[number], copies
@@ -318,10 +323,20 @@ class World:
                     f"{envelope.text}{times}"
                 )
         ledger: Ledger = self.tables.ledgers.values[self.ledger]
-        found.append(f"faults left: {' '.join(map(str, ledger.budgets))}")
+        found.append(f"faults left: {self._budgets_text(ledger.budgets)}")
         if ledger.cut:
             found.append(f"partition: {self.tables.cut_text(ledger.cut)}")
         return found
+
+    def _budgets_text(self, left: tuple[float, ...]) -> str:
+        """The budgets in their order; those of disks by name, and only where there were any."""
+        first = self.tables.faults.budgets
+        told = [
+            f"{name} {budget}" if name in DISK_BUDGETS else str(budget)
+            for name, budget, at_first in zip(BUDGETS, left, first, strict=True)
+            if at_first or name not in DISK_BUDGETS
+        ]
+        return " ".join(told)
 
     def digest(self) -> str:
         """A digest of the content, 32 hexadecimal digits: the same on every machine."""

@@ -1,4 +1,4 @@
-"""The command line: happysim check | replay | shrink | show | list.
+"""The command line: happysim check | replay | shrink | show | list | doctor.
 
 Exit codes: 0 all holds, 1 something is broken, 2 bad usage or bad input, 3 something is unknown.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,13 +19,15 @@ from rich.table import Table
 
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
-from happysim.front.collect import FOLDER, gather, target
+from happysim.front.collect import FOLDER, files_of, gather, import_file, target
+from happysim.front.doctor import report as examination
+from happysim.front.hazards import hazards_in, show_hazards
 from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
-from happysim.search.policy import Policy, bfs, dfs, uniform
+from happysim.search.policy import Memory, Policy, bfs, dfs, pct, uniform
 from happysim.search.shrink import shrink
 from happysim.sim.policy import simulated
 from happysim.sim.swarm import swarm
@@ -37,6 +39,7 @@ from happysim.trace.changes import table
 from happysim.trace.diagram import diagram
 from happysim.trace.format import Trace, read, save
 from happysim.trace.replay import Replayed, replay, trace_of
+from happysim.trace.timeline import plot
 
 BAD_INPUT = 2
 # Where the output goes to a file or a pipe, lines are cut at no terminal's width.
@@ -91,13 +94,17 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--by", choices=("bfs", "dfs", "smt", *_RANDOM), help="how to search")
     check.add_argument("--seed", type=int, help="of random runs (default 1)")
     check.add_argument("--runs", type=_count, help="how many random runs")
-    check.add_argument("--steps", type=_count, help="of a run of --by uniform (default 100)")
+    check.add_argument("--steps", type=_count, help="of a run of --by uniform or pct (default 100)")
+    check.add_argument(
+        "--depth", type=_count, help="of the bugs that --by pct is after (default 3)"
+    )
     check.add_argument("--until", type=_positive, metavar="S", help="seconds of a run in time")
     check.add_argument("--calm", type=_positive, metavar="S", help="seconds to get things done")
     check.add_argument("--workers", type=_count, metavar="N", help="processes for runs in time")
     check.add_argument("--max-depth", type=_count, metavar="N", help="the first world is 1")
     check.add_argument("--max-worlds", type=_count, metavar="N")
     check.add_argument("--seconds", type=_positive, metavar="S", help="for each scenario")
+    check.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
     check.add_argument("--memory-mib", type=_positive, metavar="M", help="of this process")
     check.add_argument("--show", action="store_true", help="draw what had to break, too")
     check.add_argument("--save", type=Path, metavar="FOLDER", help="keep counterexamples there")
@@ -114,12 +121,19 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "show":
             command.add_argument("--table", action="store_true", help="what each step changed")
+            command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
+    listing.add_argument(
+        "--hazards", action="store_true", help="known mistakes, and what catches each"
+    )
     listing.set_defaults(run=_list)
+
+    doctor = commands.add_parser("doctor", help="what is installed, what is missing, how to get it")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -205,9 +219,16 @@ def _budgets(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _doctor(options: argparse.Namespace, console: Console) -> int:
+    told, well = examination()
+    console.out(told, highlight=False)
+    return Outcome.PASSED.value if well else BAD_INPUT
+
+
 # Policies of random runs, each with the options that it takes.
 _RANDOM: dict[str, tuple[Callable[..., Policy], tuple[str, ...]]] = {
     "uniform": (uniform, ("seed", "runs", "steps")),
+    "pct": (pct, ("seed", "runs", "depth", "steps")),
     "simulated": (simulated, ("seed", "runs", "until", "calm", "workers")),
     "swarm": (swarm, ("seed", "runs", "until", "calm", "workers")),
 }
@@ -223,6 +244,10 @@ def _policy(options: argparse.Namespace) -> Policy | None:
             raise UsageError(f"--{name} is of random runs; add --by {fitting}")
     if make is not None:
         return make(**{"seed": 1, **given})
+    if options.memory is not None:
+        if options.by not in (None, "bfs", "dfs"):
+            raise UsageError("--memory is of exhaustive searches; add --by bfs or dfs")
+        return (dfs if options.by == "dfs" else bfs)(options.memory)
     others: dict[str, Callable[[], Policy]] = {"bfs": bfs, "dfs": dfs, "smt": smt}
     return others[options.by]() if options.by else None
 
@@ -366,7 +391,10 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     replayed = replay(read(path), Path.cwd())
     if replayed.drift:
         console.out(replayed.drift, highlight=False)
-    if options.table:
+    if options.plot is not None:
+        plot(replayed.run, options.plot, title=said_of(replayed))
+        console.out(f"drawn: {shown(options.plot)}", highlight=False)
+    elif options.table:
         console.out(table(replayed.run), highlight=False)
     elif replayed.broken:
         _tell(console, _verdict(replayed), None)
@@ -377,6 +405,8 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
+    if options.hazards:
+        return _list_hazards(options, console)
     found = gather([target(text) for text in options.targets], Path.cwd())
     homes: dict[int, Path] = {id(prop): path for path, prop in found}
     for scenario, properties in group_by_scenario([prop for _, prop in found]):
@@ -384,6 +414,17 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         for prop in properties:
             console.out(f"    {_line(prop)}", highlight=False)
     return 0
+
+
+def _list_hazards(options: argparse.Namespace, console: Console) -> int:
+    targets, root = [target(text) for text in options.targets], Path.cwd()
+    properties = [prop for _, prop in gather(targets, root)]
+    modules = [import_file(path, root) for each in targets for path in files_of(each.path)]
+    hazards = hazards_in(modules)
+    if not hazards:
+        raise UsageError("no hazards are listed there; list them as happysim.Hazard values")
+    complete = show_hazards(console, hazards, properties, root)
+    return 0 if complete else Outcome.FAILED.value
 
 
 def _line(prop: Property) -> str:

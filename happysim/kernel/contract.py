@@ -111,11 +111,12 @@ class Local(Protocol):
 
 # What a judge answers, as bits. LOCAL: the answer depends on the processes' local states and the
 # history only. OUTSIDE: the world lies outside the bounds. DONE: nothing is left to find out.
-LOCAL, OUTSIDE, DONE = 1, 2, 4
+# FOUND: some property was found broken or reached just now.
+LOCAL, OUTSIDE, DONE, FOUND = 1, 2, 4, 8
 
 
 class Judge(Protocol):
-    """Properties, as a kernel sees them. Each call returns bits of LOCAL, OUTSIDE, DONE."""
+    """Properties, as a kernel sees them. Each call returns some of the bits above."""
 
     judges_steps: bool
     judges_quiescence: bool
@@ -190,6 +191,8 @@ class Exploration:
     # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
     # searches that are not exhaustive, "runs" or "schedule".
     stopped: str | None = None
+    # Where worlds were told apart by their fingerprints: of how many bits.
+    fingerprint_bits: int | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)
 
     @property

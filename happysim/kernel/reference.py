@@ -362,6 +362,7 @@ def explore(
 ) -> Exploration:
     """Visit every world that can be reached from `starts`, once each.
 
-    Counts are exact: whole worlds are compared, not hashes. Ctrl-C ends the search early.
+    Counts are exact: whole worlds are compared, not hashes, whatever the plan allows; and the way
+    to each is kept. Ctrl-C ends the search early.
     """
     return _Search(model, starts, judge, plan or Plan(), progress).run()

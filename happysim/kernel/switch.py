@@ -24,21 +24,21 @@ def kernel() -> Any:
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "reference", "native"):
         raise ImportError(f"{VARIABLE}={wanted} is no kernel; write reference or native")
-    native, why_not = (None, "") if wanted == "reference" else _native()
-    if native is None and wanted == "native":
+    built, why_not = (None, "") if wanted == "reference" else native()
+    if built is None and wanted == "native":
         raise ImportError(why_not)
-    return native or reference
+    return built or reference
 
 
 @functools.cache
-def _native() -> tuple[Any, str]:
+def native() -> tuple[Any, str]:
     """The native kernel; where it cannot be used: None, and why."""
     try:
-        native = import_module("happysim.kernel._native")
+        built = import_module("happysim.kernel._native")
     except ImportError as error:
         return None, f"the native kernel is not built: {error}"
-    if native.CONTRACT == contract.VERSION:
-        return native, ""
+    if built.CONTRACT == contract.VERSION:
+        return built, ""
     stale = "the native kernel was built for another version of happysim; install it again"
     warnings.warn(f"{stale}. Until then searches use the reference kernel", stacklevel=4)
     return None, stale

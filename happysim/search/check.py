@@ -17,9 +17,9 @@ from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search.judge import Finding, PropertyJudge
-from happysim.search.policy import Bfs, Dfs, Elsewhere, Policy, Replay, Uniform
+from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
 from happysim.search.schedule import choices_along, first_world, follow
-from happysim.search.uniform import walk
+from happysim.search.walk import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario, scenario_of
@@ -142,6 +142,14 @@ def _check_bounds(bounds: Bounds) -> None:
             )
 
 
+def _fingerprints(worlds: int, bits: int) -> str:
+    """What it means that worlds were told apart by so many bits: the birthday bound."""
+    omission = min(1.0, worlds**2 / 2 ** (bits + 1))
+    return (
+        f"{bits}-bit fingerprints (some world of {worlds:,} left out: probability {omission:.1e})"
+    )
+
+
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
     """Tables only grow, and looking for garbage in them takes a third of a short search."""
@@ -174,14 +182,14 @@ class _Search:
         began, misses = time.perf_counter(), self.tables.misses
         policy = self.bounds.by
         if isinstance(policy, (Bfs, Dfs)):
-            found = self.exhaustive(depth_first=isinstance(policy, Dfs))
-        elif isinstance(policy, Uniform):
+            found = self.exhaustive(policy)
+        elif isinstance(policy, (Uniform, Pct)):
             found = self.random(policy)
         elif isinstance(policy, Replay):
             found = self.replayed(policy)
         else:
             raise ScenarioError(
-                f"by={policy!r} is no policy; give bfs(), dfs(), uniform(seed) or smt()"
+                f"by={policy!r} is no policy; give bfs(), dfs(), uniform(seed), pct(seed) or smt()"
             )
         exploration, verdicts = found
         return Report(
@@ -199,8 +207,8 @@ class _Search:
             self.warnings(exploration),
         )
 
-    def exhaustive(self, depth_first: bool) -> tuple[Exploration, dict[Property, Verdict]]:
-        bounds = self.bounds
+    def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
+        bounds, depth_first = self.bounds, isinstance(policy, Dfs)
         plan = Plan(
             depth_first,
             bool(self.tables.faults.partitions),
@@ -209,19 +217,38 @@ class _Search:
             bounds.max_worlds,
             bounds.seconds,
             bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib(),
+            fingerprints=policy.memory != "exact",
+            traces=policy.memory != "fingerprint without traces",
         )
-        starts = [world.numbers for world in self.starts.values()]
-        with _rare_garbage_collection():
-            exploration = kernel().explore(self.tables, starts, self.judge, plan, self.progress)
+        exploration = self.visit(self.judge, plan, self.progress)
+        findings = self.judge.findings
+        # An interrupt may come between judging a world and taking it in.
+        found = {prop: each for prop, each in findings.items() if each.at < exploration.worlds}
+        if found and not plan.traces:
+            last = max(finding.at for finding in found.values())
+            exploration.path = self.visit_again(plan, last).path
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
-            finding = self.judge.findings.get(prop)
-            # An interrupt may come between judging a world and taking it in.
-            if finding is None or finding.at >= exploration.worlds:
-                verdicts[prop] = self.undisturbed(prop, exploration)
+            if prop in found:
+                verdicts[prop] = self.found(prop, found[prop], exploration, not depth_first)
             else:
-                verdicts[prop] = self.found(prop, finding, exploration, not depth_first)
+                verdicts[prop] = self.undisturbed(prop, exploration)
         return exploration, verdicts
+
+    def visit(
+        self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
+    ) -> Exploration:
+        """Search as planned."""
+        starts = [world.numbers for world in self.starts.values()]
+        with _rare_garbage_collection():
+            explored: Exploration = kernel().explore(self.tables, starts, judge, plan, progress)
+        return explored
+
+    def visit_again(self, plan: Plan, last: int) -> Exploration:
+        """The same search up to the world at `last`, this time with the ways to its worlds."""
+        judge = PropertyJudge(self.tables, [], self.bounds.within, self.history)
+        again = replace(plan, traces=True, worlds=last + 1, seconds=None, memory_mib=None)
+        return self.visit(judge, again)
 
     def found(
         self, prop: Property, finding: Finding, exploration: Exploration, nearest: bool
@@ -278,7 +305,9 @@ class _Search:
         if prop.sort is Sort.REACHABLE:
             if exploration.depth_limited or exploration.outside:
                 return Unknown(prop, reason=f"not reached within {self.limits_text(exploration)}")
-            return Broken(prop, reason=f"no world of {exploration.worlds:,} satisfies it")
+            reason = f"no world of {exploration.worlds:,} satisfies it"
+            within = self.limits_text(exploration)
+            return Broken(prop, reason=f"{reason}, within {within}" if within else reason)
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
             return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
         return Holds(prop, bounds=self.limits_text(exploration))
@@ -290,9 +319,11 @@ class _Search:
             texts.append(f"depth {self.bounds.max_depth}")
         if exploration.outside:
             texts.append("the bound `within`")
+        if exploration.fingerprint_bits is not None:
+            texts.append(_fingerprints(exploration.worlds, exploration.fingerprint_bits))
         return " and ".join(texts)
 
-    def random(self, policy: Uniform) -> tuple[Exploration, dict[Property, Verdict]]:
+    def random(self, policy: Uniform | Pct) -> tuple[Exploration, dict[Property, Verdict]]:
         exploration, schedules = walk(self.starts, self.judge, policy, self.bounds, self.progress)
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:

@@ -13,7 +13,7 @@ from typing import Any
 from happysim.core.entries import Move, Numbering
 from happysim.core.tables import Tables
 from happysim.core.world import World
-from happysim.kernel.contract import DONE, LOCAL, OUTSIDE, Numbers
+from happysim.kernel.contract import DONE, FOUND, LOCAL, OUTSIDE, Numbers
 from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
@@ -88,7 +88,7 @@ class PropertyJudge:
             if outside is not None:
                 return OUTSIDE | (LOCAL if local else 0)
             bits &= local
-        return self._ask(self._of_worlds, index, world) & (bits | DONE)
+        return self._ask(self._of_worlds, index, world) & (bits | DONE | FOUND)
 
     def step(self, index: int, before: Numbers, after: Numbers) -> int:
         """See `Judge.step`."""
@@ -110,7 +110,7 @@ class PropertyJudge:
         if prop is None or prop in self.findings:
             return 0
         self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
-        return self._done()
+        return FOUND | self._done()
 
     def reads(self) -> tuple[int, ...] | None:
         """See `Judge.reads`."""
@@ -162,7 +162,7 @@ class PropertyJudge:
                 self._read.append(reads)
         for each in found:
             properties.remove(each)
-        return bits | (self._done() if found else 0)
+        return bits | (FOUND | self._done() if found else 0)
 
     def _done(self) -> int:
         """DONE once no property is left that could still be found broken or reached.

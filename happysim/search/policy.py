@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
@@ -12,15 +12,21 @@ from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
+Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
+
 
 @dataclass(frozen=True)
 class Bfs:
     """Exhaustive, nearest worlds first."""
 
+    memory: Memory = "exact"
+
 
 @dataclass(frozen=True)
 class Dfs:
     """Exhaustive, newest worlds first."""
+
+    memory: Memory = "exact"
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,16 @@ class Uniform:
 
     seed: int
     runs: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Pct:
+    """Random runs by priorities that change `depth - 1` times."""
+
+    seed: int
+    runs: int
+    depth: int
     steps: int
 
 
@@ -54,17 +70,35 @@ class Elsewhere(Protocol):
         """The verdicts on these properties of one scenario, within these bounds."""
 
 
-Policy = Bfs | Dfs | Uniform | Replay | Elsewhere
+Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
-def bfs() -> Bfs:
-    """Search exhaustively, breadth first: a counterexample is as short as any."""
-    return Bfs()
+def bfs(memory: Memory = "exact") -> Bfs:
+    """Search exhaustively, breadth first: a counterexample is as short as any.
+
+    `memory` says what is kept of each world. "exact": all of it, so that nothing is left out.
+    "fingerprint": 64 bits of hash and how it was met, at most 24 bytes a world. A world that
+    shares its fingerprint with another is taken for that one, and a verdict names the probability
+    that this happened: n^2 / 2^65 among n worlds. "fingerprint without traces": some 12 bytes a
+    world; to show a counterexample the search runs a second time, up to it. The reference kernel
+    is always exact. Raises `ScenarioError` for another word.
+    """
+    return Bfs(_memory("bfs", memory))
 
 
-def dfs() -> Dfs:
-    """Search exhaustively, depth first: the same verdicts and counts in less memory."""
-    return Dfs()
+def dfs(memory: Memory = "exact") -> Dfs:
+    """Search exhaustively, depth first: the same verdicts and counts in less memory.
+
+    `memory` as for `bfs`.
+    """
+    return Dfs(_memory("dfs", memory))
+
+
+def _memory(policy: str, memory: Memory) -> Memory:
+    if memory not in get_args(Memory):
+        known = ", ".join(map(repr, get_args(Memory)))
+        raise ScenarioError(f"{policy}(memory={memory!r}): write one of {known}")
+    return memory
 
 
 def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
@@ -73,10 +107,31 @@ def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
     The same seed gives the same runs on every machine, Python version and hash seed. Raises
     `ScenarioError` for a count below 1.
     """
-    for name, count in (("runs", runs), ("steps", steps)):
-        if not isinstance(count, int) or count < 1:
-            raise ScenarioError(f"uniform({name}={count}): give a whole number of at least 1")
+    _check_counts("uniform", runs=runs, steps=steps)
     return Uniform(seed, runs, steps)
+
+
+def pct(seed: int, runs: int = 1000, depth: int = 3, steps: int = 100) -> Pct:
+    """Search at random by priorities: probabilistic concurrency testing (Burckhardt et al. 2010).
+
+    Each link, each node's own steps, each kind of fault of a node and the network's faults are a
+    *strand* with a random priority. The strand of highest priority moves; after each of `depth - 1`
+    steps drawn among the first `steps`, the strand that has just moved falls behind all others. A
+    bug has depth d where d well-placed orderings of two steps make it happen whatever the rest.
+
+    The paper's theorem: with n strands, each of which has one choice at a time, and runs of at most
+    k = `steps` steps, a run finds a bug of depth d with a probability of at least 1 / (n k^(d-1)).
+    So `steps` should be no larger than the runs are long. The same seed gives the same runs on
+    every machine. Raises `ScenarioError` for a count below 1.
+    """
+    _check_counts("pct", runs=runs, depth=depth, steps=steps)
+    return Pct(seed, runs, depth, steps)
+
+
+def _check_counts(policy: str, **counts: object) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ScenarioError(f"{policy}({name}={count}): give a whole number of at least 1")
 
 
 def replay(schedule: Sequence[Choice | str], start: str | None = None) -> Replay:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from happysim.core.errors import DiskFull
 from happysim.core.freeze import describe
-from happysim.core.host import Host, Site, check_immutable, listed, seconds_pair
+from happysim.core.host import FULL, Host, Site, check_immutable, listed, seconds_pair
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
 from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
 
@@ -37,8 +39,11 @@ class LiveHost(Host):
         "_shared",
         "disk",
         "is_open",
+        "is_slow",
+        "lag",
         "picks",
         "readings",
+        "route_of",
         "spent",
     )
 
@@ -60,10 +65,16 @@ class LiveHost(Host):
         self.is_open = False
         # Nanoseconds that this handler has waited, for its disk: what it sends leaves that later.
         self.spent = 0
-        self.disk: Any = None
+        # Nanoseconds that every handler takes, and whether anything but such handling takes none.
+        self.lag = 0
+        self.is_slow = False
+        # Its simulated disk; None where no disk of the run can fail, and a sync costs nothing.
+        self.disk: LiveDisk | None = None
+        # Finds the route between any two processes; set where the node is made.
+        self.route_of: Callable[[str, str], Route]
         # What the handler drew and read from its clock, as a trace keeps it.
         self.picks: list[str] = []
-        self.readings: list[int] = []
+        self.readings: list[int | str] = []
         # Classes of messages that may be shared as they are, and how to treat the others.
         self._shared: set[type] = set()
         self._parcels: dict[type, Callable[[Any], Any]] = {}
@@ -86,6 +97,10 @@ class LiveHost(Host):
         self.is_open = True
         if self.picks or self.readings or self.spent:
             self.picks, self.readings, self.spent = [], [], 0
+
+    def forget_plans(self) -> None:
+        """Its node has another class now, with other timers."""
+        self._plans.clear()
 
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
@@ -114,7 +129,7 @@ class LiveHost(Host):
         if route is None or route.kinds is None or kind not in route.kinds:
             self._site.check_receiver(to, message, self._use("send"))
             raise AssertionError("a route and a site do not agree")
-        route.send(message, None, self._agenda.now + self.spent)
+        route.send(message, None, self._agenda.now + self.spent + self.lag)
 
     def _inspect(self, message: Any) -> Any:
         where = self._use("send")
@@ -129,6 +144,13 @@ class LiveHost(Host):
                 return message
             known = self._parcels[kind] = made
         return known(message)
+
+    def _forge(self, source: str, to: str, message: Any) -> None:
+        """For Byzantine nodes: it travels as if the other node had sent it."""
+        message = self._inspect(message)
+        self._site.check_receiver(to, message, self._use("send"))
+        at = self._agenda.now + self.spent + self.lag
+        self.route_of(source, to).send(message, None, at)
 
     def broadcast(self, message: Any, to: Iterable[str] | None = None) -> None:
         """Send a message to each of `to`: by default to all peers, not to this node itself."""
@@ -155,7 +177,7 @@ class LiveHost(Host):
         if target is None:
             return
         answer = Response(target.number, stable(value))
-        self._routes[target.client].send(answer, None, self._agenda.now + self.spent)
+        self._routes[target.client].send(answer, None, self._agenda.now + self.spent + self.lag)
 
     def invoke(self, operation: Any) -> None:
         """Record in the History that this node, as a client, has asked for `operation`."""
@@ -192,6 +214,11 @@ class LiveHost(Host):
         low, high = map(ns_of, seconds_pair(seconds, self._use("set_timer")))
         made = self._plans[name, seconds] = low, high - low + 1 if high > low else 0
         return made
+
+    @property
+    def longest_delay(self) -> int:
+        """For the engine: the longest that a timer was set for so far, in nanoseconds; 0: none."""
+        return max((low + span for low, span in self._plans.values()), default=0)
 
     def cancel_timer(self, name: str) -> None:
         """Forget the timer `name`; does nothing where it is not set."""
@@ -231,5 +258,13 @@ class LiveHost(Host):
         """Wait until every durable field is on disk as it is now."""
         if not self.is_open:
             self._use("sync")
-        if self.disk is not None:
-            self.spent += self.disk.sync()
+        disk = self.disk
+        if disk is not None:
+            if disk.full:
+                self.readings.append(FULL)
+                raise DiskFull(f"{self._where}, host.sync: the disk is full")
+            self.spent += disk.sync()
+
+    @property
+    def _marks(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return () if self.disk is None else self.disk.marks

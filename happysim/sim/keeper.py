@@ -84,8 +84,9 @@ class Keeper:
         return found
 
     def copies(self) -> dict[str, Any]:
-        """The kept fields as they were, in values of their own."""
-        return {name: self._way(name).back(value) for name, value in self.kept.items()}
+        """What was kept, in values of its own: fields, whether the node is up, and its timers."""
+        kept = {name: self._way(name).back(value) for name, value in self.kept.items()}
+        return {**kept, STATUS: self._status, TIMERS: tuple(sorted(self._timers))}
 
 
 def way_of(hint: Any) -> Way:

@@ -6,14 +6,25 @@ Its host puts messages on routes and timers on the agenda at once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Kind
-from happysim.core.errors import HappysimError, ProtocolError
+from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.node import Node
-from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
+from happysim.core.process import (
+    DOWN,
+    NEW,
+    UP,
+    NodeProcess,
+    NodeState,
+    freeze_fields,
+    raised_by,
+    unknown_message,
+)
 from happysim.core.script import Operation
 from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
@@ -25,6 +36,20 @@ from happysim.sim.values import Settler
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
 # Asked before a message is taken: False where it is not taken now.
 Gate = Callable[[Route, Any, Operation | None, int], bool]
+_NONE = Fraction(0)
+
+
+class _Handlers(dict[type, Callable[[Any, str, Any], Any]]):
+    """How a node handles each class of message. One that only a later class knows is unknown."""
+
+    def __init__(self, live: LiveNode) -> None:
+        super().__init__()
+        self.live = live
+
+    def __missing__(self, message: type) -> Callable[[Any, str, Any], Any]:
+        if self.live.process.faults.ignores_unknown:
+            return lambda host, sender, message: None
+        raise unknown_message(self.live.kind, self.live.name, message)
 
 
 class LiveNode:
@@ -32,24 +57,31 @@ class LiveNode:
 
     def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
         self.process, self.slot, self.name = process, slot, process.name
+        # The process of its first class, which knows what upgrades there may be.
+        self.first_process = process
         self.agenda, self.host = agenda, host
-        self.status = NEW
+        self.status, self.version = NEW, 0
         self.clock: Clock | None = None
         self.gate: Gate | None = self._is_down
         self.observe: Observer | None = None
         self.raised: Any = None
+        # What crashes this node, where it lets out that its disk is full.
+        self.fail: Callable[[str], None] | None = None
         # Per timer: when it is due by this node's clock, and the entry on the agenda that sees to
         # it. A timer that is set again and again costs one entry: it moves on when it comes up.
         self.deadlines: dict[str, int] = {}
         self.entries: dict[str, int] = {}
         self.calls = 0
         self._audit_at = 1
-        # Actions on the agenda, and how often the node has crashed: what an earlier life planned
-        # does not happen.
+        # Actions on the agenda.
         self.actions: set[str] = set()
-        self.lives = 0
-        # What has arrived at the gate of a node that stands still.
-        self.waiting: list[tuple[Route, Any, Operation | None, int]] = []
+        # What waits at the gate of a node that stands still or is busy: calls, in order.
+        self.waiting: deque[tuple[Callable[[Any, Any, Any], None], Any, Any, Any]] = deque()
+        self.is_held = self.is_busy = False
+        # Raised by each crash, so that what was begun before it does not end after it.
+        self.life = 0
+        # How many faults keep its clock still.
+        self.clock_stops = 0
         self.become(process.kind, process.made_with)
 
     def become(self, kind: type[Node], fields: tuple[Frozen, ...]) -> None:
@@ -60,7 +92,8 @@ class LiveNode:
         self.values["name"] = self.name
         self.set_fields(fields)
         handlers = kind.happysim_handlers
-        self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
+        self.handlers = _Handlers(self)
+        self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
         self._settle = Settler(kind) or None
@@ -83,6 +116,8 @@ class LiveNode:
     def _is_down(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
         """The gate of a node that is down: what arrives is lost."""
         route.traffic.missed += 1
+        if route.ordered and route.log is not None:
+            route.log.missed(route)
         return False
 
     def take(self, source: str, message: Any, operation: Operation | None) -> None:
@@ -92,7 +127,7 @@ class LiveNode:
         try:
             said = self.handlers[type(message)](host, source, message)
         except Exception as error:
-            self._raise(error, self.kind.happysim_handlers.messages[type(message)])
+            self._raise(error, self.kind.happysim_handlers.messages.get(type(message), ""))
             said = None
         host.is_open = False
         self.calls += 1
@@ -102,6 +137,8 @@ class LiveNode:
             self._settle(self.values)
         if self.guards:
             self._plan_actions()
+        if host.is_slow:
+            self._take_time()
         if self.observe is not None:
             self.observe(Kind.DELIVER, self, source, message, operation)
 
@@ -122,6 +159,8 @@ class LiveNode:
             self._settle(self.values)
         if self.guards:
             self._plan_actions()
+        if host.is_slow:
+            self._take_time()
         if self.observe is not None:
             self.observe(kind, self, "", what, None)
 
@@ -131,11 +170,11 @@ class LiveNode:
             if name not in self.actions and (guard is None or guard(self.node)):
                 self.actions.add(name)
                 delay = 1 + int(self.host.draw() * NS)
-                self.agenda.at(self.agenda.now + delay, self.act, name, self.lives)
+                self.agenda.at(self.agenda.now + delay, self.act, name, self.life)
 
     def act(self, name: str, life: int, _: None) -> None:
         """An action comes up; it is taken if its guard still holds."""
-        if life != self.lives or name not in self.actions:
+        if life != self.life or name not in self.actions:
             return
         if self.gate is not None:
             # Paused or busy: it is tried again when the node goes on.
@@ -149,6 +188,12 @@ class LiveNode:
             self._plan_actions()
 
     def _raise(self, error: Exception, name: str) -> None:
+        if isinstance(error, DiskFull) and self.host.disk is not None:
+            # A crash follows at once; until then nothing else happens here.
+            self.host.disk.undo()
+            self.gate = self._wait
+            self.agenda.at(self.agenda.now, self._fail, self.life)
+            return
         if isinstance(error, HappysimError):
             raise error
         where = f"{self.kind.__name__}.{name} on {self.name}"
@@ -170,14 +215,16 @@ class LiveNode:
 
     # -- life ------------------------------------------------------------------------------------
 
-    def start(self, kind: Kind = Kind.START) -> None:
-        """Come up, and run `on_start`."""
+    def start(self, kind: Kind = Kind.START, what: str = "") -> None:
+        """Come up, and run `on_start`; `what` has befallen its disk."""
         self.status = UP
         self.gate = None
-        self.run(kind, "", self.node.on_start)
+        self.run(kind, what, self.node.on_start)
 
     def resume_as(self, state: NodeState) -> None:
         """Take on the state of a world in the middle of a run."""
+        if state.version:
+            self.upgrade(state.version)
         self.set_fields(state.fields)
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
@@ -192,47 +239,100 @@ class LiveNode:
         self.status = DOWN
         self.gate = self._is_down
         self.deadlines.clear()
+        # An entry may wait at the gate instead of on the agenda, and is gone with it.
+        self.entries.clear()
         self.actions.clear()
-        self.lives += 1
         self.waiting.clear()
+        self.is_held = self.is_busy = False
+        self.life += 1
         made = self.process.made_with if self.kind is self.process.kind else None
         for at, name in enumerate(self.kind.happysim_fields):
             if not self.kind.happysim_durable[at] and made is not None:
                 self.values[name] = thaw(made[at])
 
+    # -- standing still, and being busy ----------------------------------------------------------
+
+    @property
+    def upgrades_left(self) -> tuple[NodeProcess, ...]:
+        """The classes, as processes, that it may still become."""
+        return self.first_process.later[self.version :]
+
+    def upgrade(self, number: int) -> None:
+        """Be a node of another class, while it is down."""
+        process = self.first_process
+        state = NodeState(DOWN, self.fields(), version=self.version)
+        after = process.upgraded(state, number)
+        self.version, self.process = number, process.later[number - 1]
+        self.host._site = self.process.site
+        self.host.forget_plans()
+        self.become(self.process.kind, after.fields)
+        if self.host.disk is not None:
+            self.host.disk.meet()
+            self.host.disk.adopt(after)
+
     def hold(self) -> None:
         """Stand still: what arrives waits at the gate, and no timer rings."""
+        self.is_held = True
         self.gate = self._wait
 
+    def go_on(self) -> None:
+        """Take what has arrived meanwhile and ring what was due, all in its order."""
+        self.is_held = False
+        self._serve()
+
+    def _fail(self, life: int, *_: Any) -> None:
+        if life == self.life and self.fail is not None:
+            self.fail(self.name)
+
+    def _take_time(self) -> None:
+        """The handler that has just run has taken time: nothing else runs until that is over."""
+        if self.host.disk is not None and self.raised is None:
+            self.host.disk.written()
+        busy = self.host.spent + self.host.lag
+        if busy and self.status == UP:
+            self.is_busy = True
+            self.gate = self._wait
+            self.agenda.at(self.agenda.now + busy, self._is_done, self.life)
+
+    def _is_done(self, life: int, *_: Any) -> None:
+        if life == self.life:
+            self.is_busy = False
+            self._serve()
+
     def _wait(self, route: Route, message: Any, operation: Operation | None, epoch: int) -> bool:
-        """The gate of a node that stands still."""
-        self.waiting.append((route, message, operation, epoch))
+        """The gate of a node that stands still or is busy."""
+        self.waiting.append((route.arrive, message, operation, epoch))
         return False
 
-    def go_on(self) -> None:
-        """Take what has arrived meanwhile, in its order, and ring the timers that are due."""
+    def _serve(self) -> None:
+        """Let in what waits, one after another, for as long as nothing else keeps the gate shut."""
+        if self.is_held or self.is_busy or self.status != UP:
+            return
         self.gate = None
-        waiting, self.waiting = self.waiting, []
-        now = self.agenda.now
-        for route, message, operation, epoch in waiting:
-            self.agenda.at(now, route.arrive, message, operation, epoch)
-        self.wind()
-        if self.guards:
+        while self.waiting and self.gate is None and not self.agenda.stopped:
+            call, first, second, third = self.waiting.popleft()
+            call(first, second, third)
+        if self.guards and self.gate is None:
             self._plan_actions()
 
     # -- timers ----------------------------------------------------------------------------------
 
     def set_timer(self, name: str, delay: int) -> None:
         """Let a timer fire once this node's clock has gained `delay` nanoseconds."""
+        host = self.host
         now = self.agenda.now
+        if host.is_slow:
+            now += host.spent
         clock = self.clock
         if clock is None:
             due = deadline = now + delay
         else:
             deadline = clock.read(now) + delay
             when = clock.when(deadline, now)
-            self.deadlines[name] = deadline
             if when is None:
+                # The clock stands still; whoever sets it going winds the timers.
+                self.deadlines[name] = deadline
+                self.entries.pop(name, None)
                 return
             due = when
         self.deadlines[name] = deadline
@@ -246,6 +346,10 @@ class LiveNode:
         """An entry of a timer comes up: fire, or move on to where the timer is set now."""
         if self.entries.get(name) != entry:
             return
+        if self.gate is not None and self.status == UP:
+            # Paused or busy: it rings late, behind what came before it.
+            self.waiting.append((self.ring, name, entry, None))
+            return
         del self.entries[name]
         deadline = self.deadlines.get(name)
         if deadline is None:
@@ -257,13 +361,12 @@ class LiveNode:
         if due > now:
             self.entries[name] = due
             self.agenda.at(due, self.ring, name, due)
-        elif self.gate is None:
+        else:
             del self.deadlines[name]
             self.run(Kind.FIRE, name, self.timer_handlers[name])
-        # Else the node is paused or busy; who opens the gate rings again.
 
     def wind(self) -> None:
-        """Put every timer on the agenda anew: the clock has changed, or the gate has opened."""
+        """Put every timer on the agenda anew: the clock has changed."""
         now = self.agenda.now
         self.entries.clear()
         for name, deadline in self.deadlines.items():
@@ -272,3 +375,20 @@ class LiveNode:
                 due = max(due, now)
                 self.entries[name] = due
                 self.agenda.at(due, self.ring, name, due)
+
+    def turn_clock(self, *, jump_ns: int = 0, drift_more: Fraction = _NONE, stops: int = 0) -> None:
+        """Change this node's clock now: by a jump, by so much drift more, by stops more or fewer.
+
+        Raises `ScenarioError` where it would run backwards.
+        """
+        clock = Clock() if self.clock is None else self.clock
+        drift = clock.drift + drift_more
+        if drift <= -1:
+            raise ScenarioError(
+                f"the clock of {self.name} would gain {drift} seconds a second: a clock may lose "
+                "less than a second a second; FreezeClock lets it stand still"
+            )
+        self.clock = clock
+        self.clock_stops += stops
+        clock.set(self.agenda.now, jump_ns=jump_ns, drift=drift, frozen=self.clock_stops > 0)
+        self.wind()

@@ -18,7 +18,6 @@ from happysim.sim.agenda import Agenda
 from happysim.sim.live import LiveNode
 from happysim.sim.route import Route
 
-
 # Steps in which a handler ran. The host still has what the last one drew.
 _HANDLED = frozenset({Kind.DELIVER, Kind.FIRE, Kind.ACT, Kind.START, Kind.RESTART})
 
@@ -41,7 +40,7 @@ class Recorder:
         """A step was taken."""
         node = process.name
         picks: tuple[str, ...] = ()
-        readings: tuple[int, ...] = ()
+        readings: tuple[int | str, ...] = ()
         if isinstance(process, LiveNode) and kind in _HANDLED:
             host = process.host
             if host.picks or host.readings:
@@ -74,6 +73,14 @@ class Recorder:
         """An ordered route has taken a message on, or lost it: those behind must get past it."""
         step = _about(Kind.DROP, route, message, operation)
         self._queues.setdefault((route.source, route.target.name), deque()).append((lost, step))
+
+    def missed(self, route: Route) -> None:
+        """What an ordered route has brought found its receiver down: it is lost, as the first."""
+        queue = self._queues.get((route.source, route.target.name), deque())
+        for at, (lost, step) in enumerate(queue):
+            if not lost:
+                queue[at] = (True, step)
+                return
 
     def severed(self, route: Route) -> None:
         """An ordered route has lost all that was on its way."""

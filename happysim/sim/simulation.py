@@ -15,20 +15,24 @@ Source of the idea: FoundationDB's simulation (Zhou et al. 2021) and Jefferson 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.disk import Mishap
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
+from happysim.core.node import Node
 from happysim.core.prng import Random
 from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
+from happysim.sim.disk import Disk, LiveDisk, check_disk
 from happysim.sim.faults import node_named
 from happysim.sim.host import LiveHost
 from happysim.sim.judge import Judge
@@ -65,7 +69,8 @@ class Simulation:
 
     The same world, seed and calls give the same run on every machine. `properties` are judged after
     every step; the run stops where one is broken. `faults` befall it. `link` remakes each link of
-    the world's network. With `trace`, `schedule` holds every step.
+    the world's network. `disks` says how disks behave, of all nodes or by name; faults of disks
+    need none of it. With `trace`, `schedule` holds every step.
 
     Raises `ScenarioError` for a world that cannot be run.
     """
@@ -77,6 +82,7 @@ class Simulation:
         seed: int = 0,
         properties: Sequence[Property] = (),
         faults: Sequence[At | Randomly] = (),
+        disks: Disk | Mapping[str, Disk] | None = None,
         link: Callable[[Link], Link] | None = None,
         trace: bool = False,
     ) -> None:
@@ -107,12 +113,18 @@ class Simulation:
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
+        # Whether faults wait for steps of nodes.
+        self._lurks = False
         self._observe()
+        self._mount(disks, faults)
         self._begin(fresh)
+        self._adopt()
         self.nemesis = Nemesis(self, faults)
+        self._lurks = self.nemesis.watches_steps
         if properties:
             self._judge = Judge(self.world, self.nodes, properties)
-            self._observe()
+        self._observe()
+        if self._judge is not None:
             self._judge.first()
         self._settle()
 
@@ -134,6 +146,8 @@ class Simulation:
             self.records.add,
         )
         live = LiveNode(process, self.agenda, host, slot)
+        live.fail = self.crash
+        host.route_of = self.route
         host.bind(live)
         return live
 
@@ -171,6 +185,44 @@ class Simulation:
         else:
             self.agenda.run_until(0)
 
+    def _mount(
+        self, disks: Disk | Mapping[str, Disk] | None, faults: Sequence[At | Randomly]
+    ) -> None:
+        """Give the nodes disks, where those of this run can fail."""
+        by_name = disks if isinstance(disks, Mapping) else {}
+        for name, each in by_name.items():
+            node_named(self, name, "disks")
+            check_disk(each)
+        general = Disk() if disks is None or isinstance(disks, Mapping) else check_disk(disks)
+        faulty = any(getattr(getattr(plan, "fault", None), "needs_disk", False) for plan in faults)
+        for live in self.nodes:
+            policy = by_name.get(live.name, general)
+            for wanted, budget in (policy.loses_unsynced, "unsynced_loss"), (policy.tears, "tears"):
+                if wanted:
+                    self.check_declared(budget, str(policy))
+            if disks is not None or faulty:
+                live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
+                live.host.is_slow = True
+
+    def _adopt(self) -> None:
+        """Let disks remember what the first world does: it has started its nodes already."""
+        world = self.first_world
+        for live in self.nodes:
+            state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+            if live.host.disk is not None and state.status != NEW:
+                live.host.disk.adopt(state)
+
+    def check_declared(self, budget: str, what: str) -> None:
+        """Raise `ScenarioError` where a recorded run could not be replayed for want of a budget."""
+        faults = self.first_world.tables.faults
+        if self.recorder is not None and not getattr(faults, budget):
+            wanted = "unsynced_loss=True" if budget == "unsynced_loss" else f"{budget}=1"
+            raise ScenarioError(
+                f"{what}: a recorded run replays without time, and there a world remembers what "
+                f"may become of its disks only where it says so; make it with "
+                f"World.of(..., faults=Faults(crashes=1, {wanted}))"
+            )
+
     def _resume(self, live: Process) -> None:
         world = self.first_world
         state = world.tables.states[live.slot].values[world.state_number(live.slot)]
@@ -185,7 +237,7 @@ class Simulation:
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
-        wanted = self._judge is not None or self.recorder is not None
+        wanted = self._judge is not None or self.recorder is not None or self._lurks
         for live in self.processes.values():
             live.observe = self._step if wanted else None
 
@@ -196,6 +248,8 @@ class Simulation:
             self._judge.after(process, self.records.version)
             if self._judge.wrong is not None:
                 self.agenda.stopped = True
+        if self._lurks and isinstance(process, LiveNode) and not kind.is_fault:
+            self.nemesis.after_step(process.name)
 
     def _settle(self) -> None:
         """Take note of what stopped the run."""
@@ -288,15 +342,69 @@ class Simulation:
         if self.delivery == "ordered":
             for route in self._ends_at(name):
                 route.reset()
+        disk = live.host.disk
         live.crash()
-        self._note(Kind.CRASH, live)
+        taken = disk.crash() if disk is not None else None
+        self._note(Kind.CRASH, live, taken.text if taken is not None else "")
 
-    def restart(self, name: str) -> None:
-        """A node that is down comes up again, and runs `on_start`."""
-        live = node_named(self, name, "restart")
+    def upgrade(self, name: str, to: type[Node]) -> None:
+        """A node that is down comes up as one of another class, with its durable fields.
+
+        Raises `ScenarioError` where the world does not declare that it may.
+        """
+        live = node_named(self, name, "upgrade")
+        number = self.upgrade_number(live, to)
         if live.status == DOWN:
-            live.start(Kind.RESTART)
+            live.upgrade(number)
+            live.start(Kind.RESTART, f"as {to.__name__}")
             self._settle()
+
+    def upgrade_number(self, live: LiveNode, to: type[Node]) -> int:
+        """The number of an upgrade of a node, that still lies before it; else `ScenarioError`."""
+        for number, later in enumerate(live.upgrades_left, live.version + 1):
+            if later.kind is to:
+                return number
+        raise ScenarioError(
+            f"{live.name} cannot become a {to.__name__} now; say that it may, with World.of(..., "
+            f"faults=Faults(crashes=1, upgrades=(({live.name!r}, {to.__name__}),)))"
+        )
+
+    def restart(self, name: str, disk: Mishap | str = "") -> None:
+        """A node that is down comes up again, and runs `on_start`.
+
+        `disk` is what has befallen its disk meanwhile: `wiped`, `stale`, `rotten log[1]`,
+        `misdirected log[2] to log[0]`. Raises `ScenarioError` where that cannot be.
+        """
+        live = node_named(self, name, "restart")
+        if live.status != DOWN:
+            return
+        if disk:
+            mishap = disk if isinstance(disk, Mishap) else self._mishap(name, disk)
+            self.disk(name).restart(mishap)
+            live.start(Kind.RESTART, mishap.text)
+        else:
+            live.start(Kind.RESTART)
+        self._settle()
+
+    def _mishap(self, name: str, told: str) -> Mishap:
+        possible = {each.text: each for each in self.disk(name).restarts()}
+        if told not in possible:
+            known = "".join(f"\n    {text}" for text in possible) or " nothing"
+            raise ScenarioError(f"restart({name!r}, {told!r}): there may be{known}")
+        return possible[told]
+
+    def disk(self, name: str) -> LiveDisk:
+        """The disk of a node. Raises `ScenarioError` where the disks of this run cannot fail."""
+        disk = node_named(self, name, "disk").host.disk
+        if disk is None:
+            raise ScenarioError(
+                "no disk of this run can fail; make it with Simulation(..., disks=Disk())"
+            )
+        return disk
+
+    def tell_disk(self, name: str, told: str) -> None:
+        """For faults: note that the disk of a node behaves otherwise from now on."""
+        self._environment(Kind.DISK, told, name)
 
     def pause(self, name: str) -> None:
         """A node stands still: it takes nothing, and its timers ring late."""
@@ -312,6 +420,28 @@ class Simulation:
             self._note(Kind.RESUME, live)
             live.go_on()
 
+    def slow(self, name: str, lag_ns: int) -> None:
+        """Let every handler of a node take so much longer; a negative time takes that back."""
+        live = node_named(self, name, "slow")
+        live.host.lag += lag_ns
+        live.host.is_slow = live.host.lag > 0 or live.host.disk is not None
+        self._environment(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
+
+    def turn_clock(
+        self, name: str, *, jump_ns: int = 0, drift_more: Fraction | int = 0, stops: int = 0
+    ) -> None:
+        """Change the clock of a node: a jump, more drift, one more or one fewer that stops it.
+
+        Raises `ScenarioError` where it would lose a second a second or more.
+        """
+        live = node_named(self, name, "turn_clock")
+        live.turn_clock(jump_ns=jump_ns, drift_more=Fraction(drift_more), stops=stops)
+        clock = live.clock
+        assert clock is not None
+        told = f"by {seconds_text(clock.read(self.now) - self.now)} s"
+        told += f" drifting {clock.drift}" if clock.drift else ""
+        self._environment(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
+
     def clog(self, source: str, target: str) -> None:
         """Hold back what one process sends another from now on."""
         self.route(source, target).clog()
@@ -321,6 +451,16 @@ class Simulation:
         """Let go of what was held back."""
         self._environment(Kind.RELEASE, f"{source} -> {target}")
         self.route(source, target).release()
+
+    def echo(self, source: str, target: str) -> None:
+        """Keep a copy of what one process sends another from now on."""
+        self.route(source, target).echo()
+        self._environment(Kind.LINK, f"{source} -> {target} is recorded")
+
+    def replay(self, source: str, target: str) -> None:
+        """Let the copies that were kept come again."""
+        self._environment(Kind.LINK, f"{source} -> {target} comes again")
+        self.route(source, target).replay()
 
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
@@ -355,12 +495,13 @@ class Simulation:
         self.resume(name)
 
     def heal_link(self, source: str, target: str) -> None:
-        """Let a link lose, copy, damage and hold back nothing any more."""
+        """Let a link be as the world has it, but lose, copy, damage and hold back nothing."""
         route = self.route(source, target)
         while route.clogs:
             route.release()
-        if route.link is not None:
-            route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
+        link = self.network.link(source, target)
+        if link is not None:
+            route.use(link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
 
     def cuts_text(self) -> str:
         """The cuts in force, as text."""
@@ -371,14 +512,16 @@ class Simulation:
             if name in (route.source, route.target.name):
                 yield route
 
-    def _note(self, kind: Kind, live: LiveNode) -> None:
+    def _note(self, kind: Kind, live: LiveNode, what: str = "") -> None:
         """A fault has befallen a node: record it, and judge what it changed."""
+        # No handler has run, so it has drawn and read nothing.
+        live.host.picks, live.host.readings = [], []
         if live.observe is not None:
-            live.observe(kind, live, "", "", None)
+            live.observe(kind, live, "", what, None)
 
-    def _environment(self, kind: Kind, told: str) -> None:
+    def _environment(self, kind: Kind, told: str, name: str = "") -> None:
         if self.recorder is not None:
-            self.recorder.note(kind, what=told)
+            self.recorder.note(kind, name, told)
 
     # -- what there is ---------------------------------------------------------------------------
 

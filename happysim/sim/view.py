@@ -15,9 +15,11 @@ from happysim.core.errors import ScenarioError
 from happysim.core.freeze import describe, freeze
 from happysim.core.history import History
 from happysim.core.node import Node
+from happysim.core.process import UP
 from happysim.core.view import Message
 from happysim.sim.keeper import STATUS, TIMERS
 from happysim.sim.live import LiveNode
+from happysim.spec.property import PropertyError
 
 if TYPE_CHECKING:
     from happysim.sim.simulation import Simulation
@@ -49,6 +51,8 @@ class LiveView:
         """False while the node is crashed (or has not started)."""
         if self._world.reads is not None:
             self._world.reads.add((self._slot, STATUS))
+        if self._is_past:
+            return bool(self._values[STATUS] == UP)
         up: bool = self._live.is_up
         return up
 
@@ -57,7 +61,15 @@ class LiveView:
         """Names of the timers that are set, sorted."""
         if self._world.reads is not None:
             self._world.reads.add((self._slot, TIMERS))
+        if self._is_past:
+            timers: tuple[str, ...] = self._values[TIMERS]
+            return timers
         return tuple(sorted(self._live.deadlines))
+
+    @property
+    def _is_past(self) -> bool:
+        """True for a node as it was before a step."""
+        return self._values is not self._live.values
 
     def __getattr__(self, name: str) -> Any:
         values = self._values
@@ -100,7 +112,7 @@ class LiveWorld:
     def __getitem__(self, name: str) -> LiveView:
         """The node of that name, to read. Raises `ScenarioError` for an unknown name."""
         view = self._views.get(name)
-        if view is None or view._live.values is not view._values:
+        if view is None or (view._is_past and view._slot not in self._instead):
             live = self._simulation.processes.get(name)
             if not isinstance(live, LiveNode):
                 raise ScenarioError(self._unknown(name))
@@ -147,6 +159,11 @@ class LiveWorld:
     def in_flight(self) -> tuple[Message, ...]:
         """Every message on its way, each copy, by receiver, in order of arrival."""
         self._note(WIDE)
+        if self._instead:
+            raise PropertyError(
+                "in_flight of the world before a step is gone in a simulation; keep what you need "
+                "in a @monitor"
+            )
         found = [
             Message(route.source, route.target.name, freeze(message))
             for route, message in self._simulation.on_their_way()

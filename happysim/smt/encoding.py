@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from happysim.core.entries import CRASH, RESTART
+from happysim.core.entries import BASE, CRASH, CRASHES, RESTART, RESTARTS
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.solver import load_z3, why_unknown
@@ -182,8 +182,11 @@ class Encoding:
 
     def _budgets(self) -> None:
         z3, ledger = self.z3, self.closure.ledger
-        for cost in (CRASH, RESTART):
-            paid = [taken.on for taken in self.takes if taken.arc.edge.cost == cost]
+        for cost in (CRASH, RESTART, *BASE):
+            # What befalls a disk is paid for, and so is the crash or the restart it happens in.
+            paid = [
+                t.on for t in self.takes if cost in (t.arc.edge.cost, BASE.get(t.arc.edge.cost))
+            ]
             budget = ledger.budgets[cost - 1]
             if len(paid) > budget:
                 self.solver.add(z3.AtMost(*paid, int(budget)))
@@ -197,14 +200,14 @@ class Encoding:
         z3, closure = self.z3, self.closure
         falls: list[list[tuple[Any, Any, list[_Taken]]]] = []
         for slot, graph in enumerate(self.graphs):
-            ups = [t for t in self.takes if t.slot == slot and t.arc.edge.cost == RESTART]
+            ups = [t for t in self.takes if t.slot == slot and t.arc.edge.cost in RESTARTS]
             downs = [
                 (known, when, [up for up in ups if up.arc.source == copy])
                 for copy, (known, when) in enumerate(self.visits[slot])
                 if closure.graphs[slot].is_down(closure.tables, slot, graph.vertex[copy])
             ]
             falls.append(downs)
-        crashes = [taken for taken in self.takes if taken.arc.edge.cost == CRASH]
+        crashes = [taken for taken in self.takes if taken.arc.edge.cost in CRASHES]
         for number, crash in enumerate(crashes):
             down = []
             for slot, downs in enumerate(falls):
@@ -219,7 +222,7 @@ class Encoding:
                     self.solver.add(z3.Implies(z3.And(crash.on, was), is_down))
                 down.append(is_down)
             if len(down) >= most:
-                fewer = z3.AtMost(*down, most - 1) if down else z3.BoolVal(most > 0)
+                fewer = z3.AtMost(*down, most - 1) if down and most else z3.BoolVal(most > 0)
                 self.solver.add(z3.Implies(crash.on, fewer))
 
     # -- numbers of copies -----------------------------------------------------------------------

@@ -51,7 +51,10 @@ class Wait(NamedTuple):
 
 
 class Moments:
-    """The formula over `at`, one moment a step; `at[0]` is the beginning, and 0."""
+    """The formula over `at`, one moment a step; `at[0]` is the beginning, and 0.
+
+    A timer that does not ring is due by `spare` seconds at least after the step that is before it.
+    """
 
     def __init__(
         self,
@@ -61,9 +64,11 @@ class Moments:
         at: Sequence[Any],
         *,
         duplicates: bool = False,
+        spare: Any = 0,
     ) -> None:
         self.z3, self.clockwork, self.begin = clockwork.z3, clockwork, begin
         self.steps, self.at, self.duplicates = steps, at, duplicates
+        self.spare = spare
         self._own: list[tuple[Any, str]] = []
         self.arrivals: list[Arrival] = []
         self.waits: list[Wait] = []
@@ -187,7 +192,7 @@ class Moments:
         if wait.most is not None:
             name = f"timer {wait.timer} of {wait.node}"
             text = f"{name} is not overdue at {self.told(number)}, after {set_by}"
-            self._rule(passed <= wait.most, text)
+            self._rule(passed <= wait.most if fires else passed + self.spare <= wait.most, text)
 
     # -- clocks ----------------------------------------------------------------------------------
 

@@ -167,7 +167,7 @@ def _occurrence(world: World, after: World, choice: Choice, slot: int) -> Occurr
         tuple(Parcel(tables.names[slot], *sent) for sent in outcome.sends),
         delays,
         timers,
-        event.readings,
+        tuple(each for each in event.readings if isinstance(each, int)),
     )
 
 

@@ -177,7 +177,7 @@ class _Realising:
         if clash is not None:
             return self._refused(clash)
         right = self._right_clocks(moments)
-        gap = self._widest_gap(moments, right)
+        gap = self._widest_gap(reals, right)
         return self._in_nanoseconds(right, gap)
 
     def _refused(self, clash: tuple[str, ...]) -> Realisation:
@@ -190,10 +190,10 @@ class _Realising:
                 )
         return Unrealisable(clash)
 
-    def _moments(self, at: Sequence[Any]) -> Moments:
+    def _moments(self, at: Sequence[Any], spare: Any = 0) -> Moments:
         clockwork = Clockwork(self.z3, clocks(self.world), self.timing)
         duplicates = self.world.tables.network.kind == "duplicating"
-        return Moments(clockwork, self.begin, self.steps, at, duplicates=duplicates)
+        return Moments(clockwork, self.begin, self.steps, at, duplicates=duplicates, spare=spare)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -245,10 +245,11 @@ class _Realising:
         seconds = moments.clockwork.second
         return [seconds[node] == moments.clockwork.number(value) for node, value in right]
 
-    def _widest_gap(self, moments: Moments, right: Sequence[tuple[str, Fraction]]) -> Fraction:
+    def _widest_gap(self, at: Sequence[Any], right: Sequence[tuple[str, Fraction]]) -> Fraction:
         """How far apart steps can be at the least, in seconds, up to a limit that is plenty."""
         optimize = self.z3.Optimize()
         gap = self.z3.Real("gap")
+        moments = self._moments(at, gap)
         optimize.add(*moments.order, *(rule for rule, _ in moments.rules))
         optimize.add(*self._fixed(moments, right))
         optimize.add(gap >= 0, gap <= moments.clockwork.number(_GAP_MAX))
@@ -266,12 +267,13 @@ class _Realising:
         """Whole nanoseconds for the steps, as early as each can be."""
         z3 = self.z3
         whole = [z3.Int(f"ns{number}") for number in range(len(self.steps) + 1)]
-        moments = self._moments([z3.ToReal(each) / _NS for each in whole])
+        # Half of what there is leaves room to round.
+        least = int(gap * _NS / 2)
+        moments = self._moments([z3.ToReal(each) / _NS for each in whole], _in_seconds(z3, least))
         optimize = z3.Optimize()
         optimize.add(whole[0] == 0, *(rule for rule, _ in moments.rules))
         optimize.add(*self._fixed(moments, right))
-        # Half of what there is leaves room to round.
-        optimize.add(*self._apart(whole, int(gap * _NS / 2)))
+        optimize.add(*self._apart(whole, least))
         optimize.minimize(z3.Sum(whole))
         if not self._check(optimize):
             raise _UndecidedError("it can happen, but not at whole nanoseconds")
@@ -349,6 +351,10 @@ def _travel(parcel: Parcel, sent_by: int, taken_by: int | None, ns: int | None) 
 
 def _fraction(value: Any) -> Fraction:
     return Fraction(str(value))
+
+
+def _in_seconds(z3: Any, ns: int) -> Any:
+    return z3.RealVal(str(Fraction(ns, _NS)))
 
 
 def _shown(ns: int) -> str:

@@ -28,7 +28,9 @@ class Change(NamedTuple):
     """One field of one node (or client script), before and after.
 
     `field` is a declared field, `(status)` (new, up or down), `timers` (those that are set),
-    `unsynced` (older durable values that a crash may fall back to), or, of a script, `answers`.
+    `(damage)` and `(synced)` (what is damaged on its disk, and older images of it, where a disk may
+    fail so), `unsynced` (older durable values that a crash may fall back to), or, of a script,
+    `answers`.
     """
 
     node: str
@@ -78,27 +80,33 @@ def sent_at(run: Run) -> tuple[int | None, ...]:
     """For each choice, the number of the step that sent its message; None where it has none.
 
     Steps count from 1; 0 is for what is in flight in the first world. Worlds do not number their
-    messages: of equal ones the oldest is taken to come first.
+    messages: of equal ones the oldest is taken to come first. In a run of a simulation, where older
+    ones were lost and still count as in flight, it is the newest, but on an ordered network.
     """
-    keeps = run.worlds[0].tables.network.kind == "duplicating"
+    kind = run.worlds[0].tables.network.kind
+    keeps = kind == "duplicating"
+    is_timed = any(choice.at is not None for choice in run.schedule) and kind != "ordered"
     sent: dict[_Letter, deque[int]] = {}
     found: list[int | None] = []
     _match(sent, run.worlds[0], 0)
     for number, choice in enumerate(run.schedule, 1):
-        found.append(_take(sent, choice, keeps) if choice.source else None)
+        found.append(_take(sent, choice, keeps, is_timed) if choice.source else None)
         if number < len(run.worlds):
             _match(sent, run.worlds[number], number)
     return tuple(found)
 
 
-def _take(sent: dict[_Letter, deque[int]], choice: Choice, keeps: bool) -> int:
+def _take(sent: dict[_Letter, deque[int]], choice: Choice, keeps: bool, newest: bool) -> int:
     waiting = sent[choice.source, choice.node, choice.what]
-    oldest = waiting[0]
+    taken = waiting[-1 if newest else 0]
     if choice.kind is Kind.DUPLICATE:
-        waiting.appendleft(oldest)
+        (waiting.append if newest else waiting.appendleft)(taken)
     elif choice.kind is Kind.DROP or not keeps:
-        waiting.popleft()
-    return oldest
+        if newest:
+            waiting.pop()
+        else:
+            waiting.popleft()
+    return taken
 
 
 def _match(sent: dict[_Letter, deque[int]], world: World, number: int) -> None:

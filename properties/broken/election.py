@@ -12,7 +12,7 @@ from happysim.protocols.election import (
     Victory,
 )
 from properties import election as right
-from properties.election import first_days, group, terms
+from properties.election import first_days, group, in_time, terms
 
 # -- the member's mistakes ------------------------------------------------------------------------
 
@@ -45,6 +45,28 @@ a_dead_leader_on_the_ring_is_never_missed = must_break(
 )
 
 
+@bounded(by=right.IN_TIME)
+def members_that_trust_their_leader_in_time() -> World:
+    return in_time("bully", TrustsItsLeader)
+
+
+@bounded(by=right.IN_TIME)
+def a_ring_that_trusts_its_leader_in_time() -> World:
+    return in_time("ring", TrustsItsLeader)
+
+
+a_dead_bully_is_never_replaced = must_break(
+    right.most_follow_one_leader.over(
+        members_that_trust_their_leader_in_time, "a_dead_bully_is_never_replaced"
+    )
+)
+a_dead_leader_on_the_ring_is_never_replaced = must_break(
+    right.most_follow_one_leader.over(
+        a_ring_that_trusts_its_leader_in_time, "a_dead_leader_on_the_ring_is_never_replaced"
+    )
+)
+
+
 class KeepsItsVote(LeaderElection):
     """A vote is for ever: once each has voted for itself, nobody is elected in any term."""
 
@@ -61,6 +83,18 @@ def members_that_keep_their_vote() -> World:
 
 nobody_is_ever_elected = must_break(
     right.calm_days_elect_a_leader.over(members_that_keep_their_vote, "nobody_is_ever_elected")
+)
+
+
+@bounded(by=right.IN_TIME)
+def members_that_keep_their_vote_in_time() -> World:
+    return in_time("randomized", KeepsItsVote)
+
+
+nobody_is_elected_in_time = must_break(
+    right.most_follow_one_leader.over(
+        members_that_keep_their_vote_in_time, "nobody_is_elected_in_time"
+    )
 )
 
 

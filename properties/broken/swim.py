@@ -18,6 +18,7 @@ from properties.swim import (
     back_from_the_dead,
     first_steps,
     four_members,
+    in_time,
     one_prober,
     one_prober_and_a_crash,
     probes,
@@ -238,6 +239,16 @@ def refuted_once() -> World:
     return four_members(RefutesOnce)
 
 
+@bounded(by=right.IN_TIME)
+def the_dead_are_left_alone_in_time() -> World:
+    return in_time(LeavesTheDeadAlone)
+
+
+@bounded(by=right.IN_TIME)
+def incarnations_that_stay_in_time() -> World:
+    return in_time(NeverRaises)
+
+
 suspects_are_never_buried = must_break(
     right.every_suspect_has_its_time.over(suspicions_without_end, "suspects_are_never_buried")
 )
@@ -302,4 +313,14 @@ two_sides_never_meet_again = must_break(
 )
 one_member_misses_the_answer = must_break(
     right.who_comes_last_hears_it_all.over(refuted_once, "one_member_misses_the_answer")
+)
+healthy_members_stay_buried_in_time = must_break(
+    right.a_majority_knows_who_is_there.over(
+        incarnations_that_stay_in_time, "healthy_members_stay_buried_in_time"
+    )
+)
+two_sides_never_meet_again_in_time = must_break(
+    right.a_majority_knows_who_is_there.over(
+        the_dead_are_left_alone_in_time, "two_sides_never_meet_again_in_time"
+    )
 )

@@ -37,8 +37,8 @@ def test_what_costs_budget_is_a_fault() -> None:
 
 
 def test_restarts_and_heals_follow_crashes_and_partitions_unless_given() -> None:
-    assert Faults(crashes=2, partitions=unlimited).budgets == (0, 0, 2, 2, unlimited, unlimited)
-    assert Faults(crashes=2, restarts=0, partitions=1, heals=3).budgets == (0, 0, 2, 0, 1, 3)
+    assert Faults(crashes=2, partitions=unlimited).budgets[:6] == (0, 0, 2, 2, unlimited, unlimited)
+    assert Faults(crashes=2, restarts=0, partitions=1, heals=3).budgets[:6] == (0, 0, 2, 0, 1, 3)
 
 
 BUDGETS = ["drops", "duplicates", "crashes", "restarts", "partitions", "heals", "down_max"]

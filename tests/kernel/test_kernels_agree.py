@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, ScenarioError, World, bfs, dfs, explore, unordered
+from happysim import Faults, ScenarioError, World, bfs, dfs, explore, uniform, unordered
 from happysim.kernel import contract, reference
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
 from happysim.search.judge import PropertyJudge
+from happysim.search.policy import Policy, pct
 from tests.kernel.test_reference import start
 from tests.oracles.test_naive_agrees import Case, cases, properties
 from tests.support.kernels import needs_native
@@ -132,6 +133,59 @@ def test_verdicts_schedules_and_counts_are_the_same(
         assert on("native", monkeypatch, case, options) == wanted
 
     judged()
+
+
+def runs_seen_by_a_user(case: Case, options: Options, policy: Policy) -> Any:
+    """All that random runs tell, as text."""
+    told = []
+
+    def scenario() -> dict[str, World]:
+        return starts_of(case, options.starts)
+
+    def progress(found: Exploration) -> None:
+        told.append((found.worlds, found.steps, found.depth, found.waiting))
+
+    try:
+        report = explore(
+            scenario,
+            *(each.over(scenario) for each in properties(case)),
+            by=policy,
+            max_depth=options.max_depth,
+            max_worlds=options.max_worlds,
+            within=BOUNDS[options.within],
+            progress=progress,
+        )
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    verdicts = [
+        (prop.name, str(each), getattr(each, "schedule", None), getattr(each, "start", None))
+        for prop, each in report.verdicts.items()
+    ]
+    counts = (report.worlds, report.steps, report.depth, report.stopped)
+    return verdicts, counts, report.handler_calls, report.quiescent_worlds, told
+
+
+def some_runs() -> st.SearchStrategy[Policy]:
+    seeds = st.integers(-(2**70), 2**70)
+    few, steps = st.integers(1, 40), st.integers(1, 12)
+    return st.builds(uniform, seeds, few, steps) | st.builds(
+        pct, seeds, few, st.integers(1, 4), steps
+    )
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(3000, marks=pytest.mark.slow)])
+def test_random_runs_are_the_same_choice_by_choice(
+    monkeypatch: pytest.MonkeyPatch, examples: int
+) -> None:
+    @drawn(examples)
+    @given(cases(), some_options(), some_runs())
+    def ran(case: Case, options: Options, policy: Policy) -> None:
+        monkeypatch.setenv(VARIABLE, "reference")
+        wanted = runs_seen_by_a_user(case, options, policy)
+        monkeypatch.setenv(VARIABLE, "native")
+        assert runs_seen_by_a_user(case, options, policy) == wanted
+
+    ran()
 
 
 class Recorder(PropertyJudge):

@@ -175,7 +175,7 @@ def test_an_unknown_kernel_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 @needs_native
 def test_a_kernel_built_for_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    switch._native.cache_clear()
+    switch.native.cache_clear()
     monkeypatch.setattr(contract, "VERSION", contract.VERSION + 1)
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.warns(UserWarning, match="built for another version"):
@@ -183,4 +183,4 @@ def test_a_kernel_built_for_another_version_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv(VARIABLE, "native")
     with pytest.raises(ImportError, match="built for another version"):
         kernel()
-    switch._native.cache_clear()
+    switch.native.cache_clear()

@@ -12,6 +12,7 @@ from happysim import (
     Network,
     ProtocolError,
     ScheduleError,
+    Simulation,
     World,
     datacenter_network,
 )
@@ -24,7 +25,6 @@ from happysim.protocols.election import (
     Strategy,
     seniority,
 )
-from happysim.sim.simulation import Simulation
 from properties.election import (
     STRATEGIES,
     agreed,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from happysim import Cas, Faults, HappysimError, Read, Script, World, Write
+from happysim import Cas, Faults, HappysimError, Read, Script, TimedOut, World, Write, call
 from happysim.protocols.ballot import Ballot
 from happysim.protocols.multi_paxos import (
     Accepted,
     Chosen,
+    ClientRequest,
     MultiPaxosNode,
     NotLeader,
     Overwritten,
@@ -22,6 +24,13 @@ from properties.raft import along, ask
 
 def answers(world: World, name: str) -> list[Any]:
     return [call.result for call in world.history.of(name) if call.done]
+
+
+def insists_on(command: Any, *servers: str) -> Iterator[Any]:
+    """A client that repeats its command under one number until it has an answer."""
+    for server in servers:
+        if (yield call(server, ClientRequest(command, serial=1), timeout=1.0)) != TimedOut():
+            return
 
 
 def accepted(world: World, leader: str, follower: str, slot: int = 1) -> World:
@@ -109,6 +118,13 @@ def test_a_new_leader_proposes_again_what_was_reported_and_no_ops_for_gaps() -> 
     assert (world["n3"].chosen, world["n3"].state) == (2, 2)
 
 
+def test_of_two_reports_for_a_slot_the_one_of_the_higher_ballot_is_proposed_again() -> None:
+    """n1 holds its own command in slot 1, and n2's was chosen there."""
+    world = accepted(ask(elect(first_leader(), "n2", "n3"), "c2"), "n2", "n3")
+    world = elect(along(world, "deliver n2 -> n1 Prepare"), "n1", "n2")
+    assert [entry.operation.client for entry in world["n1"].log] == ["c2"]
+
+
 def test_followers_learn_what_is_chosen_from_the_next_heartbeat() -> None:
     world = elect(cluster(3, client("c1", ("n1", Write(1))), heartbeats=True), "n1", "n2")
     world = along(accepted(ask(world, "c1"), "n1", "n2"), "fire n1 heartbeat")
@@ -170,6 +186,17 @@ def test_a_copy_of_a_request_gets_no_slot_of_its_own_and_the_same_answer() -> No
     assert len(world["n1"].log) == 1
     coming = [sent.message.value for sent in world.in_flight if sent.target == "c1"]
     assert coming == [True, True]
+
+
+def test_a_command_that_its_client_repeats_takes_effect_once() -> None:
+    """The first request is still open when the second comes: both get slots of their own."""
+    asking = Script("c1", insists_on, Cas(None, 1), "n1", "n1")
+    world = ask(elect(cluster(3, asking), "n1", "n2"), "c1")
+    world = ask(along(world, "fire c1 timeout"), "c1")
+    assert [entry.serial for entry in world["n1"].log] == [1, 1]
+    world = accepted(accepted(world, "n1", "n2", slot=1), "n1", "n2", slot=2)
+    coming = [sent.message.value for sent in world.in_flight if sent.target == "c1"]
+    assert (world["n1"].chosen, coming) == (2, [True, True])
 
 
 def test_the_next_leader_answers_what_it_finishes() -> None:

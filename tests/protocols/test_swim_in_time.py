@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from happysim import Link, Network, World, constant, datacenter_network
+from happysim import Link, Network, Simulation, World, constant, datacenter_network
 from happysim.protocols.swim import MembershipProtocol, Status
-from happysim.sim.simulation import Simulation
 from properties.broken.swim import (
     LeavesTheDeadAlone,
     MissesItsAcks,
@@ -118,7 +117,7 @@ def test_a_restart_is_soon_known() -> None:
     assert simulation.world["m2"].claims["m1"].incarnation == 1
 
 
-# -- a test that cannot fail is a defect: the same runs with a wrong member --------------------------
+# -- a test that cannot fail is a defect: the same runs with a wrong member ------------------------
 
 
 def test_members_that_miss_their_acks_suspect_each_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from happysim import Property, World
+from happysim import Choice, Kind, Property, World
 from happysim.core.latency import constant
 from happysim.core.link import Link
 from happysim.sim.clock import Clock
@@ -22,7 +22,15 @@ class Scripted(Simulation):
     def __init__(self, world: World, found: Realised, prop: Property) -> None:
         self.found = found
         super().__init__(world, properties=[prop], trace=True)
+        for choice, ns in found.steps:
+            if choice.kind is Kind.ACT:
+                self.agenda.at(ns, self._act, choice)
         self.run_until(found.steps[-1][1] / 10**9)
+
+    def _act(self, choice: Choice, *_: Any) -> None:
+        live = self.processes[choice.node]
+        assert isinstance(live, LiveNode)
+        live.run(Kind.ACT, choice.what, getattr(live.node, choice.what))
 
     def _live(self, process: Any, slot: int) -> Any:
         live = super()._live(process, slot)
@@ -31,6 +39,7 @@ class Scripted(Simulation):
             if name in found.rates or name in found.offsets:
                 offset = round(found.offsets.get(name, 0) * 10**9)
                 live.clock = Clock(offset, found.rates.get(name, 1) - 1)
+            live._plan_actions = lambda: None  # type: ignore[method-assign]
             live.set_timer = self._told(live)  # type: ignore[method-assign]
         return live
 

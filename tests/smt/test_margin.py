@@ -36,6 +36,7 @@ from properties.lease import (
     one_client_believes_to_have_the_lock,
     two_clients,
 )
+from tests.smt.scripted import Scripted
 
 TRUST = one_client_believes_to_have_the_lock
 LATE = TRUST.over(two_clients, kind=CountsFromTheGrant)
@@ -87,8 +88,13 @@ def test_a_run_at_the_edge_happens_beyond_the_margin_and_not_below() -> None:
     assert found.value is not None
     assert found.broken is not None
     edge, little = Fraction(found.value), Fraction(1, 10**6)
-    assert isinstance(realise(found.broken, Timing(drift=edge + little)), Realised)
     assert isinstance(realise(found.broken, Timing(drift=edge - little)), Unrealisable)
+    run = realise(found.broken, Timing(drift=edge + little))
+    assert isinstance(run, Realised)
+    simulation = Scripted(two_clients(), run, TRUST)
+    assert simulation.broken is not None
+    assert simulation.broken[0] is TRUST
+    assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]
 
 
 # -- against all schedules, one by one ------------------------------------------------------------

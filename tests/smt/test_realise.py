@@ -14,6 +14,8 @@ from happysim import (
     Faults,
     Host,
     Kind,
+    Link,
+    Network,
     Node,
     ScenarioError,
     Script,
@@ -21,12 +23,14 @@ from happysim import (
     always,
     call,
     check,
+    constant,
     duplicating,
     durable,
     message,
     on,
     reachable,
     sleep,
+    uniform_latency,
 )
 from happysim.search.schedule import first_world
 from happysim.smt.realise import (
@@ -347,6 +351,24 @@ def test_a_client_waits_as_long_as_it_says(most: str, kind: type) -> None:
     if isinstance(run, Realised):
         assert run.steps[0][1] == NS // 2
         assert run.steps[2][1] - run.steps[1][1] == NS
+
+
+def test_the_links_of_a_network_bound_its_messages() -> None:
+    network = Network("n", default=Link(uniform_latency(0.001, 0.002), jitter=constant(0.001)))
+    network.add_link("sender", "ear", Link(constant(2.0), reorder=0.1))
+    slow = Link(constant(0.1), bandwidth_bytes_per_s=1000)
+    network.add_link("ear", "sender", slow)
+    world = World.of(Sender("sender"), Ear("ear"), network=network)
+    timing = Timing.of(world, drift="0.01", links={("ear", "ear"): (1, 2)})
+    assert timing.latency_of("sender", "ear") == (2, 4)
+    assert timing.latency_of("ear", "sender") == (Fraction("0.1"), None)
+    assert timing.latency_of("ear", "ear") == (1, 2)
+    assert timing.latency_of("sender", "sender") == (0, 0)
+    assert timing.drift_of("ear") == Fraction("0.01")
+    assert isinstance(realise_schedule(world, [FIRE, HEAR], timing), Realised)
+    assert isinstance(realise_schedule(world, [FIRE, FIRE, HEAR, HEAR], timing), Realised)
+    at_once = Timing(links={**timing.links, ("sender", "ear"): (0, "0.5")})
+    assert isinstance(realise_schedule(world, [FIRE, FIRE, HEAR, HEAR], at_once), Unrealisable)
 
 
 # -- what is said where there is no answer --------------------------------------------------------

@@ -36,6 +36,7 @@ from happysim.core.node import Node, durable, on
 from happysim.core.quorums import Quorums, disjoint, majority, sizes
 from happysim.core.script import Operation
 from happysim.protocols.ballot import NO_BALLOT, Ballot
+from happysim.protocols.machine import Journal, Machine
 from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
@@ -50,7 +51,6 @@ from happysim.protocols.multi_paxos.messages import (
     Promise,
     Rejected,
 )
-from happysim.protocols.raft import Journal, Machine
 
 # After so many elections in vain the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6

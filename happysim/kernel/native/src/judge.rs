@@ -15,6 +15,7 @@ use crate::tables::{Exports, Tables};
 /// The bits of an answer; see `contract.LOCAL`. What is remembered is told by `Judge.reads` here.
 pub const OUTSIDE: u32 = 2;
 pub const DONE: u32 = 4;
+pub const FOUND: u32 = 8;
 
 /// What is remembered of a world or a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

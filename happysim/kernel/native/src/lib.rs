@@ -15,10 +15,12 @@ mod memory;
 mod mix;
 mod pool;
 mod queue;
+mod random;
 mod search;
 mod seen;
 mod store;
 mod tables;
+mod walk;
 mod ways;
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
@@ -260,6 +262,9 @@ fn explore<'py>(
         store.bytes()
     });
     drop(worlds);
+    if search.plan.fingerprints {
+        found.setattr("fingerprint_bits", 64)?;
+    }
     let Search { exports, ways, .. } = search;
     let paths = Paths { place, exports, starts: packed, ways, bytes };
     found.setattr("path", Bound::new(py, paths)?.getattr("path")?)?;
@@ -271,5 +276,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("name", "native")?;
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
-    module.add_class::<Paths>()
+    module.add_class::<Paths>()?;
+    module.add_class::<walk::Walks>()
 }

@@ -98,8 +98,6 @@ impl<const W: usize> Entry<W> for Fingerprint {
 const PARTS_BITS: u32 = 4;
 pub const PARTS: usize = 1 << PARTS_BITS;
 const LINE: usize = 64;
-/// A part of so many bytes doubles when it grows; a larger one grows by less.
-const SMALL: usize = 1 << 21;
 
 /// Which part of the table a hash belongs to.
 #[inline(always)]
@@ -124,6 +122,10 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         _ => 8,
     };
 
+    /// A part of so many bytes doubles when it grows; a larger one grows by less. A table of
+    /// fingerprints is there to save memory, another one to be fast.
+    const SMALL: usize = if E::MIXED { 1 << 13 } else { 1 << 21 };
+
     fn sized(lines: usize) -> Result<Self, OutOfMemory> {
         let length = (lines + 1) * Self::A_LINE;
         let mut entries: Vec<E> = Vec::new();
@@ -132,9 +134,8 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         entries.resize(length, E::EMPTY);
         let first = entries.as_ptr().align_offset(LINE).min(Self::A_LINE - 1);
         let slots = lines * Self::A_LINE;
-        // A large table of fingerprints is there to save memory, another one to be fast.
-        let small = size_of::<E>() * slots <= SMALL;
-        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 7 / 8 } else { slots * 3 / 4 };
+        let small = size_of::<E>() * slots <= Self::SMALL;
+        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 15 / 16 } else { slots * 3 / 4 };
         Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
     }
 
@@ -147,9 +148,10 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     }
 
     /// The place of an entry, or the empty one where it belongs: in the line that its hash names,
-    /// or in one of the next.
+    /// or where that is full in another, and so on. Lines at random keep the way short in a table
+    /// that is nearly full, where neighbours would be full together.
     #[inline(always)]
-    pub fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
+    pub fn find(&self, entry: &E, mut hash: u64) -> Result<usize, usize> {
         let (mut line, mut at) = self.home(hash);
         loop {
             for _ in 0..Self::A_LINE {
@@ -163,10 +165,8 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
                 }
                 at = (at + 1) & (Self::A_LINE - 1);
             }
-            line += Self::A_LINE;
-            if line == self.first + self.lines as usize * Self::A_LINE {
-                line = self.first;
-            }
+            hash = fold(hash ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93);
+            (line, at) = self.home(hash);
         }
     }
 
@@ -194,8 +194,8 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     #[cold]
     fn grow(&mut self) -> Result<(), OutOfMemory> {
         let lines = self.lines as usize;
-        let small = size_of::<E>() * self.entries.len() < SMALL;
-        let more = if small { lines } else if E::MIXED { lines / 4 } else { lines / 2 };
+        let small = size_of::<E>() * self.entries.len() <= Self::SMALL;
+        let more = if small { lines } else if E::MIXED { lines / 6 } else { lines / 2 };
         let mut larger = Self::sized(lines + more)?;
         for entry in &self.entries {
             if *entry != E::EMPTY {

@@ -35,6 +35,8 @@ pub struct Move {
     pub source: u32,
     /// Where the handler raised: which of `Tables::raising` it is.
     pub object: u32,
+    /// Its place among the free moves of its row, in order of content.
+    pub place: u32,
     /// The local state changes, and not just the inbox.
     pub changes: bool,
     /// What the change of the cell adds to a fingerprint.
@@ -393,7 +395,8 @@ impl Tables {
                     source = self.envelopes.get(envelope).source;
                     kind.take(&mut after, envelope, source);
                 }
-                let step = self.make_move(slot, cell, at, after, source);
+                let mut step = self.make_move(slot, cell, at, after, source);
+                step.place = (plain.len() + other.len()) as u32;
                 // What needs a look at the ledger or the history is not plain, nor is a raise.
                 let looks = step.record != 0 || (self.partitions && source != NONE);
                 (if looks || step.cell == RAISES { &mut other } else { &mut plain }).push(step);
@@ -446,6 +449,7 @@ impl Tables {
             cost: made.cost,
             source,
             object: made.object,
+            place: 0,
             changes: made.state != after[0],
             mix: 0,
         };
@@ -472,6 +476,7 @@ impl Tables {
             cost,
             source: NONE,
             object: NONE,
+            place: 0,
             changes: false,
             mix: 0,
         };

@@ -1,4 +1,4 @@
-"""Named locks, each with one holder at a time, and a store that fences off holders of before.
+"""One server of named locks, each with one holder at a time and a token that only grows.
 
 **Source**: Burrows, *The Chubby lock service for loosely-coupled distributed systems*, OSDI 2006,
 section 2.4 (the sequencer: a number that grows with every change of holder, which whoever is asked
@@ -11,7 +11,8 @@ restart. No clock is trusted: how long a client takes a lock to be its own is it
 cannot tell which copy of its request was answered. Its token is what the store goes by.
 
 **Deviates**:
-- One server. Chubby's is replicated by consensus; here the lock is not to be had while it is down.
+- One server. Chubby's is replicated by consensus (here: `DistributedLock`); this lock is not to be
+  had while the server is down.
 - Leases are not on disk, and a restarted server grants at once, though a lease of before may still
   run in its holder's eyes. Gray and Cheriton wait one lease there. Tokens make it safe: they are on
   disk, so the new holder's is larger, and the store refuses the old one from then on.
@@ -26,78 +27,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from happysim.core.host import Host
-from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-
-# -- what clients and the server tell each other -------------------------------------------------
-
-
-@message
-class Acquire:
-    """Ask for a lock; answered with `LockGrant`, once it is free.
-
-    The holder may ask again, for a further hold. `hold` is the number of this one, so that a copy
-    of the request counts once. Unanswered, ask again under the same number.
-    """
-
-    lock: str
-    hold: int
-
-
-@message
-class LockGrant:
-    """The lock is the receiver's. A hold that it does not want any more it releases.
-
-    `token` is the same for all holds of one grant, and larger than that of every earlier grant.
-    """
-
-    lock: str
-    token: int
-    hold: int
-
-
-@message
-class Release:
-    """Let go of one hold; always answered with `Released`. The last hold let go frees the lock."""
-
-    lock: str
-    token: int
-    hold: int
-
-
-@message
-class Released:
-    """The receiver does not have this hold, whether or not it had it before."""
-
-    lock: str
-    token: int
-    hold: int
-
-
-@message
-class Renew:
-    """Ask for a fresh lease under the same token; answered with `Renewed` or `LockLost`."""
-
-    lock: str
-    token: int
-
-
-@message
-class Renewed:
-    lock: str
-    token: int
-
-
-@message
-class LockLost:
-    """The grant of this token is over."""
-
-    lock: str
-    token: int
-
-
-# -- the server ----------------------------------------------------------------------------------
+from happysim.protocols.lock.messages import (
+    Acquire,
+    LockGrant,
+    LockLost,
+    Release,
+    Released,
+    Renew,
+    Renewed,
+)
+from happysim.protocols.lock.store import reply
 
 
 @dataclass
@@ -151,17 +92,17 @@ class LockServer(Node):
     def renew(self, host: Host, sender: str, request: Renew) -> None:
         lease = self._lease(sender, request.lock, request.token)
         if lease is None:
-            _reply(host, LockLost(request.lock, request.token))
+            reply(host, LockLost(request.lock, request.token))
             return
         lease.aged = False
-        _reply(host, Renewed(request.lock, request.token))
+        reply(host, Renewed(request.lock, request.token))
 
     @on(Release)
     def release(self, host: Host, sender: str, request: Release) -> None:
         lease = self._lease(sender, request.lock, request.token)
         if lease is not None and self._let_go(lease, request.hold):
             self._end(host, request.lock)
-        _reply(host, Released(request.lock, request.token, request.hold))
+        reply(host, Released(request.lock, request.token, request.hold))
 
     @on.timer("lease")
     def age(self, host: Host) -> None:
@@ -216,63 +157,6 @@ class LockServer(Node):
     def _start_round(self, host: Host) -> None:
         # Never while a round runs: set anew by every grant, it would not come to an end.
         host.set_timer("lease", self.lease_seconds)
-
-
-# -- the store -----------------------------------------------------------------------------------
-
-
-@message
-class FencedWrite:
-    """Set the store to `value`, an immutable one, under the token of the writer's grant."""
-
-    token: int
-    value: Any
-
-
-@message
-class WriteAccepted:
-    token: int
-
-
-@message
-class WriteRefused:
-    """The write was under `token`, and the store has seen the larger token `newest`."""
-
-    token: int
-    newest: int
-
-
-class FencedStore(Node):
-    """Holds one value, and refuses a write under a token smaller than one that it has seen.
-
-    Tokens put grants in order, and not the writes under one: a client that writes more than once
-    under a grant awaits each answer, and takes care of late copies by what it writes.
-    """
-
-    token: int = durable(0)  # newest seen
-    value: Any = durable(None)
-
-    @on(FencedWrite)
-    def write(self, host: Host, sender: str, request: FencedWrite) -> None:
-        if self._is_stale(request.token):
-            _reply(host, WriteRefused(request.token, self.token))
-            return
-        self.token, self.value = request.token, request.value
-        host.sync()
-        _reply(host, WriteAccepted(request.token))
-
-    def _is_stale(self, token: int) -> bool:
-        return token < self.token
-
-
-# -- answers, to nodes and to client scripts -----------------------------------------------------
-
-
-def _reply(host: Host, said: Any) -> None:
-    if host.operation is None:
-        host.reply(said)
-    else:
-        host.respond(said)
 
 
 def _answer(host: Host, waiter: Waiter, said: Any) -> None:

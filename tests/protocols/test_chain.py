@@ -1,0 +1,117 @@
+"""What the servers and the master of a chain do, along schedules made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from happysim import ProtocolError, World
+from happysim.protocols.chain import (
+    Chain,
+    ChainMaster,
+    CurrentChain,
+    Forward,
+    Redirect,
+    first_chain,
+)
+from properties.chain import (
+    READ,
+    X1,
+    X2,
+    a_server_joins,
+    a_tail_returns,
+    along,
+    ask,
+    chain_of,
+    client,
+)
+
+
+def answers(world: World, name: str) -> list[Any]:
+    return [each.result for each in world.history.of(name) if each.done]
+
+
+def test_an_update_is_answered_by_the_tail_and_acknowledged_up_the_chain() -> None:
+    world = along(chain_of(3, client("c1", ("n1", X1)), network="unordered"), *ask("c1", "n1"))
+    world = along(world, "deliver n1 -> n2 Forward", "deliver n2 -> n3 Forward")
+    assert answers(along(world, "deliver n3 -> c1"), "c1") == [None]
+    assert (world["n3"].stable, world["n2"].stable, world["n1"].stable) == (1, 0, 0)
+    world = along(world, "deliver n3 -> n2 Ack", "deliver n2 -> n1 Ack(epoch=1, last=1, stable=1)")
+    assert world["n1"].sent == []
+    assert world["n1"].timers == ()
+
+
+def test_updates_that_overtake_each_other_are_taken_in_order() -> None:
+    clients = [client("c1", ("n1", X1)), client("c2", ("n1", X2))]
+    world = along(chain_of(2, *clients, network="unordered"), *ask("c1", "n1"), *ask("c2", "n1"))
+    both = tuple(world["n1"].sent)
+    world = along(world, "deliver n1 -> n2 Forward(epoch=1, previous=1")
+    assert world["n2"].last == 0
+    world = along(world, "fire n1 resend", f"deliver n1 -> n2 {Forward(1, 0, both)}")
+    assert (world["n2"].last, world["n2"].state) == (2, (("x", 2),))
+
+
+def test_requests_are_sent_to_where_they_are_served() -> None:
+    world = chain_of(2, client("c1", ("n2", X1), ("n1", READ)))
+    for server in ("n2", "n1"):
+        world = along(world, *ask("c1", server), f"deliver {server} -> c1")
+    assert answers(world, "c1") == [Redirect("n1"), Redirect("n2")]
+
+
+@pytest.mark.parametrize(("dirty", "asked"), [(False, 0), (True, 1)])
+def test_craq_answers_a_clean_key_alone_and_asks_the_tail_of_a_dirty_one(
+    dirty: bool, asked: int
+) -> None:
+    clients = [client("c1", ("n1", X1)), client("c2", ("n1", READ))]
+    world = chain_of(2, *clients, reads="any", network="unordered")
+    world = along(world, *(ask("c1", "n1") if dirty else ()), *ask("c2", "n1"))
+    assert len(world["n1"].asking) == asked
+    if dirty:
+        world = along(world, "deliver n1 -> n2 AskVersion", "deliver n2 -> n1 Version(number=0")
+    assert answers(along(world, "deliver n1 -> c2"), "c2") == [None]
+
+
+def test_a_tail_that_restarts_asks_for_the_newest_chain_before_it_answers() -> None:
+    world = along(a_tail_returns(), "restart n2", *ask("c1", "n1"))
+    world = along(world, *ask("c2", "n2"), "deliver n2 -> c2")
+    assert answers(world, "c2") == [Redirect("n2")]
+    news = CurrentChain(Chain(2, ("n1",)), life=2)
+    world = along(world, "deliver n2 -> master Hello(life=2)", f"deliver master -> n2 {news}")
+    assert world["n2"].chain == Chain(2, ("n1",))
+    assert world["n2"].is_sure
+
+
+def test_a_server_that_joins_is_full_once_it_has_the_state() -> None:
+    world = a_server_joins(network="unordered")
+    chain = world["master"].chain
+    assert chain == Chain(2, ("n1", "n2"), (("n2", 2),))
+    world = along(world, "deliver master -> n2 CurrentChain(chain=Chain(epoch=2")
+    assert not world["n2"].is_full
+    world = along(
+        world, "deliver master -> n1 CurrentChain(chain=Chain(epoch=2", "deliver n1 -> n2 Snapshot"
+    )
+    assert world["n2"].is_full
+    assert world["n2"].state == world["n1"].state == (("x", 1),)
+    world = along(world, "deliver n2 -> master Joined(since=2)")
+    assert world["master"].chain == Chain(2, ("n1", "n2"))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (first_chain, "name each server"),
+        (lambda: first_chain("n1", "n1"), "once"),
+        (lambda: ChainMaster("m", ["n1"]), "a tuple of names"),
+        (lambda: ChainMaster("m", ("n1",), spares=("n1",)), "are in servers, too"),
+    ],
+)
+def test_a_wrong_chain_is_refused(make: Any, says: str) -> None:
+    with pytest.raises(ProtocolError, match=says):
+        make()
+
+
+def test_neighbours_in_a_chain() -> None:
+    chain = first_chain("a", "b", "c")
+    assert (chain.before("a"), chain.before("c"), chain.before("x")) == (None, "b", None)
+    assert (chain.after("a"), chain.after("c"), chain.after("x")) == ("b", None, None)

@@ -1,0 +1,165 @@
+"""Leaders: what writes leave behind, how records are joined, and how trees are compared."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from happysim import ProtocolError, World
+from happysim.protocols.multi_leader import (
+    Delete,
+    Found,
+    Get,
+    LastWriterWins,
+    Merged,
+    MultiLeaderNode,
+    Put,
+    Record,
+    Siblings,
+    Version,
+)
+from happysim.protocols.multi_leader.merkle import ROOT, leaf_of, tree_of
+from happysim.protocols.multi_leader.records import NOTHING, joined, written
+from properties.multi_leader import leaders_and_clients
+
+# -- records --------------------------------------------------------------------------------------
+
+
+class Leaders:
+    """Three leaders of one key, by the functions of `records` alone."""
+
+    def __init__(self, resolver: Any) -> None:
+        self.resolver = resolver
+        self.records = [NOTHING] * 3
+        self.clocks = [0] * 3
+        self.all = [NOTHING]
+
+    def write(self, who: int, has_read: bool) -> None:
+        record = self.records[who]
+        name = "abc"[who]
+        self.clocks[who] += 1
+        count = dict(record.seen).get(name, 0) + 1
+        version = Version((name, count), self.clocks[who], f"{name}{count}")
+        self.keep(who, written(record, version, record.seen if has_read else ()))
+
+    def hear(self, who: int, record: Record) -> None:
+        stamps = [each.timestamp for each in record.versions]
+        self.clocks[who] = max(self.clocks[who], *stamps, 0)
+        self.keep(who, joined(self.records[who], record))
+
+    def keep(self, who: int, record: Record) -> None:
+        self.records[who] = Record(record.seen, self.resolver.keep(record.versions))
+        self.all.append(self.records[who])
+
+    def join(self, *records: Record) -> Record:
+        record = reduce(joined, records, NOTHING)
+        return Record(record.seen, self.resolver.keep(record.versions))
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.booleans() | st.integers(0, 30)), max_size=14)
+
+
+@pytest.mark.parametrize("resolver", [Siblings(), LastWriterWins()])
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(steps=STEPS, order=st.permutations(range(3)))
+def test_leaders_that_know_the_same_have_the_same(
+    resolver: Any, steps: list[Any], order: list[int]
+) -> None:
+    leaders = Leaders(resolver)
+    for who, step in steps:
+        if isinstance(step, bool):
+            leaders.write(who, step)
+        else:
+            leaders.hear(who, leaders.all[step % len(leaders.all)])
+    a, b, c = (leaders.records[each] for each in order)
+    end = leaders.join(a, b, c)
+    assert end == leaders.join(leaders.join(c, b), a) == leaders.join(a, leaders.join(b, c), b)
+    assert all(leaders.join(each, end) == end for each in leaders.all)
+
+
+def test_a_write_replaces_what_it_has_seen_and_an_old_copy_does_not_come_back() -> None:
+    first = written(NOTHING, Version(("a", 1), 1, "x"), ())
+    second = written(first, Version(("b", 1), 2, "y"), first.seen)
+    assert joined(second, first) == joined(first, second) == second
+    sibling = written(first, Version(("a", 2), 2, "z"), ())
+    assert [each.value for each in sibling.versions] == ["x", "z"]
+
+
+@pytest.mark.parametrize(
+    ("resolver", "kept", "read"),
+    [
+        (Siblings(), ["a", "b"], (frozenset({1}), frozenset({2}))),
+        (LastWriterWins(), ["b"], frozenset({2})),
+        (Merged(), ["a", "b"], frozenset({1, 2})),
+    ],
+)
+def test_a_resolver_says_what_becomes_of_siblings(resolver: Any, kept: Any, read: Any) -> None:
+    ties = tuple(Version((who, 1), 1, frozenset({n})) for n, who in enumerate("ab", 1))
+    left = resolver.keep(ties)
+    assert [each.dot[0] for each in left] == kept
+    assert resolver.read(left) == read
+    assert not resolver.read((Version(("a", 2), 9, None, is_deleted=True),))
+
+
+# -- trees ----------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text(max_size=3), st.text(max_size=2)), st.integers(0, 4))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_a_tree_differs_exactly_on_the_paths_to_a_key_that_differs(
+    contents: dict[str, str], depth: int
+) -> None:
+    changed = contents | {"key": contents.get("key", "") + "!"}
+    one, other = tree_of(contents, depth), tree_of(changed, depth)
+    leaf = leaf_of("key", depth)
+    assert {path for path in one if one[path] != other[path]} == {
+        leaf[:length] for length in range(depth + 1)
+    }
+    assert one[ROOT] == tree_of(dict(reversed(contents.items())), depth)[ROOT]
+
+
+# -- nodes ----------------------------------------------------------------------------------------
+
+
+def along(world: World, *beginnings: str) -> World:
+    for beginning in beginnings:
+        found = [each for each in world.choices() if str(each).startswith(beginning)]
+        assert len(found) == 1, f"{beginning}: {found}"
+        world = world.step(found[0])
+    return world
+
+
+def ask(world: World, leader: str) -> World:
+    at = f"at_{leader}"
+    return along(world, f"invoke {at}", f"deliver {at} ->", f"deliver {leader} -> {at}")
+
+
+def answers(world: World, leader: str) -> list[Any]:
+    return [each.result for each in world.history.of(f"at_{leader}") if each.done]
+
+
+def test_a_deleted_key_reads_as_nothing_and_its_tombstone_stays() -> None:
+    asked = (Put("k", "x"), Delete("k"), Get("k"))
+    world = leaders_and_clients({"a": asked}, resolver="last writer wins", network="unordered")
+    for _ in asked:
+        world = ask(world, "a")
+    assert answers(world, "a")[-1] == Found(None, (("a", 2),))
+    assert [each.is_deleted for each in world["a"].records["k"].versions] == [True]
+
+
+def test_two_trees_are_compared_down_to_the_leaf_that_differs_and_then_both_rest() -> None:
+    world = leaders_and_clients({"a": (Put("k", "x"),)}, network="unordered")
+    world = along(ask(world, "a"), "fire a anti-entropy", "deliver a -> b Compare(digests=(('',")
+    world = along(world, "deliver b -> a Compare(digests=(('0',", "deliver a -> b Leaf")
+    assert world["b"].records == world["a"].records
+    world = along(world, "fire a anti-entropy", "deliver a -> b Compare(", "deliver b -> a Equal")
+    assert world["a"].timers == world["b"].timers == ()
+
+
+def test_a_tree_has_a_sensible_depth() -> None:
+    with pytest.raises(ProtocolError, match="tree_depth=33"):
+        MultiLeaderNode("a", tree_depth=33)
