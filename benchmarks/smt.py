@@ -2,7 +2,8 @@
 
 `seconds` is for one search, `word` a part of the names of the models that are wanted.
 Each model is judged with every representation of moments, and then searched breadth first for as
-long as is allowed. Seconds are of processor time. Sizes are local states a process, before and after reduction. Then an invariant and a few margins.
+long as is allowed. Seconds are of processor time. Sizes are local states a process, before and
+after reduction. Then an invariant and a few margins.
 """
 
 from __future__ import annotations

@@ -145,7 +145,11 @@ print(dumps(trace_of(shrink(broken))))
 def run(python: str, seed: str, program: str = PROGRAM, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [python, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=False
+        [python, "-c", program, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

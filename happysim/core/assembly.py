@@ -9,8 +9,9 @@ from happysim.core.choice import Faults
 from happysim.core.errors import ScenarioError
 from happysim.core.host import Site
 from happysim.core.node import Node
-from happysim.core.process import NodeProcess, Process, ScriptProcess, freeze_fields
+from happysim.core.process import NodeProcess, Process, freeze_fields
 from happysim.core.script import Script
+from happysim.core.script_process import ScriptProcess
 
 
 def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Process]:

@@ -7,18 +7,15 @@ computes every outcome (one for each way to answer `host.choose`). Nothing here 
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Faults
+from happysim.core.choice import Faults
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import (
     Atlas,
     Image,
-    Mark,
     Mishap,
     crashed,
     kept_marks,
@@ -32,108 +29,23 @@ from happysim.core.disk import (
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
-from happysim.core.message import freeze_message
+from happysim.core.local_step import (
+    ADVICE,
+    AT_RESTART,
+    DOWN,
+    NEW,
+    UP,
+    Event,
+    NodeState,
+    Outcome,
+    Version,
+    raised_by,
+)
 from happysim.core.node import Node
-from happysim.core.script import (
-    LiveScript,
-    Operation,
-    Post,
-    Request,
-    Response,
-    Script,
-    Sleep,
-    TimedOut,
-)
+from happysim.core.script_process import ScriptProcess
 
-NEW, UP, DOWN = "new", "up", "down"
-
-_ADVICE = (
-    "a handler may read its fields, its message and its host only: not the clock, "
-    "`random`, id() or hash() of text; use host.choose and timers"
-)
-# The faults of disks that show at a restart.
-AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
-_TIMED_OUT = freeze(TimedOut())
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
-
-
-class Event(NamedTuple):
-    """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
-
-    `what` is a frozen message, the name of a timer or an action, how many writes a crash loses, or
-    what befalls the disk. `readings` is what its handler finds on its clock, each time it looks, in
-    nanoseconds, and "full" where it syncs a full disk.
-    """
-
-    kind: str
-    what: Frozen = None
-    source: str = ""
-    operation: Operation | None = None
-    readings: tuple[int | str, ...] = ()
-
-
-class NodeState(NamedTuple):
-    """A node as content.
-
-    `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
-    on it, `synced` what was synced: the latest image last, for faults that go back further.
-    `version` is the number of the upgrade that it runs, 0 for the class it began with.
-    """
-
-    status: str
-    fields: tuple[Frozen, ...]
-    timers: tuple[str, ...] = ()
-    unsynced: tuple[Image, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    synced: tuple[Image, ...] = ()
-    version: int = 0
-
-
-class Version(NamedTuple):
-    """The class that a node restarts as: its number among the upgrades of the node, from 1."""
-
-    number: int
-    name: str
-
-    @property
-    def text(self) -> str:
-        """As a choice shows it, behind the name of the node."""
-        return f"as {self.name}"
-
-
-class ScriptState(NamedTuple):
-    """A client script as content: the answers so far, and whether it awaits one more."""
-
-    answers: tuple[Frozen, ...] = ()
-    waiting: bool = False
-
-
-class Raised(NamedTuple):
-    """An exception that a handler let out: a violation, not an error of ours."""
-
-    handler: str
-    message: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.handler} raised {self.message} ({self.where})"
-
-
-class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
-
-    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
-    by name, each with its range of seconds; a search takes no notice of them.
-    """
-
-    state: Any
-    sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
-    records: tuple[tuple[str, str, Frozen], ...] = ()
-    choosing: str = ""
-    raised: Raised | None = None
-    delays: tuple[tuple[str, float, float], ...] = ()
-    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -219,7 +131,7 @@ class NodeProcess:
                 "a guard only reads fields"
             ) from error
         if again != holds:
-            raise DeterminismError(f"{where}: its guard is not deterministic; {_ADVICE}")
+            raise DeterminismError(f"{where}: its guard is not deterministic; {ADVICE}")
         return holds
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
@@ -487,16 +399,16 @@ class NodeProcess:
     def _difference(self, name: str, first: Outcome, second: Outcome) -> str:
         where = f"{self.kind.__name__}.{name} on {self.name} is not deterministic"
         if first.raised or second.raised:
-            return f"{where}: {first.raised or second.raised} in one of two equal runs; {_ADVICE}"
+            return f"{where}: {first.raised or second.raised} in one of two equal runs; {ADVICE}"
         for field, one, two in zip(
             self.kind.happysim_fields, first.state.fields, second.state.fields, strict=True
         ):
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
-                return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
+                return f"{where}: field `{field}` became {shown} in two equal runs; {ADVICE}"
         timers = (first.state, first.delays) != (second.state, second.delays)
         part = "its timers" if timers else "what it sent"
-        return f"{where}: {part} differed in two equal runs; {_ADVICE}"
+        return f"{where}: {part} differed in two equal runs; {ADVICE}"
 
 
 def unknown_message(kind: type[Node], name: str, message: type) -> ProtocolError:
@@ -551,161 +463,4 @@ def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: s
         raise ProtocolError(f"{where}: {name}.{missing} was deleted; set it to None instead")
 
 
-def raised_by(where: str, error: Exception, handler: Any = None) -> Raised:
-    """What a handler let out, and where; `handler` stands for a call that itself failed."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    file, line, name = at.filename, at.lineno, at.name
-    code = getattr(handler, "__code__", None)
-    if file == __file__ and code is not None:
-        # The call itself failed: the handler takes other arguments.
-        file, line, name = code.co_filename, code.co_firstlineno, code.co_name
-    message = "".join(traceback.format_exception_only(error)).strip()
-    return Raised(where, message, f"{Path(file).name}, line {line}, in {name}")
-
-
-class Step(NamedTuple):
-    """What a script does after some answers: what it asks next, its calls so far, what it posts."""
-
-    asked: Request | Post | Sleep | None
-    number: int
-    posted: tuple[Request | Post, ...]
-
-
-@dataclass
-class ScriptProcess:
-    """One client script."""
-
-    script: Script
-    site: Site
-
-    def __post_init__(self) -> None:
-        self._steps: dict[tuple[Frozen, ...], Step] = {}
-
-    @property
-    def name(self) -> str:
-        return self.script.name
-
-    def initial(self) -> ScriptState:
-        return ScriptState()
-
-    def events(self, state: ScriptState) -> Iterable[Event]:
-        """The next request, the end of a sleep, or the end of the wait for an answer."""
-        step = self._checked_step(state.answers)
-        if state.waiting:
-            timed = isinstance(step.asked, Request) and step.asked.timeout_ns is not None
-            return [Event("fire", "timeout")] if timed else []
-        if isinstance(step.asked, Sleep):
-            return [Event("fire", "sleep")]
-        return [] if step.asked is None else [Event("invoke")]
-
-    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
-        """The least and the most that a sleep, or the patience with a call, lasts from here."""
-        asked = self._step(state.answers).asked
-        if isinstance(asked, Sleep):
-            return asked.low_ns, asked.high_ns
-        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
-            return asked.timeout_ns, asked.timeout_ns
-        return None
-
-    def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
-        where = f"script {self.name}, after {len(answers)} answers"
-        try:
-            step = self._step(answers)
-            with shifted_surroundings():
-                again = self._replay(answers)
-        except HappysimError:
-            raise
-        except Exception as error:
-            raise ProtocolError(f"{where}: raised {type(error).__name__}: {error}") from error
-        if self._content(step) != self._content(again):
-            raise DeterminismError(f"{where}: it asks two things in two equal runs; {_ADVICE}")
-        return step
-
-    def _step(self, answers: tuple[Frozen, ...]) -> Step:
-        known = self._steps.get(answers)
-        if known is None:
-            known = self._steps[answers] = self._replay(answers)
-        return known
-
-    def _replay(self, answers: tuple[Frozen, ...]) -> Step:
-        live = LiveScript(self.script)
-        try:
-            live.start()
-            for answer in answers:
-                live.answer(thaw(answer))
-            return Step(live.request, live.number, live.posted)
-        finally:
-            live.close()
-
-    def _content(self, step: Step) -> Frozen:
-        """A step as content: its messages need not have an `==` of their own."""
-        asked = step.asked
-        if asked is None or isinstance(asked, Sleep):
-            return asked, *map(self._sent, step.posted)
-        timeout = asked.timeout_ns if isinstance(asked, Request) else None
-        return self._sent(asked, step.number), timeout, *map(self._sent, step.posted)
-
-    def _sent(
-        self, asked: Request | Post, number: int | None = None
-    ) -> tuple[str, Frozen, Operation | None]:
-        """A request as an entry of `Outcome.sends`; one without a number is one-way."""
-        if number is None or isinstance(asked, Post):
-            where, operation = f"script {self.name}, a message to {asked.to}", None
-        else:
-            where, operation = f"script {self.name}, call {number}", Operation(self.name, number)
-        sent = freeze_message(asked.message, where)
-        self.site.check_receiver(asked.to, asked.message, where)
-        return asked.to, sent, operation
-
-    def crashes(self, state: ScriptState) -> Iterable[Event]:
-        return []
-
-    def run(self, state: ScriptState, event: Event) -> list[Outcome]:
-        if event.kind == "invoke":
-            step = self._step(state.answers)
-            assert isinstance(step.asked, Request | Post)
-            sent = self._sent(step.asked, step.number)
-            if isinstance(step.asked, Post):
-                return [self._answered(state, None, sends=(sent,))]
-            waiting = ScriptState(state.answers, True)
-            return [Outcome(waiting, (sent,), (("invoke", self.name, sent[1]),))]
-        if event.kind == "fire":
-            if event.what == "sleep":
-                return [self._answered(state, None)]
-            # The call may still take effect, but this client will not hear of it.
-            return [self._answered(state, _TIMED_OUT, records=(("abandon", self.name, None),))]
-        number, value = response_parts(event.what)
-        if not state.waiting or number != self._step(state.answers).number:
-            return [Outcome(state)]
-        return [self._answered(state, value, records=(("complete", self.name, value),))]
-
-    def _answered(
-        self,
-        state: ScriptState,
-        value: Frozen,
-        sends: tuple[tuple[str, Frozen, Operation | None], ...] = (),
-        records: tuple[tuple[str, str, Frozen], ...] = (),
-    ) -> Outcome:
-        """The script goes on with `value`; what its code posts is sent in the same step."""
-        answers = (*state.answers, value)
-        try:
-            posted = self._step(answers).posted
-        except HappysimError:
-            raise
-        except Exception as error:
-            return Outcome(None, sends, raised=raised_by(f"script {self.name}", error))
-        return Outcome(ScriptState(answers, False), (*sends, *map(self._sent, posted)), records)
-
-
 Process = NodeProcess | ScriptProcess
-
-
-def is_response(frozen: Frozen) -> bool:
-    """True for the content of an answer to a client script."""
-    return type(frozen) is tuple and frozen[0] is Response
-
-
-def response_parts(frozen: Any) -> tuple[int, Frozen]:
-    """The number of the operation that an answer is for, and the frozen answer."""
-    _, number, value = frozen
-    return number, value

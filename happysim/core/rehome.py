@@ -8,7 +8,8 @@ from typing import Any
 from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
-from happysim.core.process import NodeProcess, ScriptProcess
+from happysim.core.process import NodeProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
 from happysim.core.world import World
 

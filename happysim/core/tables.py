@@ -52,20 +52,19 @@ from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.host import FULL
 from happysim.core.local import Local
-from happysim.core.network import Delivery, Inbox
-from happysim.core.process import (
+from happysim.core.local_step import (
     UP,
     Event,
-    NodeProcess,
     NodeState,
     Outcome,
-    Process,
-    ScriptProcess,
     Version,
     is_response,
     response_parts,
 )
+from happysim.core.network import Delivery, Inbox
+from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
+from happysim.core.script_process import ScriptProcess
 from happysim.core.topology import Network
 
 # What a handler reads from its clock and of a full disk, at the end of a choice's text.

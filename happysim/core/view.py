@@ -7,8 +7,9 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.local_step import UP
 from happysim.core.node import Node
-from happysim.core.process import UP, NodeProcess
+from happysim.core.process import NodeProcess
 
 if TYPE_CHECKING:
     from happysim.core.world import World

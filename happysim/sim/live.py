@@ -14,17 +14,9 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw
+from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
-from happysim.core.process import (
-    DOWN,
-    NEW,
-    UP,
-    NodeProcess,
-    NodeState,
-    freeze_fields,
-    raised_by,
-    unknown_message,
-)
+from happysim.core.process import NodeProcess, freeze_fields, unknown_message
 from happysim.core.script import Operation
 from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock

@@ -26,9 +26,11 @@ from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
+from happysim.core.local_step import DOWN, NEW, UP
 from happysim.core.node import Node
 from happysim.core.prng import Random
-from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
+from happysim.core.process import NodeProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import CRASH, CRASHES, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
-from happysim.core.process import DOWN, UP, NodeState
+from happysim.core.local_step import DOWN, UP, NodeState
 from happysim.core.tables import Tables
 from happysim.core.world import World
 from happysim.smt.boxes import Box, Reader, TooLargeError
