@@ -13,6 +13,7 @@ from happysim import (
     Cas,
     CasRegister,
     Crash,
+    Drift,
     Network,
     Partition,
     Read,
@@ -144,7 +145,17 @@ def changes_to(*targets: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[An
 
 
 CUT_OFF = simulated(
-    seed=1, runs=6, until=3.0, faults=[at(1.2, Partition(["n1"], ["n2", "n3"]), lasting=1.5)]
+    seed=1,
+    runs=6,
+    until=3.0,
+    faults=[
+        at(1.2, Partition(["n1"], ["n2", "n3"]), lasting=1.5),
+        # As far off as `clock_drift` allows: n1 holds its leases the longest, the others wait the
+        # shortest.
+        at(0.0, Drift("n1", -0.01)),
+        at(0.0, Drift("n2", 0.01)),
+        at(0.0, Drift("n3", 0.01)),
+    ],
 )
 
 
