@@ -19,7 +19,7 @@ import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from operator import is_, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
 from happysim.core.errors import ProtocolError
@@ -204,48 +204,47 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
 Settle = Callable[[Any], Any]
 
 
-class Settler:
-    """Sees to the fields of one node after each handler: no built-in set is left in them.
+def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
+    """What sees to the fields of one node of a class after each handler; None: nothing has to.
 
-    A field that holds the same object as before, and one that cannot change or is a stable set, was
-    seen to already. What can change is looked at again, at its new parts only where it is flat.
+    It leaves no built-in set in them. A field that holds the same object as before, and cannot
+    change or is a stable set, was seen to already. What can change is looked at again, at its new
+    parts only where it is flat.
     """
+    hints = hints_of(kind)
+    fields = kind.happysim_fields  # type: ignore[attr-defined]
+    names = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
+    if not names:
+        return None
+    settles = {name: _settle_of(hints.get(name, Any)) for name in names}
+    get = _getter(names)
+    last: tuple[Any, ...] = (_NOTHING,) * len(names)
+    # Fields whose value can change in place.
+    open_: dict[str, Settle] = {}
 
-    def __init__(self, kind: type) -> None:
-        hints = hints_of(kind)
-        names = kind.happysim_fields  # type: ignore[attr-defined]
-        self._names = [name for name in names if promise_of(hints.get(name, Any)) >= STABLE]
-        self._settles = {name: _settle_of(hints.get(name, Any)) for name in self._names}
-        self._last: tuple[Any, ...] = (_NOTHING,) * len(self._names)
-        self._get = _getter(self._names)
-        # Fields whose value can change in place.
-        self._open: dict[str, Settle] = {}
+    def look(values: dict[str, Any]) -> None:
+        nonlocal last
+        for name, before in zip(names, last, strict=True):
+            value = values[name]
+            if value is not before:
+                value = values[name] = settles[name](value)
+                held = type(value)
+                if held in _ATOMS or held in _CLOSED or cannot_change(value):
+                    open_.pop(name, None)
+                else:
+                    open_[name] = settles[name]
+        last = get(values)
 
-    def __bool__(self) -> bool:
-        return bool(self._names)
-
-    def __call__(self, values: dict[str, Any]) -> None:
-        """Settle the fields of the node, given as its attributes."""
-        for name, settled in self._open.items():
+    def settle(values: dict[str, Any]) -> None:
+        for name, settled in open_.items():
             held = values[name]
             made = settled(held)
             if made is not held:
                 values[name] = made
-        held = self._get(values)
-        if not all(map(is_, held, self._last)):
-            self._look(values)
+        if not all(map(is_, get(values), last)):
+            look(values)
 
-    def _look(self, values: dict[str, Any]) -> None:
-        for name, last in zip(self._names, self._last, strict=True):
-            value = values[name]
-            if value is not last:
-                value = values[name] = self._settles[name](value)
-                kind = type(value)
-                if kind in _ATOMS or kind in _CLOSED or cannot_change(value):
-                    self._open.pop(name, None)
-                else:
-                    self._open[name] = self._settles[name]
-        self._last = self._get(values)
+    return settle
 
 
 _NOTHING = object()
@@ -285,7 +284,20 @@ def _settle_record(kind: type) -> Settle:
                 setattr(value, name, made)
         return value
 
-    return settle
+    if len(risky) != 1 or not is_log(hints.get(risky[0], Any)):
+        return settle
+    # A log and little else: most handlers leave its end as it is.
+    get, tail = attrgetter(risky[0]), _Tail()
+    passes[0] = (risky[0], tail.settle)
+
+    def settle_log(value: Any) -> Any:
+        if type(value) is kind:
+            entries, seen = get(value), tail.seen
+            if len(entries) == len(seen) and (not seen or entries[-1] is seen[-1]):
+                return value
+        return settle(value)
+
+    return settle_log
 
 
 class _Dict:
@@ -315,15 +327,15 @@ class _Tail:
     An entry replaced in the middle is looked at with the next audit of its node.
     """
 
-    __slots__ = ("_seen",)
+    __slots__ = ("seen",)
 
     def __init__(self) -> None:
-        self._seen: list[Any] = []
+        self.seen: list[Any] = []
 
     def settle(self, value: Any) -> Any:
         if type(value) is not list:
             return stable(value)
-        seen, at = self._seen, len(value)
+        seen, at = self.seen, len(value)
         if at == len(seen) and (not at or value[-1] is seen[-1]):
             return value
         if len(seen) > at:
