@@ -18,11 +18,14 @@ from happysim import (
     message,
     on,
     sleep,
+    uniform_latency,
 )
 from happysim.protocols.raft import KeyValue, RaftNode, Set
 from happysim.protocols.raft.messages import ClientRequest, NotLeader
 
 LATENCY_S = 0.001
+EVEN_S = (0.00015, 0.00035)
+EVEN = Link(uniform_latency(*EVEN_S), name="even")
 SERVERS = tuple(f"n{number}" for number in range(1, 6))
 
 
@@ -92,13 +95,18 @@ def servers(beat: float = 0.05) -> list[RaftNode]:
     ]
 
 
-def cluster(beat: float = 0.05) -> World:
-    """Five servers of Raft and two clients, in one data center."""
-    network = Network("cluster-in-time", default=datacenter_network())
+def cluster(beat: float = 0.05, link: Link = EVEN) -> World:
+    """Five servers of Raft and two clients, by default on the link that every engine has."""
+    network = Network("cluster-in-time", default=link)
     clients = [Script(f"c{number}", load, number) for number in (0, 1)]
     return World.of(*servers(beat), *clients, network=network)
 
 
+def quick() -> World:
+    """The same, in one data center."""
+    return cluster(link=datacenter_network())
+
+
 def steady() -> World:
     """The same, whose leader beats twice a second."""
-    return cluster(0.5)
+    return cluster(0.5, datacenter_network())

@@ -22,7 +22,7 @@ from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import settler
+from happysim.sim.settle import settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
