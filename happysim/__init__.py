@@ -1,8 +1,11 @@
 """happysim: deterministic model checking and fault injection for protocols in ordinary Python."""
 
+from happysim.core.byzantine import byzantine
 from happysim.core.choice import Choice, Faults, Kind, unlimited
+from happysim.core.disk import Atlas
 from happysim.core.errors import (
     DeterminismError,
+    DiskFull,
     FreezeError,
     HandlerRaised,
     HappysimError,
@@ -43,9 +46,27 @@ from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.shrink import shrink
+from happysim.sim.disk import Disk
 from happysim.sim.faults import Crash, Pause
 from happysim.sim.nemesis import at, randomly
 from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
+from happysim.sim.node_faults import (
+    Drift,
+    FillDisk,
+    FreezeClock,
+    Jump,
+    LoseUnsynced,
+    LyingSync,
+    Misdirect,
+    RollBack,
+    Rot,
+    Skew,
+    Slow,
+    SlowDisk,
+    TearWrites,
+    Upgrade,
+    Wipe,
+)
 from happysim.sim.policy import simulated
 from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
@@ -87,6 +108,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Append",
+    "Atlas",
     "Bridge",
     "Broken",
     "Call",
@@ -98,7 +120,12 @@ __all__ = [
     "Degrade",
     "Delete",
     "DeterminismError",
+    "Disk",
+    "DiskFull",
+    "Drift",
     "Faults",
+    "FillDisk",
+    "FreezeClock",
     "FreezeError",
     "Get",
     "HandlerRaised",
@@ -108,10 +135,14 @@ __all__ = [
     "HistoryError",
     "Holds",
     "Host",
+    "Jump",
     "KeyValue",
     "Kind",
     "Latency",
     "Link",
+    "LoseUnsynced",
+    "LyingSync",
+    "Misdirect",
     "Network",
     "Node",
     "NodeView",
@@ -128,16 +159,24 @@ __all__ = [
     "Register",
     "Report",
     "Ring",
+    "RollBack",
+    "Rot",
     "Scenario",
     "ScenarioError",
     "ScheduleError",
     "Script",
     "SequentialObject",
     "Simulation",
+    "Skew",
+    "Slow",
+    "SlowDisk",
     "Swizzle",
+    "TearWrites",
     "TimedOut",
     "Unknown",
+    "Upgrade",
     "Verdict",
+    "Wipe",
     "World",
     "Write",
     "action",
@@ -145,6 +184,7 @@ __all__ = [
     "at",
     "bfs",
     "bounded",
+    "byzantine",
     "call",
     "check",
     "constant",
