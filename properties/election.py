@@ -10,6 +10,7 @@ member's timers may fire at any moment, so every member may take every other for
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 from happysim import (
