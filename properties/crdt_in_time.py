@@ -65,7 +65,7 @@ def write(store: str, first: int, rounds: int, timeout: float) -> Iterator[Any]:
 @bounded(
     by=swarm(
         seed=1,
-        runs=100,
+        runs=30,
         until=ROUGH_SECONDS,
         calm=20.0,
         # What only a store knows that is down for ever nobody can learn.

@@ -66,7 +66,7 @@ def census(servers: tuple[str, ...]) -> Iterator[Any]:
 @bounded(
     by=swarm(
         seed=1,
-        runs=100,
+        runs=50,
         until=ROUGH_SECONDS,
         calm=30.0,
         arguments={
