@@ -277,9 +277,9 @@ HUNTS: dict[str, tuple[str, str, int]] = {
 }
 # Those that any swarm of a few runs catches; the others are looked for by the slow test.
 QUICK = [name for name, (where, _, run) in HUNTS.items() if where != RAFT and run < 10]
-# CountsLateReplies: a reply of an earlier term has to outlive three elections among five servers, and
-# then be counted. ComparesValues: two stores must make the same value out of different writes, and
-# then hear of nothing else.
+# CountsLateReplies: a reply of an earlier term has to outlive three elections among five servers,
+# and then be counted. ComparesValues: two stores must make the same value out of different writes,
+# and then hear of nothing else.
 ELUSIVE = {"CountsLateReplies": RAFT, "ComparesValues": CRDT}
 
 
