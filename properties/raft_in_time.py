@@ -75,7 +75,7 @@ def census(servers: tuple[str, ...]) -> Iterator[Any]:
             "timeout": (0.3, 1.0, 3.0),
             "every": (0.3, 0.5, 1.0),
             "no_op": (True, False, False),
-            "plain": (True, True, True, False),
+            "plain": (True, True, False),
         },
     ),
     unknown_passes=True,
@@ -341,7 +341,14 @@ who_leads_beats_in_time = who_leads_beats.over(cluster_under_load, "who_leads_be
 
 @eventually(cluster_under_load)
 def every_client_is_served(world: World) -> bool | str:
-    """Each client has an answer to a command that it asked for since the faults have stopped."""
+    """Each client has an answer to a command that it asked for since the faults have stopped.
+
+    Not demanded of several plain servers: the paper's Raft has leaders that are heard and hear
+    nobody, because of a cut that is one-way, and nothing ever deposes them (dissertation, 6.2).
+    """
+    servers = world.nodes(RaftNode)
+    if len(servers) > 1 and not servers[0].check_quorum:
+        return True
     waiting = []
     for name, calls in world.history.lanes:
         # The lane of a call that timed out is named after it. The census begins with the calm.

@@ -16,7 +16,9 @@ from happysim import (
     simulated,
 )
 from happysim.core.prng import Random
+from happysim.protocols.raft import Role
 from happysim.sim.calm import calm_down, core_of, demand
+from properties.raft_in_time import cluster_under_load
 from tests.sim.clubs import a_majority_meets, club
 
 LASTING = {"m1": Crash("m1"), "m2": Pause("m2")}
@@ -103,3 +105,15 @@ def test_each_demand_that_is_not_met_is_told_with_what_is_missing() -> None:
 def test_an_unknown_core_is_an_error() -> None:
     with pytest.raises(ScenarioError, match='core="quorum"'):
         simulated(core="most")
+
+
+@pytest.mark.parametrize(("plain", "committed"), [(True, 4), (False, 50)])
+def test_known_limit_a_plain_leader_that_hears_nobody_leads_for_ever(
+    plain: bool, committed: int
+) -> None:
+    """What a swarm found. The others hear n2 and do not stand; n2 does not hear them, and waits."""
+    one_way = at(1.0, Partition(["n1", "n3"], ["n2"], one_way=True))
+    simulation = Simulation(cluster_under_load(size=3, plain=plain), faults=[one_way]).run(12.0)
+    leaders = [each.name for each in simulation.world.nodes() if each.role is Role.LEADER]
+    assert leaders == (["n2"] if plain else ["n3"])
+    assert simulation.world["n1"].commit_index == committed

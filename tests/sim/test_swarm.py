@@ -48,14 +48,15 @@ from tests.sim.clubs import Member, club
 
 def test_knobs_are_a_function_of_the_seed_and_the_number_of_the_run() -> None:
     policies = [swarm(seed=seed, arguments={"size": (1, 3, 5)}) for seed in (1, 1, 2)]
-    told = [[each.knobs(n, scenario_of(club)).told for n in range(20)] for each in policies]
+    drawers = [each.drawer(scenario_of(club)) for each in policies]
+    told = [[draw(number).told for number in range(20)] for draw in drawers]
     assert told[0] == told[1]
     assert len({*told[0], *told[2]}) == 40
 
 
 def test_every_weather_fault_and_argument_is_drawn() -> None:
     policy = swarm(seed=1, arguments={"size": (1, 3, 5)})
-    knobs = [policy.knobs(number, scenario_of(club)) for number in range(200)]
+    knobs = list(map(policy.drawer(scenario_of(club)), range(200)))
     assert {each.told.split(",")[0] for each in knobs} == set(WEATHERS)
     faults = {type(plan.fault) for each in knobs for plan in each.faults}
     assert faults == {type(fault) for _, fault in policy.menu}
@@ -63,9 +64,7 @@ def test_every_weather_fault_and_argument_is_drawn() -> None:
 
 
 def test_a_wild_network_has_no_faults_and_one_fault_is_one() -> None:
-    policy = swarm(seed=1)
-    for number in range(100):
-        knobs = policy.knobs(number, scenario_of(club))
+    for knobs in map(swarm(seed=1).drawer(scenario_of(club)), range(100)):
         weather = knobs.told.split(",")[0]
         if weather == "wild network":
             assert not knobs.faults
@@ -85,10 +84,9 @@ def test_times_are_in_proportion_to_the_protocols_own_timers() -> None:
 
 
 def test_disks_lose_unsynced_writes_only_where_the_world_says_so() -> None:
-    policy = swarm(seed=1)
-    assert not any(policy.knobs(number, scenario_of(club)).disks for number in range(20))
-    lossy = [policy.knobs(number, scenario_of(lock_under_load)).disks for number in range(20)]
-    assert {each is None for each in lossy} == {True, False}
+    plain, lossy = (swarm(seed=1).drawer(scenario_of(each)) for each in (club, lock_under_load))
+    assert not any(plain(number).disks for number in range(20))
+    assert {lossy(number).disks is None for number in range(20)} == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +274,7 @@ HUNTS: dict[str, tuple[str, str, int]] = {
     "ThrowsEmptySetsAway": (CRDT, "stores_only_learn", 0),
 }
 # Those that any swarm of a few runs catches; the others are looked for by the slow test.
-QUICK = [name for name, (where, _, run) in HUNTS.items() if where != RAFT and run < 10]
+QUICK = [name for name, (where, _, run) in HUNTS.items() if where != RAFT and run < 3]
 # CountsLateReplies: a reply of an earlier term has to outlive three elections among five servers,
 # and then be counted. ComparesValues: two stores must make the same value out of different writes,
 # and then hear of nothing else.
