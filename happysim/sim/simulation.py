@@ -26,8 +26,11 @@ from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
+from happysim.core.local_step import DOWN, NEW, UP
+from happysim.core.node import Node
 from happysim.core.prng import Random
-from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
+from happysim.core.process import NodeProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
@@ -55,6 +58,8 @@ class Routes(dict[str, Route]):
         self._names, self._make = frozenset(names), make
 
     def __missing__(self, to: str) -> Route:
+        if to not in self._names:
+            raise KeyError(to)
         route = self[to] = self._make(to)
         return route
 
@@ -345,6 +350,28 @@ class Simulation:
         live.crash()
         taken = disk.crash() if disk is not None else None
         self._note(Kind.CRASH, live, taken.text if taken is not None else "")
+
+    def upgrade(self, name: str, to: type[Node]) -> None:
+        """A node that is down comes up as one of another class, with its durable fields.
+
+        Raises `ScenarioError` where the world does not declare that it may.
+        """
+        live = node_named(self, name, "upgrade")
+        number = self.upgrade_number(live, to)
+        if live.status == DOWN:
+            live.upgrade(number)
+            live.start(Kind.RESTART, f"as {to.__name__}")
+            self._settle()
+
+    def upgrade_number(self, live: LiveNode, to: type[Node]) -> int:
+        """The number of an upgrade of a node, that still lies before it; else `ScenarioError`."""
+        for number, later in enumerate(live.upgrades_left, live.version + 1):
+            if later.kind is to:
+                return number
+        raise ScenarioError(
+            f"{live.name} cannot become a {to.__name__} now; say that it may, with World.of(..., "
+            f"faults=Faults(crashes=1, upgrades=(({live.name!r}, {to.__name__}),)))"
+        )
 
     def restart(self, name: str, disk: Mishap | str = "") -> None:
         """A node that is down comes up again, and runs `on_start`.

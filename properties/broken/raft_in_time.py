@@ -1,70 +1,23 @@
-"""Wrong servers of `properties/broken/raft.py` under load: what runs in time catch of them soon."""
+"""Raft with one mistake each, that takes clocks to show."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from happysim import World, bounded, must_break
-from properties.broken.raft import (
-    CommitsOnRepliesOnly,
-    ForgetsItsVote,
-    SaysNothing,
-    StepsDownForGood,
-    WaitsAfterARestart,
-)
-from properties.raft_in_time import (
-    a_majority_answers_whoever_asks,
-    cluster_under_load,
-    election_safety,
-    every_client_is_served,
-    who_does_not_lead_will_stand_in_time,
-)
-
-# A wrong variant is looked at as the right one is.
-like_the_right_one = bounded(by=cluster_under_load.happysim_bounds.by)
+from happysim.protocols.raft import RaftNode
+from properties.raft import clients_see_one_machine
+from properties.raft_in_time import CUT_OFF, leases_in_time
 
 
-@like_the_right_one
-def servers_that_forget_their_vote(**load: Any) -> World:
-    return cluster_under_load(kind=ForgetsItsVote, **load)
+class HoldsItsLeaseTooLong(RaftNode):
+    """A lease outlasts the time for which those that granted it elect nobody."""
+
+    def lease_seconds(self) -> float:
+        return 4 * self.election_seconds[1]
 
 
-@like_the_right_one
-def servers_that_say_nothing(**load: Any) -> World:
-    return cluster_under_load(kind=SaysNothing, **load)
+@bounded(by=CUT_OFF)
+def leases_that_last_too_long() -> World:
+    return leases_in_time(HoldsItsLeaseTooLong)
 
 
-@like_the_right_one
-def leaders_that_step_down_for_good(**load: Any) -> World:
-    return cluster_under_load(kind=StepsDownForGood, **load)
-
-
-@like_the_right_one
-def servers_that_wait_after_a_restart(**load: Any) -> World:
-    return cluster_under_load(kind=WaitsAfterARestart, **load)
-
-
-@like_the_right_one
-def leaders_that_wait_for_replies(**load: Any) -> World:
-    return cluster_under_load(kind=CommitsOnRepliesOnly, **load)
-
-
-two_votes_in_one_term = must_break(
-    election_safety.over(servers_that_forget_their_vote, "two_votes_in_one_term")
-)
-followers_say_nothing = must_break(
-    a_majority_answers_whoever_asks.over(servers_that_say_nothing, "followers_say_nothing")
-)
-a_deposed_leader_waits_for_ever = must_break(
-    who_does_not_lead_will_stand_in_time.over(
-        leaders_that_step_down_for_good, "a_deposed_leader_waits_for_ever"
-    )
-)
-a_restarted_server_waits_for_ever = must_break(
-    who_does_not_lead_will_stand_in_time.over(
-        servers_that_wait_after_a_restart, "a_restarted_server_waits_for_ever"
-    )
-)
-one_server_alone_serves_nobody = must_break(
-    every_client_is_served.over(leaders_that_wait_for_replies, "one_server_alone_serves_nobody")
-)
+a_read_by_lease_is_stale = must_break(clients_see_one_machine.over(leases_that_last_too_long))

@@ -18,7 +18,7 @@ from happysim import (
 from happysim.core.prng import Random
 from happysim.protocols.raft import Role
 from happysim.sim.calm import calm_down, core_of, demand
-from properties.raft_in_time import cluster_under_load
+from properties.raft_under_load import cluster_under_load
 from tests.sim.clubs import a_majority_meets, club
 
 LASTING = {"m1": Crash("m1"), "m2": Pause("m2")}

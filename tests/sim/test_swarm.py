@@ -36,7 +36,7 @@ from happysim.search.shrink import measure
 from happysim.sim.net_faults import Clog, Echo
 from happysim.sim.swarm import WEATHERS, Swarm, pace_of
 from happysim.spec.scenario import Scenario, scenario_of
-from properties import crdt_in_time, lock_in_time, raft_in_time
+from properties import crdt_in_time, lock_in_time, raft_under_load
 from properties.broken import crdt as wrong_crdt
 from properties.broken import lock as wrong_lock
 from properties.broken import raft as wrong_raft
@@ -76,7 +76,7 @@ def test_a_wild_network_has_no_faults_and_one_fault_is_one() -> None:
 def test_times_are_in_proportion_to_the_protocols_own_timers() -> None:
     assert pace_of(club()) == 0.1
     assert pace_of(lock_under_load()) == lock_in_time.LEASE_SECONDS
-    assert round(pace_of(raft_in_time.cluster_under_load()), 3) == 0.3
+    assert round(pace_of(raft_under_load.cluster_under_load()), 3) == 0.3
     slow, fast = (swarm(seed=1).drawn(1, pace, True, False) for pace in (10.0, 0.1))
     pairs = list(zip(slow.faults, fast.faults, strict=True))
     assert pairs
@@ -239,7 +239,7 @@ def test_a_found_run_replays_and_shrinks() -> None:
 
 RAFT, LOCK, CRDT = "raft", "lock", "crdt"
 SCENARIOS: dict[str, tuple[Any, Any]] = {
-    RAFT: (raft_in_time, raft_in_time.cluster_under_load),
+    RAFT: (raft_under_load, raft_under_load.cluster_under_load),
     LOCK: (lock_in_time, lock_under_load),
     CRDT: (crdt_in_time, crdt_in_time.stores_under_load),
 }

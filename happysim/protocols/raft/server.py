@@ -16,11 +16,15 @@ host's operations see to.
   answered with `NewerTerm`: its sender may lead that term by then, and would take a refusal for one
   of what it has sent since.
 - last_applied is not kept: an entry is applied in the step that commits it.
-- A command that is in the log already is not appended again, so no log holds one twice. Section 6.3
-  of the dissertation filters such copies when they are applied.
+- A copy of an operation that is in the log already is not appended again. A command that its client
+  repeats as another operation is, and is passed over when applied (dissertation, section 6.3).
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - A read is a command like others, or a `ReadRequest`, which is not put in the log.
+
+The server itself is below, as figure 2 has it, with a handler for each message. What the
+dissertation adds is next door, with what that deviates from: `replication`, `clients`, `snapshots`,
+`membership`, `transfer` and `reads`.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.raft import clients, membership, reads, snapshots, transfer
+from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
@@ -82,7 +86,9 @@ class RaftNode(Node):
     is committed, before it gets a vote. With `joint_consensus` many votes may change at once.
 
     A server that does not lead refuses what clients ask, and names the leader; with `forward` it
-    passes it on to the leader, which answers. If that message is lost, so is the request.
+    passes it on to the leader, which answers. If that message is lost, so is the request. With
+    `lease_reads` a leader answers reads at once while its lease lasts, which needs clocks (so it is
+    for runs in virtual time), whose rates are off by no more than the fraction `clock_drift`.
 
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
@@ -116,6 +122,8 @@ class RaftNode(Node):
     trailing_entries: int = 100
     learners_first: bool = True
     joint_consensus: bool = True
+    lease_reads: bool = False
+    clock_drift: float = 0.01
     forward: bool = False
 
     # Persistent state (figure 2).
@@ -141,7 +149,8 @@ class RaftNode(Node):
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
     # is not known to agree at their next_index, since they refused what was sent. `heard`: those
     # who have answered in this term since the last check of the quorum. `round`: the number of the
-    # last question whether this server still leads, and `rounds`, which one each has answered.
+    # last question whether this server still leads, and `rounds`, which one each has answered;
+    # `leases`: whether answers prolong a lease. Times are of this server's clock, in nanoseconds.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
@@ -151,6 +160,9 @@ class RaftNode(Node):
     reads: list[PendingRead] = []
     round: int = 0
     rounds: dict[str, int] = {}
+    leases: bool = False
+    asked_at: dict[int, int] = {}
+    lease_until: int = 0
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -163,6 +175,11 @@ class RaftNode(Node):
             raise ProtocolError(
                 f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
                 f"make it less than the {patience} of election_seconds"
+            )
+        if self.lease_reads and not (self.check_quorum and beat and 0 <= self.clock_drift < 1):
+            raise ProtocolError(
+                f"{self.name}: lease_reads needs check_quorum and heartbeats, "
+                f"and a clock_drift from 0 to 1 (it is {self.clock_drift})"
             )
         if self.max_entries < 1:
             raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
@@ -201,6 +218,8 @@ class RaftNode(Node):
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
         self.restore(host)
+        # It may have answered a leader just before it crashed, which counts on that.
+        self.hears_leader = self.lease_reads and self.current_term > 0
         self.set_election_timer(host)
 
     def restore(self, host: Host) -> None:
@@ -362,6 +381,7 @@ class RaftNode(Node):
         else:
             self.replicate(host)
         self.set_heartbeat_timer(host)
+        self.leases = self.lease_reads
         if self.check_quorum:
             self.set_quorum_timer(host)
 
@@ -431,8 +451,8 @@ class RaftNode(Node):
     def beat(self, host: Host) -> None:
         """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
-        if self.reads:
-            reads.probe(self, host)
+        if self.reads or self.leases:
+            reads.beat(self, host)
         self.set_heartbeat_timer(host)
 
     def replicate(self, host: Host) -> None:
@@ -442,23 +462,7 @@ class RaftNode(Node):
 
     def send_entries(self, host: Host, peer: str) -> None:
         """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
-        previous = self.next_index[peer] - 1
-        if previous < self.log.offset:
-            snapshots.send(self, host, peer)
-            return
-        term, entries = self.log.term_at(previous), self.log.behind(previous, self.max_entries)
-        host.send(
-            peer, AppendEntries(self.current_term, previous, term, entries, self.commit_index)
-        )
-        if self.trusts(peer):
-            self.next_index[peer] += len(entries)
-
-    def trusts(self, peer: str) -> bool:
-        """Dissertation, section 10.2: what was sent is taken to arrive, until a request is refused.
-
-        Then next_index is past what is on its way, else it is where the rest of the log begins.
-        """
-        return self.pipeline and peer not in self.probing
+        replication.send_entries(self, host, peer)
 
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
@@ -469,7 +473,8 @@ class RaftNode(Node):
             return
         self.follow(host, sender)
         if not self.log.agrees(request.prev_index, request.prev_term):
-            host.send(sender, self.refusal(request.prev_index))
+            refusal = replication.refusal(self.log, self.current_term, request.prev_index)
+            host.send(sender, refusal)
             return
         self.merge(host, request)
         self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
@@ -482,14 +487,6 @@ class RaftNode(Node):
         self.leader = leader
         self.hears_leader = self.check_quorum
         self.set_election_timer(host)
-
-    def refusal(self, index: int) -> AppendEntriesRefusal:
-        """Rule 2, and the end of section 5.3: where the term that contradicts begins."""
-        conflict_term, first_index = 0, self.log.last_index + 1
-        if index < first_index:
-            conflict_term = self.log.term_at(index)
-            first_index = self.log.first_of_same_term(index)
-        return AppendEntriesRefusal(self.current_term, index, conflict_term, first_index)
 
     def merge(self, host: Host, request: AppendEntries) -> None:
         """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
@@ -531,44 +528,15 @@ class RaftNode(Node):
 
     def note_progress(self, host: Host, peer: str, index: int) -> None:
         """Figure 2, leaders: success moves both indices up; what is still unsent follows."""
-        following = self.next_index[peer]
-        unsent = following if self.trusts(peer) else following + self.max_entries
-        self.probing.discard(peer)
-        self.next_index[peer] = max(following, index + 1)
-        if index > self.match_index[peer]:
-            self.match_index[peer] = index
-            self.advance_commit_index(host)
-            if self.transfer is not None and self.is_leader:
-                transfer.hand_over(self, host)
-        if unsent <= self.log.last_index:
-            self.send_entries(host, peer)
+        replication.note_success(self, host, peer, index)
 
     @on(AppendEntriesRefusal)
     def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
         """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
         self.observe_term(host, refusal.term)
-        if not self.is_answer(sender, refusal.term):
-            return
-        self.hear(sender)
-        if self.is_news(sender, refusal.index):
-            if self.pipeline:
-                self.probing.add(sender)
-            self.next_index[sender] = self.common_index(refusal) + 1
-            self.send_entries(host, sender)
-
-    def is_news(self, peer: str, index: int) -> bool:
-        """False for a refusal that is late or a copy: next_index has moved since."""
-        if self.trusts(peer):
-            return index > self.match_index[peer]
-        return self.next_index[peer] == index + 1
-
-    def common_index(self, refusal: AppendEntriesRefusal) -> int:
-        """End of section 5.3: the last index at which the two logs may agree, by what was said.
-
-        Each refusal passes over a whole term.
-        """
-        shared = self.log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
-        return min(shared or refusal.first_index - 1, refusal.index - 1)
+        if self.is_answer(sender, refusal.term):
+            self.hear(sender)
+            replication.note_refusal(self, host, sender, refusal)
 
     # -- dissertation, section 5: snapshots ------------------------------------------------------
 
@@ -695,9 +663,12 @@ class RaftNode(Node):
         self.observe_term(host, reply.term)
         if self.is_answer(sender, reply.term):
             self.hear(sender)
-            self.rounds[sender] = max(self.rounds.get(sender, 0), reply.round)
-            reads.serve(self, host)
+            reads.take(self, host, sender, reply.round)
 
     def is_confirmed(self, number: int) -> bool:
         """True once a quorum has answered the round of that number, or a later one."""
         return number <= reads.confirmed(self)
+
+    def lease_seconds(self) -> float:
+        """Section 6.4.1: the shortest election timeout, whatever the clocks make of it."""
+        return self.election_seconds[0] * (1 - self.clock_drift) / (1 + self.clock_drift)
