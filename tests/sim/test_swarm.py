@@ -247,14 +247,14 @@ SCENARIOS: dict[str, tuple[Any, Any]] = {
 # this was written. A change of what is drawn moves the run; the budget is RUNS for all.
 RUNS = 200
 HUNTS: dict[str, tuple[str, str, int]] = {
-    "ForgetsItsVote": (RAFT, "election_safety", 43),
-    "ConfirmsItsWholeLog": (RAFT, "no_handler_raises", 8),
+    "ForgetsItsVote": (RAFT, "election_safety", 17),
+    "ConfirmsItsWholeLog": (RAFT, "no_handler_raises", 3),
     "AnswersByIndex": (RAFT, "answers_come_from_the_log", 26),
     "SaysNothing": (RAFT, "a_majority_answers_whoever_asks", 0),
     "StepsDownForGood": (RAFT, "who_does_not_lead_will_stand_in_time", 0),
-    "WaitsAfterARestart": (RAFT, "who_does_not_lead_will_stand_in_time", 1),
+    "WaitsAfterARestart": (RAFT, "who_does_not_lead_will_stand_in_time", 7),
     "CommitsOnRepliesOnly": (RAFT, "every_client_is_served", 7),
-    "AnswersBeforeItIsOnDisk": (RAFT, "committed_entries_are_on_a_majority", 45),
+    "AnswersBeforeItIsOnDisk": (RAFT, "committed_entries_are_on_a_majority", 11),
     "CommitsByCountingAlone": (RAFT, "leader_completeness", 81),
     "NeverExpires": (LOCK, "a_held_lock_has_its_timer_under_load", 0),
     "ForgetsOuterHolds": (LOCK, "only_time_takes_a_lock_from_its_holder", 0),
