@@ -255,7 +255,7 @@ HUNTS: dict[str, tuple[str, str, int]] = {
     "WaitsAfterARestart": (RAFT, "who_does_not_lead_will_stand_in_time", 7),
     "CommitsOnRepliesOnly": (RAFT, "every_client_is_served", 7),
     "AnswersBeforeItIsOnDisk": (RAFT, "committed_entries_are_on_a_majority", 11),
-    "CommitsByCountingAlone": (RAFT, "leader_completeness", 81),
+    "CommitsByCountingAlone": (RAFT, "leader_completeness", 48),
     "NeverExpires": (LOCK, "a_held_lock_has_its_timer_under_load", 0),
     "ForgetsOuterHolds": (LOCK, "only_time_takes_a_lock_from_its_holder", 0),
     "TakesAnyRelease": (LOCK, "only_time_takes_a_lock_from_its_holder", 1),
