@@ -8,17 +8,16 @@ from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
     Chosen,
-    ClientRequest,
     Entry,
+    Forwarded,
     Heartbeat,
     Missing,
-    NotLeader,
-    Overwritten,
     Prepare,
     Promise,
     Rejected,
 )
 from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
+from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
 
 __all__ = [
     "Accept",
@@ -26,6 +25,7 @@ __all__ = [
     "Chosen",
     "ClientRequest",
     "Entry",
+    "Forwarded",
     "Heartbeat",
     "Missing",
     "MultiPaxosNode",

@@ -14,13 +14,10 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ChangeMembership,
     ChangeRefused,
-    ClientRequest,
     Entry,
     Forwarded,
     InstallSnapshot,
     NewerTerm,
-    NotLeader,
-    Overwritten,
     PreVote,
     PreVoteGranted,
     Probe,
@@ -35,6 +32,7 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
+from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
 
 __all__ = [
     "AppendEntries",
