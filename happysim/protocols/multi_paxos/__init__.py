@@ -17,11 +17,12 @@ from happysim.protocols.multi_paxos.messages import (
     Rejected,
 )
 from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
-from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
+from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
 
 __all__ = [
     "Accept",
     "Accepted",
+    "Answered",
     "Chosen",
     "ClientRequest",
     "Entry",

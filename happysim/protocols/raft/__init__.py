@@ -32,9 +32,10 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
-from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
+from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
 
 __all__ = [
+    "Answered",
     "AppendEntries",
     "AppendEntriesRefusal",
     "AppendEntriesReply",
