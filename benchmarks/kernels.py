@@ -1,13 +1,13 @@
 """The kernels side by side, with Stateright's own examples where cargo can fetch and build them.
 
-Usage: PYTHONPATH=. python benchmarks/kernels.py [--quick]
+Usage: PYTHONPATH=. python benchmarks/kernels.py [--quick | --full]
 
-Each search runs in a process of its own, pinned to 1 or 2 processors, three times; the fastest
+Each search runs in a process of its own, pinned to 1 or 2 processors, several times; the fastest
 counts. Ours judge the property that theirs judge: that managers agree, and that a register is
 linearizable. Our time is that of `explore` from empty tables, so it includes every run of a
-handler; theirs is that of the process. Each searches as its examples do by default: ours breadth
-first, theirs two-phase commit depth first. Bytes are those that the worlds take, with the table to
-find them by and the path to each.
+handler; theirs is that of the process. Ours is breadth first. Theirs is done both ways, and the
+faster one counts. Bytes are those that the worlds take, with the table to find them by, the
+queue at its longest, and the path to each. `--full` adds the one case that takes minutes.
 """
 
 from __future__ import annotations
@@ -21,31 +21,39 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from happysim import Property, Register, explore, linearizable
+from happysim import Property, Register, bfs, explore, linearizable
 from happysim.kernel.switch import VARIABLE, kernel
-from tests.oracles.models import paxos, two_phase
+from happysim.search.policy import Memory
+from tests.oracles.models import paxos, register, two_phase
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = "stateright"
 PEER_VERSION = "0.31.0"
+RUNS = 5
 
-# Name -> the peer's example and its arguments, and how many worlds there are.
+# Name -> the peer's example and its arguments, servers, and how many worlds there are.
 CASES = {
-    "2pc N=7": (["2pc", "check", "7"], 296_448),
-    "2pc N=8": (["2pc", "check", "8"], 1_745_408),
-    "Paxos S=3 C=3": (["paxos", "check", "3"], 1_194_428),
+    "2pc N=7": ("2pc", "7", 3, 296_448),
+    "2pc N=8": ("2pc", "8", 3, 1_745_408),
+    "Paxos S=3 C=3": ("paxos", "3", 3, 1_194_428),
+    "ABD S=2 C=3": ("linearizable-register", "3", 2, 35_009),
+    "ABD S=3 C=2": ("linearizable-register", "2", 3, 41_138_199),
 }
-SLOW_ON_REFERENCE = {"2pc N=8", "Paxos S=3 C=3"}
+QUICK = ("2pc N=7", "ABD S=2 C=3")
+FULL = ("ABD S=3 C=2",)
+EXAMPLES = ("2pc", "paxos", "linearizable-register")
+ORDERS = ("bfs", "dfs")
 
 
 def judged(case: str) -> Property:
     """The property that is judged, over the case's scenario."""
-    if case.startswith("2pc"):
-        managers = int(case[-1])
-        return two_phase.managers_agree.over(two_phase.messages, name=case, managers=managers)
-    return linearizable(paxos.paxos, Register(), name=case, servers=3, clients=3)
+    example, count, servers, _ = CASES[case]
+    if example == "2pc":
+        return two_phase.managers_agree.over(two_phase.messages, name=case, managers=int(count))
+    scenario = paxos.paxos if example == "paxos" else register.abd
+    return linearizable(scenario, Register(), name=case, servers=servers, clients=int(count))
 
 
 def one(case: str) -> None:
@@ -53,11 +61,11 @@ def one(case: str) -> None:
     prop = judged(case)
     report = explore(prop.scenario, prop)
     assert report[prop].holds, report
-    assert report.worlds == CASES[case][1], report
+    assert report.worlds == CASES[case][3], report
     print(json.dumps({"seconds": report.seconds, "steps": report.steps}))
 
 
-def best(command: list[str], processors: int, runs: int = 3, **environment: str) -> dict[str, Any]:
+def best(command: list[str], processors: int, runs: int, **environment: str) -> dict[str, Any]:
     """The fastest of several runs, with the process's own figures where it prints any."""
     found: list[dict[str, Any]] = []
     pin = (
@@ -107,21 +115,29 @@ def build_peer(folder: Path) -> dict[str, str]:
         packages = json.loads(told.stdout)["packages"]
         peer = next(each for each in packages if each["name"] == PEER)
         (folder / "src/bin").mkdir()
-        for example in ("2pc", "paxos"):
+        for example in EXAMPLES:
             source = (Path(peer["manifest_path"]).parent / f"examples/{example}.rs").read_text()
             # A report looks for the end once a second; joining first makes the time exact.
             source = source.replace(".report(", ".join().report(")
-            (folder / f"src/bin/{example}.rs").write_text(source)
+            source = source.replace(
+                "server_count: 3,",
+                'server_count: std::env::var("SERVERS").map_or(3, |n| n.parse().unwrap()),',
+            )
+            for order in ORDERS:
+                other = ORDERS[1 - ORDERS.index(order)]
+                ordered = source.replace(f".spawn_{other}()", f".spawn_{order}()")
+                (folder / f"src/bin/{example}-{order}.rs").write_text(ordered)
         subprocess.run(
             [cargo, "build", "--release", "--bins"], cwd=folder, capture_output=True, check=True
         )
     except (subprocess.CalledProcessError, StopIteration, OSError) as error:
         print(f"no figures of {PEER}: {error}")
         return {}
-    return {each: str(folder / f"target/release/{each}") for each in ("2pc", "paxos")}
+    names = [f"{example}-{order}" for example in EXAMPLES for order in ORDERS]
+    return {each: str(folder / f"target/release/{each}") for each in names}
 
 
-def bytes_a_world(case: str) -> float:
+def bytes_a_world(case: str, memory: Memory) -> float:
     """What the native kernel keeps for each world."""
     prop = judged(case)
     native = kernel()
@@ -135,48 +151,65 @@ def bytes_a_world(case: str) -> float:
 
     native.explore = keep
     try:
-        explore(prop.scenario, prop)
+        explore(prop.scenario, prop, by=bfs(memory))
     finally:
         native.explore = original
     return float(kept[0].path.__self__.bytes / kept[0].worlds)
 
 
-def main(quick: bool) -> None:
-    """Print a table and the ratios."""
-    me = [sys.executable, str(Path(__file__).resolve()), "--one"]
+def rows_of(case: str, peers: dict[str, str]) -> list[tuple[str, int, float]]:
+    """What was measured of a case: name, processors, seconds."""
+    me = [sys.executable, str(Path(__file__).resolve()), "--one", case]
     environment = {"PYTHONPATH": str(ROOT)}
+    example, count, servers, _ = CASES[case]
+    runs = 1 if case in FULL else RUNS
+    rows = []
+    if case in QUICK:
+        told = best(me, 1, 1, **environment, **{VARIABLE: "reference"})
+        rows.append(("reference", 1, told["seconds"]))
+    for cpus in (1, 2):
+        told = best(me, cpus, runs, **environment, **{VARIABLE: "native"})
+        rows.append(("native", cpus, told["seconds"]))
+        for order in ORDERS if peers else ():
+            theirs = [peers[f"{example}-{order}"], "check", count]
+            told = best(theirs, cpus, runs, SERVERS=str(servers))
+            rows.append((f"{PEER} {order}", cpus, told["seconds"]))
+    return rows
+
+
+def main(cases: list[str], quick: bool) -> None:
+    """Print a table and the ratios."""
     ratios: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         peers = {} if quick else build_peer(Path(folder))
-        print(f"{'case':<15}{'kernel':<12}{'cpus':>5}{'seconds':>9}{'worlds/s':>12}{'ratio':>7}")
-        for case, (example, worlds) in CASES.items():
-            if quick and case in SLOW_ON_REFERENCE:
-                continue
-            rows: list[tuple[str, int, float]] = []
-            if case not in SLOW_ON_REFERENCE:
-                told = best([*me, case], 1, 1, **environment, **{VARIABLE: "reference"})
-                rows.append(("reference", 1, told["seconds"]))
+        print(f"{'case':<15}{'kernel':<16}{'cpus':>5}{'seconds':>9}{'worlds/s':>12}{'ratio':>7}")
+        for case in cases:
+            rows = rows_of(case, peers)
             for cpus in (1, 2):
-                told = best([*me, case], cpus, **environment, **{VARIABLE: "native"})
-                rows.append(("native", cpus, told["seconds"]))
-                if peers:
-                    theirs = best([peers[example[0]], *example[1:]], cpus)["seconds"]
-                    rows.append((PEER, cpus, theirs))
-                    ratios[cpus].append(theirs / told["seconds"])
-            ours = {cpus: seconds for name, cpus, seconds in rows if name == "native"}
-            for name, cpus, seconds in rows:
-                speed, ratio = worlds / seconds, seconds / ours[cpus]
-                print(f"{case:<15}{name:<12}{cpus:>5}{seconds:>9.2f}{speed:>12,.0f}{ratio:>7.1f}")
+                here = {name: seconds for name, at, seconds in rows if at == cpus}
+                for name, seconds in here.items():
+                    speed, ratio = CASES[case][3] / seconds, seconds / here["native"]
+                    print(
+                        f"{case:<15}{name:<16}{cpus:>5}{seconds:>9.3f}{speed:>12,.0f}{ratio:>7.1f}"
+                    )
+                theirs = [seconds for name, seconds in here.items() if name.startswith(PEER)]
+                if theirs:
+                    ratios[cpus].append(min(theirs) / here["native"])
     for cpus, found in ratios.items():
         if found:
             mean = math.exp(sum(map(math.log, found)) / len(found))
-            print(f"ahead of {PEER} on {cpus}: {mean:.1f} times in the geometric mean")
-    for case in CASES:
-        print(f"{case}: {bytes_a_world(case):.1f} bytes a world")
+            told = ", ".join(f"{ratio:.1f}" for ratio in found)
+            print(f"ahead of {PEER} on {cpus}: {told}; {mean:.1f} in the geometric mean")
+    for case in cases:
+        for memory in get_args(Memory) if case not in FULL else ():
+            print(f"{case}, {memory}: {bytes_a_world(case, memory):.1f} bytes a world")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         one(sys.argv[2])
     else:
-        main("--quick" in sys.argv)
+        wanted = [case for case in CASES if case not in FULL or "--full" in sys.argv]
+        if "--quick" in sys.argv:
+            wanted = list(QUICK)
+        main(wanted, "--quick" in sys.argv)

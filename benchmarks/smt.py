@@ -1,7 +1,9 @@
-"""What smt() takes, beside an exhaustive search: python benchmarks/smt.py [seconds a search]
+"""What smt() takes, beside an exhaustive search: python benchmarks/smt.py [seconds] [word]
 
-Each model is judged with every representation of moments, and then searched breadth first for as
-long as is allowed. Sizes are local states of one process, before and after reduction.
+`seconds` is for one search, `word` a part of the names of the models that are wanted. Each model is
+judged with every representation of moments, and then searched breadth first for as long as is
+allowed. Seconds are of processor time; sizes are local states a process, in full and reduced. Then
+come an invariant and a few margins.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from happysim.smt.encoding import CLOCKS
 from happysim.smt.induction import induction
 from happysim.smt.margin import margin
 from happysim.smt.timing import Timing
-from properties import lease, lock, raft
+from properties import election, lock, paxos, raft
+from properties.broken import lease
 from properties.broken.lock import stale_writers_are_trusted
 from tests.smt.models import Acceptor, IgnoresVotes, agreement, synod
 from tests.smt.test_induction import PAXOS, two_ballots
@@ -48,7 +51,7 @@ def elections(size: int, **options: Any) -> Property:
     return raft.election_safety.over(raft.cluster, size=size, **options)
 
 
-def paxos(**options: Any) -> Property:
+def synods(**options: Any) -> Property:
     return agreement.over(synod, **options)
 
 
@@ -57,6 +60,7 @@ def tokens(highest: int) -> Callable[[World], bool]:
 
 
 CRASH = Faults(crashes=1)
+CRASHED = election.one_leader_a_term.over(election.elections_and_a_crash)
 FENCING = lock.the_store_is_written_in_order_of_tokens
 MODELS = [
     Model("Raft, 3 servers, terms <= 1", elections(3), raft.terms(1)),
@@ -64,6 +68,7 @@ MODELS = [
     Model("Raft, 3 servers, terms <= 3", elections(3), raft.terms(3)),
     Model("Raft, 5 servers, terms <= 1", elections(5), raft.terms(1)),
     Model("Raft, 5 servers, terms <= 2", elections(5), raft.terms(2)),
+    Model("Raft, 3 servers, terms <= 2, pre-vote", elections(3, pre_vote=True), raft.terms(2)),
     Model("Raft, 3 servers, terms <= 2, a crash", elections(3, faults=CRASH), raft.terms(2)),
     Model(
         "the same, vote not durable, terms <= 1",
@@ -74,15 +79,22 @@ MODELS = [
     Model("fencing", FENCING.over(lock.two_workers)),
     Model("no fencing", FENCING.over(stale_writers_are_trusted)),
     Model("fencing, the server restarts", FENCING.over(lock.the_server_restarts)),
-    Model("Paxos, 3 acceptors, 2 proposers, 2 ballots", paxos()),
-    Model("Paxos, 3 proposers, 3 ballots", paxos(proposers=((1,), (2,), (3,)))),
-    Model("Paxos, 2 proposers, 4 ballots", paxos(proposers=((1, 3), (2, 4)))),
-    Model("Paxos, 5 acceptors, 2 ballots", paxos(size=5, phase1=3, phase2=3)),
-    Model("Paxos, an acceptor restarts", paxos(faults=CRASH)),
-    Model("the same, vote not durable", paxos(acceptor=Forgets, faults=CRASH)),
-    Model("Paxos, votes ignored", paxos(kind=IgnoresVotes)),
-    Model("Flexible Paxos, 4 acceptors, 3 and 2", paxos(size=4, phase1=3)),
-    Model("the same, 2 and 2: broken", paxos(size=4)),
+    Model("Paxos, 3 acceptors, 2 proposers, 2 ballots", synods()),
+    Model("Paxos, 3 proposers, 3 ballots", synods(proposers=((1,), (2,), (3,)))),
+    Model("Paxos, 2 proposers, 4 ballots", synods(proposers=((1, 3), (2, 4)))),
+    Model("Paxos, 5 acceptors, 2 ballots", synods(size=5, phase1=3, phase2=3)),
+    Model("Paxos, an acceptor restarts", synods(faults=CRASH)),
+    Model("the same, vote not durable", synods(acceptor=Forgets, faults=CRASH)),
+    Model("Paxos, votes ignored", synods(kind=IgnoresVotes)),
+    Model("Flexible Paxos, 4 acceptors, 3 and 2", synods(size=4, phase1=3)),
+    Model("the same, 2 and 2: broken", synods(size=4)),
+    Model("PaxosNode, 2 of 3 propose", paxos.agreement),
+    Model("PaxosNode, a second attempt", paxos.agreement.over(paxos.second_attempt)),
+    Model("PaxosNode, an acceptor restarts", paxos.agreement.over(paxos.acceptor_crashes)),
+    Model("PaxosNode, clients", paxos.agreement.over(paxos.two_clients)),
+    Model("bully, 3 members", election.one_leader_a_term),
+    Model("bully, a crash and a restart", CRASHED),
+    Model("votes, 3 members", election.one_leader_a_term.over(election.votes)),
 ]
 
 
@@ -96,47 +108,52 @@ def row(*cells: str) -> None:
     print("".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)))
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, word: str = "") -> None:
     row("model", "verdict", *CLOCKS, "worlds", "seconds")
-    for name, model, within in MODELS:
+    for name, model, within in (model for model in MODELS if word in model.name):
         times = []
         for clock in CLOCKS:
             prop = afresh(model)
-            began = time.perf_counter()
-            verdict = explore(prop.scenario, prop, by=smt(clock=clock), within=within)[prop]
-            times.append(f"{time.perf_counter() - began:.2f}")
+            began = time.process_time()
+            verdict = explore(prop.scenario, prop, by=smt(clock=clock, seconds=600), within=within)[
+                prop
+            ]
+            times.append(f"{time.process_time() - began:.2f}")
         prop = afresh(model)
+        began = time.process_time()
         searched = explore(prop.scenario, prop, by=bfs(), within=within, seconds=seconds)
+        searching = time.process_time() - began
         worlds = f"{'> ' if searched.stopped == 'seconds' else ''}{searched.worlds:,}"
         row(
             name,
             type(verdict).__name__,
             *times,
             worlds,
-            f"{searched.seconds:.1f}",
+            f"{searching:.1f}",
         )
         print(f"  {verdict}; {'; '.join(verdict.notes)}", flush=True)
-    inductive()
-    margins()
+    if not word:
+        inductive()
+        margins()
 
 
 def inductive() -> None:
     """The invariant of Paxos's proof, beside the solver's search of all runs."""
     prop = agreement.over(two_ballots)
     for by in (induction(*PAXOS), smt()):
-        began = time.perf_counter()
+        began = time.process_time()
         verdict = explore(prop.scenario, prop, by=by)[prop]
-        print(f"{type(by).__name__}: {verdict} in {time.perf_counter() - began:.2f} s")
+        print(f"{type(by).__name__}: {verdict} in {time.process_time() - began:.2f} s")
 
 
 def margins() -> None:
     prop = lease.one_client_believes_to_have_the_lock
     timing = Timing(latency=("0.001", "0.05"), drift="0.01")
     for parameter in ("drift", "latency", "timer hold"):
-        began = time.perf_counter()
+        began = time.process_time()
         found = margin(prop, parameter, timing)
-        print(f"{found} in {time.perf_counter() - began:.2f} s")
+        print(f"{found} in {time.process_time() - began:.2f} s")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0, " ".join(sys.argv[2:]))

@@ -1,8 +1,11 @@
 """happysim: deterministic model checking and fault injection for protocols in ordinary Python."""
 
+from happysim.core.byzantine import byzantine
 from happysim.core.choice import Choice, Faults, Kind, unlimited
+from happysim.core.disk import Atlas
 from happysim.core.errors import (
     DeterminismError,
+    DiskFull,
     FreezeError,
     HandlerRaised,
     HappysimError,
@@ -43,14 +46,33 @@ from happysim.core.world import World
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.shrink import shrink
+from happysim.sim.disk import Disk
 from happysim.sim.faults import Crash, Pause
 from happysim.sim.nemesis import at, randomly
 from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
+from happysim.sim.node_faults import (
+    Drift,
+    FillDisk,
+    FreezeClock,
+    Jump,
+    LoseUnsynced,
+    LyingSync,
+    Misdirect,
+    RollBack,
+    Rot,
+    Skew,
+    Slow,
+    SlowDisk,
+    TearWrites,
+    Upgrade,
+    Wipe,
+)
 from happysim.sim.policy import simulated
 from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import prove, smt
+from happysim.spec.hazard import Hazard
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
     Append,
@@ -86,6 +108,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Append",
+    "Atlas",
     "Bridge",
     "Broken",
     "Call",
@@ -97,19 +120,29 @@ __all__ = [
     "Degrade",
     "Delete",
     "DeterminismError",
+    "Disk",
+    "DiskFull",
+    "Drift",
     "Faults",
+    "FillDisk",
+    "FreezeClock",
     "FreezeError",
     "Get",
     "HandlerRaised",
     "HappysimError",
+    "Hazard",
     "History",
     "HistoryError",
     "Holds",
     "Host",
+    "Jump",
     "KeyValue",
     "Kind",
     "Latency",
     "Link",
+    "LoseUnsynced",
+    "LyingSync",
+    "Misdirect",
     "Network",
     "Node",
     "NodeView",
@@ -126,16 +159,24 @@ __all__ = [
     "Register",
     "Report",
     "Ring",
+    "RollBack",
+    "Rot",
     "Scenario",
     "ScenarioError",
     "ScheduleError",
     "Script",
     "SequentialObject",
     "Simulation",
+    "Skew",
+    "Slow",
+    "SlowDisk",
     "Swizzle",
+    "TearWrites",
     "TimedOut",
     "Unknown",
+    "Upgrade",
     "Verdict",
+    "Wipe",
     "World",
     "Write",
     "action",
@@ -143,6 +184,7 @@ __all__ = [
     "at",
     "bfs",
     "bounded",
+    "byzantine",
     "call",
     "check",
     "constant",

@@ -116,10 +116,40 @@ for name in ("raft", "lock", "crdt"):
 """
 
 
-def run(python: str, seed: str, program: str = PROGRAM) -> str:
+# A swarm that finds a mistake: knobs, counts, the timed trace of the run, and the shrunk one.
+IN_TIME = """
+import sys
+from happysim import World, explore, shrink, swarm
+from happysim.trace.format import dumps
+from happysim.trace.replay import trace_of
+from properties.broken.raft import StepsDownForGood
+from properties.raft import election_safety, who_does_not_lead_will_stand
+
+
+def three():
+    return World.of(*[StepsDownForGood(f"n{at}") for at in range(1, 4)])
+
+
+stands = who_does_not_lead_will_stand.over(three, name="stands")
+safe = election_safety.over(three, name="safe")
+policy = swarm(seed=5, runs=24, until=6.0, calm=5.0, workers=int(sys.argv[1]))
+report = explore(three, safe, stands, by=policy)
+print(report.handler_calls, report.depth, report[safe])
+broken = report[stands]
+print(broken, broken.notes)
+print(dumps(trace_of(broken)))
+print(dumps(trace_of(shrink(broken))))
+"""
+
+
+def run(python: str, seed: str, program: str = PROGRAM, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [python, "-c", program], env=environment, capture_output=True, text=True, check=False
+        [python, "-c", program, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -158,12 +188,14 @@ def other_pythons() -> list[str]:
     return list(versions.values())
 
 
-def test_no_version_of_python_changes_a_byte(expected: str) -> None:
+def test_no_version_of_python_changes_a_byte(expected: str, expected_in_time: str) -> None:
     pythons = other_pythons()
     if not pythons:
         pytest.skip("no other Python from 3.11 on is at hand")
     for python in pythons:
         assert run(python, "12345").splitlines() == expected.splitlines(), python
+        found = run(python, "7", IN_TIME, "1")
+        assert found.splitlines() == expected_in_time.splitlines(), python
 
 
 @pytest.mark.slow
@@ -214,3 +246,19 @@ def test_known_limit_iterating_a_plain_set_made_in_the_handler_depends_on_the_ha
         for seed in range(4)
     }
     assert len(outputs) > 1
+
+
+@pytest.fixture(scope="module")
+def expected_in_time() -> str:
+    text = run(sys.executable, "0", IN_TIME, "1")
+    assert "budgets: unlimited" in text
+    assert " s\n" in text
+    return text
+
+
+@pytest.mark.parametrize(("seed", "workers"), [("1", "2"), ("12345", "4")])
+def test_no_number_of_workers_changes_a_byte(
+    expected_in_time: str, seed: str, workers: str
+) -> None:
+    found = run(sys.executable, seed, IN_TIME, workers)
+    assert found.splitlines() == expected_in_time.splitlines()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from happysim.core.choice import Faults
 from happysim.core.errors import ScenarioError
 from happysim.core.host import Site
 from happysim.core.node import Node
-from happysim.core.process import NodeProcess, Process, ScriptProcess, freeze_fields
+from happysim.core.process import NodeProcess, Process, freeze_fields
 from happysim.core.script import Script
+from happysim.core.script_process import ScriptProcess
 
 
 def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Process]:
@@ -31,6 +33,7 @@ def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Proce
     for name in faults.crashable:
         if receivers.get(name) is None:
             raise ScenarioError(f"Faults(crashable=...): {name!r} is no node of this world")
+    _add_upgrades(faults, receivers)
     made: list[Process] = []
     for each in given:
         site = Site(each.name, _peers(each, given), receivers)
@@ -40,6 +43,18 @@ def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Proce
             values = freeze_fields(each, each.name, "World.of")
             made.append(NodeProcess(each.name, type(each), values, site, faults))
     return made
+
+
+def _add_upgrades(faults: Faults, receivers: dict[str, Any]) -> None:
+    """Let a node also take the messages of the classes that it may become."""
+    for name, kind in faults.upgrades:
+        if receivers.get(name) is None:
+            raise ScenarioError(f"Faults(upgrades=...): {name!r} is no node of this world")
+        if not (isinstance(kind, type) and issubclass(kind, Node)):
+            raise ScenarioError(f"Faults(upgrades=...): {kind!r} is no class of nodes")
+        known = receivers[name]
+        messages = {**kind.happysim_handlers.messages, **known.messages}
+        receivers[name] = replace(known, messages=messages)
 
 
 def _peers(of: Node | Script, given: tuple[Node | Script, ...]) -> tuple[str, ...]:

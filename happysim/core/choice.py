@@ -159,6 +159,11 @@ class Faults:
     another content (`rots`), or one that landed on another (`misdirects`). Each of them also costs
     the crash or the restart. With an `atlas`, a quorum of copies of each record stays whole.
 
+    `upgrades` lists pairs of a node and a class that it may restart as: `(("n1", RaftV2),)`; of one
+    node in that order, and never back. Durable fields are carried over by name, through a
+    classmethod `migrate(fields)` where the class has one. A message that the class of a node does
+    not handle is an error; with `ignores_unknown`, it is dropped.
+
     On an untimed unordered network a lost message is one that is never delivered: `drops` add no
     safety violation there, only worlds (and quiescent ones).
     """
@@ -180,6 +185,8 @@ class Faults:
     misdirects: float = 0
     lies: float = 0
     atlas: Atlas | None = None
+    upgrades: tuple[tuple[str, type], ...] = ()
+    ignores_unknown: bool = False
 
     def __post_init__(self) -> None:
         if self.restarts is None:

@@ -199,15 +199,11 @@ def unsynced_after(
 ) -> tuple[Image, ...]:
     """The older images that a crash may fall back to, the oldest first, once a handler is done.
 
-    `before` is what it found, `synced` what it confirmed. Each image is kept once, where it was
-    last, and what is there now is none of them.
+    `before` is what it found, `synced` what it confirmed. What is there now is none of them.
     """
     older = (synced[-1],) if synced else (*unsynced, before)
-    kept: list[Image] = []
-    for image in reversed(older):
-        if image != now and image not in kept:
-            kept.append(image)
-    return tuple(reversed(kept))
+    # What is kept was there before, and left this list when it was; so none is kept twice.
+    return tuple(image for image in older if image != now)
 
 
 def synced_after(

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice
 from happysim.core.freeze import Frozen
+from happysim.core.local_step import Raised
 from happysim.core.network import Inbox
-from happysim.core.process import Raised
 from happysim.core.script import Operation
 
 # How a node's being up or down is called among its fields; no field can have this name.

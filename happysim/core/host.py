@@ -33,6 +33,10 @@ class Site:
         # Per timer: the delay that it was last set with. A simulation may begin in mid-run.
         self.delays: dict[str, tuple[float, float]] = {}
 
+    def copy(self) -> Site:
+        """The same place, for a node of another class."""
+        return Site(self.name, self.peers, self.receivers)
+
     def check_receiver(self, to: object, sent: object, where: str) -> None:
         """Raise `ProtocolError` where `to` is unknown or has no handler for the message."""
         if to not in self.receivers:

@@ -44,11 +44,15 @@ class Latency:
     shares: tuple[float, ...]
     ns: tuple[int, ...]
     _slopes: tuple[float, ...] = field(init=False, compare=False)
+    # What a draw looks up. One place for nothing at the front, so that bisect's answer fits.
+    _pieces: tuple[tuple[float, int, float], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         pieces = zip(pairwise(self.ns), pairwise(self.shares), strict=True)
         slopes = [(high - low) / (right - left) for (low, high), (left, right) in pieces]
         object.__setattr__(self, "_slopes", tuple(slopes))
+        lines = zip(self.shares, self.ns, slopes, strict=False)
+        object.__setattr__(self, "_pieces", ((0.0, 0, 0.0), *lines))
 
     def __repr__(self) -> str:
         return self.text
@@ -89,8 +93,7 @@ class Latency:
             slope = slopes[0]
             return lambda: low + int(random_float() * slope)
 
-        # One place for nothing at the front, so that bisect's answer needs no correction.
-        pieces = ((0.0, 0, 0.0), *zip(shares, ns, slopes, strict=False))
+        pieces = self._pieces
 
         def draw() -> int:
             u = random_float()

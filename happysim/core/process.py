@@ -7,18 +7,15 @@ computes every outcome (one for each way to answer `host.choose`). Nothing here 
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Faults
+from happysim.core.choice import Faults
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import (
     Atlas,
     Image,
-    Mark,
     Mishap,
     crashed,
     kept_marks,
@@ -32,94 +29,23 @@ from happysim.core.disk import (
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
-from happysim.core.message import freeze_message
+from happysim.core.local_step import (
+    ADVICE,
+    AT_RESTART,
+    DOWN,
+    NEW,
+    UP,
+    Event,
+    NodeState,
+    Outcome,
+    Version,
+    raised_by,
+)
 from happysim.core.node import Node
-from happysim.core.script import (
-    LiveScript,
-    Operation,
-    Post,
-    Request,
-    Response,
-    Script,
-    Sleep,
-    TimedOut,
-)
+from happysim.core.script_process import ScriptProcess
 
-NEW, UP, DOWN = "new", "up", "down"
-
-_ADVICE = (
-    "a handler may read its fields, its message and its host only: not the clock, "
-    "`random`, id() or hash() of text; use host.choose and timers"
-)
-# The faults of disks that show at a restart.
-AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "restarts")
-_TIMED_OUT = freeze(TimedOut())
 # A handler's first runs are all checked for determinism, then one in so many.
 _CHECKED_FIRST, _CHECKED_EVERY = 8, 61
-
-
-class Event(NamedTuple):
-    """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
-
-    `what` is a frozen message, the name of a timer or an action, how many writes a crash loses, or
-    what befalls the disk. `readings` is what its handler finds on its clock, each time it looks, in
-    nanoseconds, and "full" where it syncs a full disk.
-    """
-
-    kind: str
-    what: Frozen = None
-    source: str = ""
-    operation: Operation | None = None
-    readings: tuple[int | str, ...] = ()
-
-
-class NodeState(NamedTuple):
-    """A node as content.
-
-    `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
-    on it, `synced` what was synced: the latest image last, for faults that go back further.
-    """
-
-    status: str
-    fields: tuple[Frozen, ...]
-    timers: tuple[str, ...] = ()
-    unsynced: tuple[Image, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    synced: tuple[Image, ...] = ()
-
-
-class ScriptState(NamedTuple):
-    """A client script as content: the answers so far, and whether it awaits one more."""
-
-    answers: tuple[Frozen, ...] = ()
-    waiting: bool = False
-
-
-class Raised(NamedTuple):
-    """An exception that a handler let out: a violation, not an error of ours."""
-
-    handler: str
-    message: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.handler} raised {self.message} ({self.where})"
-
-
-class Outcome(NamedTuple):
-    """What one local step does. `sends` are (receiver, frozen message, operation), in order.
-
-    `forged` are (pretended sender, receiver, frozen message). `delays` are the timers that it sets,
-    by name, each with its range of seconds; a search takes no notice of them.
-    """
-
-    state: Any
-    sends: tuple[tuple[str, Frozen, Operation | None], ...] = ()
-    records: tuple[tuple[str, str, Frozen], ...] = ()
-    choosing: str = ""
-    raised: Raised | None = None
-    delays: tuple[tuple[str, float, float], ...] = ()
-    forged: tuple[tuple[str, str, Frozen], ...] = ()
 
 
 @dataclass
@@ -139,6 +65,30 @@ class NodeProcess:
         pairs = zip(self.kind.happysim_fields, self.kind.happysim_durable, strict=True)
         self.durable_names = tuple(name for name, keep in pairs if keep)
         self.first_image = Image(self._durable(self.made_with))
+        plain = replace(self.faults, upgrades=())
+        self.later = tuple(
+            NodeProcess(self.name, kind, self._made_as(kind), self.site.copy(), plain)
+            for name, kind in self.faults.upgrades
+            if name == self.name
+        )
+
+    def _made_as(self, kind: type[Node]) -> tuple[Frozen, ...]:
+        """What a node of another class is made with: as this one where fields have its names."""
+        try:
+            made = kind(self.name)  # type: ignore[call-arg]
+            fresh = freeze_fields(made, self.name, f"{kind.__name__}({self.name!r})")
+        except TypeError as error:
+            raise ProtocolError(
+                f"upgrade of {self.name}: {kind.__name__}({self.name!r}) cannot be made: {error}; "
+                "give its fields defaults"
+            ) from None
+        mine = dict(zip(self.kind.happysim_fields, self.made_with, strict=True))
+        pairs = zip(kind.happysim_fields, fresh, kind.happysim_durable, strict=True)
+        return tuple(default if keep else mine.get(name, default) for name, default, keep in pairs)
+
+    def at(self, state: NodeState) -> NodeProcess:
+        """The process of the class that the node runs in a state."""
+        return self.later[state.version - 1] if self.later and state.version else self
 
     def initial(self) -> NodeState:
         """The node before it has started."""
@@ -156,6 +106,8 @@ class NodeProcess:
 
     def events(self, state: NodeState) -> Iterable[Event]:
         """What this node may do by itself, in a fixed order; faults are not among it."""
+        if self.at(state) is not self:
+            return self.at(state).events(state)
         if state.status == NEW:
             return [Event("start")]
         if state.status == DOWN:
@@ -179,11 +131,13 @@ class NodeProcess:
                 "a guard only reads fields"
             ) from error
         if again != holds:
-            raise DeterminismError(f"{where}: its guard is not deterministic; {_ADVICE}")
+            raise DeterminismError(f"{where}: its guard is not deterministic; {ADVICE}")
         return holds
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
+        if self.at(state) is not self:
+            return self.at(state).crashes(state)
         faults = self.faults
         if state.status != UP or (faults.crashable and self.name not in faults.crashable):
             return []
@@ -200,21 +154,62 @@ class NodeProcess:
         """Each way in which this node may restart now: as its disk is, or with a disk fault."""
         if state.status != DOWN:
             return []
+        if self.at(state) is not self:
+            return [*self.at(state).restarts(state), *self._upgrades(state)]
         found = [Event("restart")]
         budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
         if budgets:
             names, now = self.durable_names, self.image(state)
             mishaps = restarts(names, state.synced, now, self.first_image, budgets)
             found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
-        return found
+        return [*found, *self._upgrades(state)]
+
+    def _upgrades(self, state: NodeState) -> list[Event]:
+        return [
+            Event("restart", Version(number, each.kind.__name__))
+            for number, each in enumerate(self.later, 1)
+            if number > state.version
+        ]
+
+    def upgraded(self, state: NodeState, number: int) -> NodeState:
+        """A node that is down, with its durable fields carried over to another class by name.
+
+        Raises `ProtocolError` where `migrate` of that class gives what it has no place for.
+        """
+        old, new = self.at(state), self.later[number - 1]
+        pairs = zip(old.kind.happysim_fields, state.fields, strict=True)
+        carried = {name: thaw(value) for name, value in pairs if name in old.durable_names}
+        migrate = getattr(new.kind, "migrate", None)
+        if migrate is None:
+            carried = {name: each for name, each in carried.items() if name in new.durable_names}
+        else:
+            carried = migrate(carried)
+        where = f"{new.kind.__name__}.migrate on {self.name}"
+        unknown = sorted(set(carried) - set(new.durable_names))
+        if unknown:
+            raise ProtocolError(
+                f"{where}: it gave {', '.join(unknown)}; the durable fields of "
+                f"{new.kind.__name__} are {', '.join(new.durable_names) or 'none'}"
+            )
+        fields = tuple(
+            freeze(carried[name], f"{where}: {name}") if name in carried else made
+            for name, made in zip(new.kind.happysim_fields, new.made_with, strict=True)
+        )
+        return new.tracked(NodeState(DOWN, fields, version=number))
 
     def _in_atlas(self, mishap: Mishap) -> bool:
         return in_atlas(self.faults.atlas, self.site, mishap)
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
+        if isinstance(event.what, Version):
+            state, event = self.upgraded(state, event.what.number), event._replace(what=None)
+        if self.at(state) is not self:
+            return self.at(state).run(state, event)
         if isinstance(event.what, Mishap) and event.kind == "restart":
             state = self._restarted(state, event.what)
+        if event.kind == "deliver" and not self._knows(event):
+            return [Outcome(state)]
         if event.kind == "crash":
             after = self._crashed(state, event.what)
             # What this node had asked for as a client may still happen, but it gets no answer.
@@ -234,6 +229,15 @@ class NodeProcess:
         if len(outcomes) == 1:
             return [outcomes[0][1]]
         return [outcome for _, outcome in sorted(outcomes, key=lambda entry: entry[0])]
+
+    def _knows(self, event: Event) -> bool:
+        """True where this class handles a message. Raises `ProtocolError` if it should."""
+        kind = type(thaw(event.what))
+        if kind in self.kind.happysim_handlers.messages:
+            return True
+        if not self.faults.ignores_unknown:
+            raise unknown_message(self.kind, self.name, kind)
+        return False
 
     def _handler_of(self, event: Event) -> tuple[str, Callable[[Node, Host], Any]] | None:
         """The handler's name, and how to call it."""
@@ -338,7 +342,8 @@ class NodeProcess:
                 unsynced = unsynced_after(state.unsynced, before, images, now)
             if faults.images_kept:
                 known = synced_after(state.synced, images, faults.images_kept)
-        return NodeState(UP, fields, tuple(sorted(host._timers)), unsynced, now.marks, known)
+        timers = tuple(sorted(host._timers))
+        return NodeState(UP, fields, timers, unsynced, now.marks, known, state.version)
 
     def _image_after(self, before: Image, fields: tuple[Frozen, ...]) -> Image:
         values = self._durable(fields)
@@ -394,16 +399,24 @@ class NodeProcess:
     def _difference(self, name: str, first: Outcome, second: Outcome) -> str:
         where = f"{self.kind.__name__}.{name} on {self.name} is not deterministic"
         if first.raised or second.raised:
-            return f"{where}: {first.raised or second.raised} in one of two equal runs; {_ADVICE}"
+            return f"{where}: {first.raised or second.raised} in one of two equal runs; {ADVICE}"
         for field, one, two in zip(
             self.kind.happysim_fields, first.state.fields, second.state.fields, strict=True
         ):
             if one != two:
                 shown = f"{describe(one):.60} and {describe(two):.60}"
-                return f"{where}: field `{field}` became {shown} in two equal runs; {_ADVICE}"
+                return f"{where}: field `{field}` became {shown} in two equal runs; {ADVICE}"
         timers = (first.state, first.delays) != (second.state, second.delays)
         part = "its timers" if timers else "what it sent"
-        return f"{where}: {part} differed in two equal runs; {_ADVICE}"
+        return f"{where}: {part} differed in two equal runs; {ADVICE}"
+
+
+def unknown_message(kind: type[Node], name: str, message: type) -> ProtocolError:
+    """The error for a message that the class which a node runs does not handle."""
+    return ProtocolError(
+        f"{name} runs {kind.__name__}, which does not handle {message.__name__}; add a handler, or "
+        "let such messages be dropped with Faults(ignores_unknown=True)"
+    )
 
 
 def in_atlas(atlas: Atlas | None, site: Site, mishap: Mishap) -> bool:
@@ -450,161 +463,4 @@ def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: s
         raise ProtocolError(f"{where}: {name}.{missing} was deleted; set it to None instead")
 
 
-def raised_by(where: str, error: Exception, handler: Any = None) -> Raised:
-    """What a handler let out, and where; `handler` stands for a call that itself failed."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    file, line, name = at.filename, at.lineno, at.name
-    code = getattr(handler, "__code__", None)
-    if file == __file__ and code is not None:
-        # The call itself failed: the handler takes other arguments.
-        file, line, name = code.co_filename, code.co_firstlineno, code.co_name
-    message = "".join(traceback.format_exception_only(error)).strip()
-    return Raised(where, message, f"{Path(file).name}, line {line}, in {name}")
-
-
-class Step(NamedTuple):
-    """What a script does after some answers: what it asks next, its calls so far, what it posts."""
-
-    asked: Request | Post | Sleep | None
-    number: int
-    posted: tuple[Request | Post, ...]
-
-
-@dataclass
-class ScriptProcess:
-    """One client script."""
-
-    script: Script
-    site: Site
-
-    def __post_init__(self) -> None:
-        self._steps: dict[tuple[Frozen, ...], Step] = {}
-
-    @property
-    def name(self) -> str:
-        return self.script.name
-
-    def initial(self) -> ScriptState:
-        return ScriptState()
-
-    def events(self, state: ScriptState) -> Iterable[Event]:
-        """The next request, the end of a sleep, or the end of the wait for an answer."""
-        step = self._checked_step(state.answers)
-        if state.waiting:
-            timed = isinstance(step.asked, Request) and step.asked.timeout_ns is not None
-            return [Event("fire", "timeout")] if timed else []
-        if isinstance(step.asked, Sleep):
-            return [Event("fire", "sleep")]
-        return [] if step.asked is None else [Event("invoke")]
-
-    def waits_ns(self, state: ScriptState) -> tuple[int, int] | None:
-        """The least and the most that a sleep, or the patience with a call, lasts from here."""
-        asked = self._step(state.answers).asked
-        if isinstance(asked, Sleep):
-            return asked.low_ns, asked.high_ns
-        if state.waiting and isinstance(asked, Request) and asked.timeout_ns is not None:
-            return asked.timeout_ns, asked.timeout_ns
-        return None
-
-    def _checked_step(self, answers: tuple[Frozen, ...]) -> Step:
-        where = f"script {self.name}, after {len(answers)} answers"
-        try:
-            step = self._step(answers)
-            with shifted_surroundings():
-                again = self._replay(answers)
-        except HappysimError:
-            raise
-        except Exception as error:
-            raise ProtocolError(f"{where}: raised {type(error).__name__}: {error}") from error
-        if self._content(step) != self._content(again):
-            raise DeterminismError(f"{where}: it asks two things in two equal runs; {_ADVICE}")
-        return step
-
-    def _step(self, answers: tuple[Frozen, ...]) -> Step:
-        known = self._steps.get(answers)
-        if known is None:
-            known = self._steps[answers] = self._replay(answers)
-        return known
-
-    def _replay(self, answers: tuple[Frozen, ...]) -> Step:
-        live = LiveScript(self.script)
-        try:
-            live.start()
-            for answer in answers:
-                live.answer(thaw(answer))
-            return Step(live.request, live.number, live.posted)
-        finally:
-            live.close()
-
-    def _content(self, step: Step) -> Frozen:
-        """A step as content: its messages need not have an `==` of their own."""
-        asked = step.asked
-        if asked is None or isinstance(asked, Sleep):
-            return asked, *map(self._sent, step.posted)
-        timeout = asked.timeout_ns if isinstance(asked, Request) else None
-        return self._sent(asked, step.number), timeout, *map(self._sent, step.posted)
-
-    def _sent(
-        self, asked: Request | Post, number: int | None = None
-    ) -> tuple[str, Frozen, Operation | None]:
-        """A request as an entry of `Outcome.sends`; one without a number is one-way."""
-        if number is None or isinstance(asked, Post):
-            where, operation = f"script {self.name}, a message to {asked.to}", None
-        else:
-            where, operation = f"script {self.name}, call {number}", Operation(self.name, number)
-        sent = freeze_message(asked.message, where)
-        self.site.check_receiver(asked.to, asked.message, where)
-        return asked.to, sent, operation
-
-    def crashes(self, state: ScriptState) -> Iterable[Event]:
-        return []
-
-    def run(self, state: ScriptState, event: Event) -> list[Outcome]:
-        if event.kind == "invoke":
-            step = self._step(state.answers)
-            assert isinstance(step.asked, Request | Post)
-            sent = self._sent(step.asked, step.number)
-            if isinstance(step.asked, Post):
-                return [self._answered(state, None, sends=(sent,))]
-            waiting = ScriptState(state.answers, True)
-            return [Outcome(waiting, (sent,), (("invoke", self.name, sent[1]),))]
-        if event.kind == "fire":
-            if event.what == "sleep":
-                return [self._answered(state, None)]
-            # The call may still take effect, but this client will not hear of it.
-            return [self._answered(state, _TIMED_OUT, records=(("abandon", self.name, None),))]
-        number, value = response_parts(event.what)
-        if not state.waiting or number != self._step(state.answers).number:
-            return [Outcome(state)]
-        return [self._answered(state, value, records=(("complete", self.name, value),))]
-
-    def _answered(
-        self,
-        state: ScriptState,
-        value: Frozen,
-        sends: tuple[tuple[str, Frozen, Operation | None], ...] = (),
-        records: tuple[tuple[str, str, Frozen], ...] = (),
-    ) -> Outcome:
-        """The script goes on with `value`; what its code posts is sent in the same step."""
-        answers = (*state.answers, value)
-        try:
-            posted = self._step(answers).posted
-        except HappysimError:
-            raise
-        except Exception as error:
-            return Outcome(None, sends, raised=raised_by(f"script {self.name}", error))
-        return Outcome(ScriptState(answers, False), (*sends, *map(self._sent, posted)), records)
-
-
 Process = NodeProcess | ScriptProcess
-
-
-def is_response(frozen: Frozen) -> bool:
-    """True for the content of an answer to a client script."""
-    return type(frozen) is tuple and frozen[0] is Response
-
-
-def response_parts(frozen: Any) -> tuple[int, Frozen]:
-    """The number of the operation that an answer is for, and the frozen answer."""
-    _, number, value = frozen
-    return number, value

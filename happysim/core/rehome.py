@@ -8,7 +8,8 @@ from typing import Any
 from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
-from happysim.core.process import NodeProcess, ScriptProcess
+from happysim.core.process import NodeProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
 from happysim.core.world import World
 
@@ -33,7 +34,7 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
         state = own.states[slot].values[world._cell(slot).state]
         process = tables.processes[slot]
         if loose and isinstance(process, NodeProcess):
-            state = process.tracked(state)
+            state = process.at(state).tracked(state)
         cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
         waiting = own.network.waiting(world._cell(slot).inbox)
         batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))

@@ -52,19 +52,19 @@ from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.history import History
 from happysim.core.host import FULL
 from happysim.core.local import Local
-from happysim.core.network import Delivery, Inbox
-from happysim.core.process import (
+from happysim.core.local_step import (
     UP,
     Event,
-    NodeProcess,
     NodeState,
     Outcome,
-    Process,
-    ScriptProcess,
+    Version,
     is_response,
     response_parts,
 )
+from happysim.core.network import Delivery, Inbox
+from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
+from happysim.core.script_process import ScriptProcess
 from happysim.core.topology import Network
 
 # What a handler reads from its clock and of a full disk, at the end of a choice's text.
@@ -229,7 +229,7 @@ class Tables:
         process = self.processes[slot]
         if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
-                what = event.what.text if isinstance(event.what, Mishap) else ""
+                what = event.what.text if isinstance(event.what, Mishap | Version) else ""
                 choice = Choice(Kind.RESTART, self.names[slot], "", what)
                 yield event, choice, _cost(event.what, RESTART)
 
@@ -558,6 +558,7 @@ def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
         answers = [("answers", describe((list, *value.answers)))]
         return (*answers, ("waiting", str(value.waiting)))
     assert isinstance(process, NodeProcess)
+    process = process.at(value)
     fields = zip(process.kind.happysim_fields, value.fields, strict=True)
     texts = [(name, describe(frozen)) for name, frozen in fields]
     texts.append(("timers", describe((list, *value.timers))))

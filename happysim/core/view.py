@@ -7,8 +7,9 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.local_step import UP
 from happysim.core.node import Node
-from happysim.core.process import UP
+from happysim.core.process import NodeProcess
 
 if TYPE_CHECKING:
     from happysim.core.world import World
@@ -61,8 +62,18 @@ class NodeView:
         timers: tuple[str, ...] = self._world._read(("timers", self._slot))
         return timers
 
+    @property
+    def _kind(self) -> type[Node]:
+        """The class that the node runs now."""
+        process = self._world.tables.processes[self._slot]
+        assert isinstance(process, NodeProcess)
+        if not process.later:
+            return process.kind
+        states = self._world.tables.states[self._slot].values
+        return process.at(states[self._world._read_state(self._slot)]).kind
+
     def __getattr__(self, name: str) -> Any:
-        kind: type[Node] = self._world.tables.processes[self._slot].kind
+        kind = self._kind
         if name in kind.happysim_fields:
             index = kind.happysim_fields.index(name)
             return thaw(self._world._read(("field", self._slot, index)))

@@ -30,15 +30,12 @@ from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
 from happysim.core.freeze import Frozen, digest
 from happysim.core.history import History
+from happysim.core.local_step import NEW, NodeState
 from happysim.core.network import Delivery, duplicating, ordered, unordered
 from happysim.core.node import Node
-from happysim.core.process import (
-    NEW,
-    NodeProcess,
-    NodeState,
-    ScriptProcess,
-)
+from happysim.core.process import NodeProcess
 from happysim.core.script import Operation, Script
+from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
 from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
@@ -196,6 +193,11 @@ class World:
             and self.tables.names[envelope.source] == words[1]
             for envelope, _ in self._waiting(slot)
         )
+
+    def arriving(self, name: str) -> Iterator[tuple[str, str]]:
+        """For the engine: sender and text of each message in flight to a process, by content."""
+        for envelope, _ in self._waiting(self.tables.slot_of[name]):
+            yield self.tables.names[envelope.source], envelope.text
 
     def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
         for number, copies in self.tables.network.waiting(self._cell(slot).inbox):

@@ -19,8 +19,9 @@ from rich.table import Table
 
 from happysim.core.choice import Choice
 from happysim.core.errors import HappysimError
-from happysim.front.collect import FOLDER, gather, target
+from happysim.front.collect import FOLDER, files_of, gather, import_file, target
 from happysim.front.doctor import report as examination
+from happysim.front.hazards import hazards_in, show_hazards
 from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.telling import shown, tell
@@ -126,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
+    listing.add_argument(
+        "--hazards", action="store_true", help="known mistakes, and what catches each"
+    )
     listing.set_defaults(run=_list)
 
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, how to get it")
@@ -401,6 +405,8 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
+    if options.hazards:
+        return _list_hazards(options, console)
     found = gather([target(text) for text in options.targets], Path.cwd())
     homes: dict[int, Path] = {id(prop): path for path, prop in found}
     for scenario, properties in group_by_scenario([prop for _, prop in found]):
@@ -408,6 +414,17 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         for prop in properties:
             console.out(f"    {_line(prop)}", highlight=False)
     return 0
+
+
+def _list_hazards(options: argparse.Namespace, console: Console) -> int:
+    targets, root = [target(text) for text in options.targets], Path.cwd()
+    properties = [prop for _, prop in gather(targets, root)]
+    modules = [import_file(path, root) for each in targets for path in files_of(each.path)]
+    hazards = hazards_in(modules)
+    if not hazards:
+        raise UsageError("no hazards are listed there; list them as happysim.Hazard values")
+    complete = show_hazards(console, hazards, properties, root)
+    return 0 if complete else Outcome.FAILED.value
 
 
 def _line(prop: Property) -> str:

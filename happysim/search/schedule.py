@@ -42,13 +42,15 @@ def follow(
     prop: Property | None = None,
     *,
     skip_missing: bool = False,
+    similar: bool = False,
     within: Callable[[World], bool] | None = None,
 ) -> Run:
     """Take the choices of a schedule in turn, until the property is broken (or reached).
 
     What exists in time only is passed over, and so is a delivery that changes nothing. Any other
     choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`. So is
-    one that leads to a world for which `within` is False, as in a search within that bound.
+    one that leads to a world for which `within` is False, as in a search within that bound. With
+    `similar`, another of its sort is taken in its place, where there is one: see `stand_in`.
     """
     taken: list[Choice] = []
     worlds = [world]
@@ -63,6 +65,8 @@ def follow(
             worlds.append(world)
             continue
         found = world.find(wanted)
+        if found is None and similar and isinstance(wanted, Choice):
+            found = stand_in(world, wanted)
         if found is None:
             if skip_missing or world.is_idle(wanted):
                 continue
@@ -86,6 +90,44 @@ def follow(
     if wrong is None:
         wrong = judge.last(world)
     return Run(tuple(taken), tuple(worlds), wrong)
+
+
+def stand_in(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | None:
+    """An enabled choice of the same sort as one that is not, as `World.find` gives it; or None.
+
+    For a delivery, that of a message of the same class from the same sender: the one whose text has
+    most in common with it from the left, the last of these in order of content. For a request, the
+    one that its client makes now.
+
+    Source of the idea: Scott et al., *Minimizing faulty executions of distributed systems*, NSDI
+    2016: once an early step is left out, later messages differ in content and yet play their part.
+    """
+    if wanted.kind is Kind.DELIVER and wanted.node in world.tables.slot_of:
+        sort = _sort_of(wanted.what)
+        texts = [
+            text
+            for source, text in world.arriving(wanted.node)
+            if source == wanted.source and _sort_of(text) == sort
+        ]
+        if texts:
+            best = max(range(len(texts)), key=lambda at: (_common(texts[at], wanted.what), at))
+            return world.find(replace(wanted, what=texts[best]))
+    if wanted.kind is Kind.INVOKE:
+        slot = world.tables.slot_of.get(wanted.node, -1)
+        for move in world.tables.moves(slot, world.cells[slot])[0] if slot >= 0 else ():
+            if move.choice.kind is Kind.INVOKE:
+                return move.choice, slot, move
+    return None
+
+
+def _sort_of(what: str) -> str:
+    return what.split("(", 1)[0].split(" ", 1)[0]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common from the left."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _timed(wanted: Choice | str) -> Choice | None:

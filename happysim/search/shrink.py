@@ -22,6 +22,7 @@ from typing import Any
 
 from happysim.core.choice import DISK_BUDGETS, Choice, Kind
 from happysim.core.disk import LIES_KEPT, budget_of
+from happysim.core.errors import NoClock
 from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
@@ -32,6 +33,8 @@ from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
 
 Measure = tuple[int, int, int]
+# Schedules no longer than this are short enough for the passes that leave out what is gone.
+_LONG = 40
 
 
 def measure(schedule: tuple[Choice, ...]) -> Measure:
@@ -81,6 +84,8 @@ class _Shrinker:
         self.world: World = first_world(broken.of.scenario, broken.start)
         self.progress = progress
         self.tried: set[tuple[Choice, ...]] = set()
+        # Whether choices that are gone have others of their sort take their place.
+        self.similar = False
         # A schedule that raises must go on raising in the same handler.
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
@@ -95,7 +100,14 @@ class _Shrinker:
 
     def follow(self, world: World, schedule: Sequence[Choice]) -> Run:
         """What a candidate does, inside the bound that the search kept to."""
-        return follow(world, schedule, self.prop, skip_missing=True, within=self.within)
+        return follow(
+            world,
+            schedule,
+            self.prop,
+            skip_missing=True,
+            similar=self.similar,
+            within=self.within,
+        )
 
     def breaks(self, run: Run) -> bool:
         if run.wrong is None:
@@ -104,9 +116,34 @@ class _Shrinker:
 
     def run(self) -> None:
         """Apply every pass until none finds anything."""
+        self.shorten()
         improved = True
         while improved:
             improved = self.delete_faults() or self.delete() or self.reorder()
+
+    def shorten(self) -> None:
+        """Get a long schedule down fast: leave out whole processes, and then ever less.
+
+        What follows on a step that was left out differs in content: a term, an index. So here
+        choices that are gone are replaced by others of their sort.
+        """
+        self.similar = True
+        improved = len(self.best.schedule) > _LONG
+        while improved:
+            improved = self.delete_processes() or self.delete_faults() or self.delete()
+        self.similar = False
+        self.tried.clear()
+
+    def delete_processes(self) -> bool:
+        """Leave out all that a process does, and all that it sends."""
+        schedule = self.best.schedule
+        names = sorted({name for choice in schedule for name in (choice.node, choice.source)})
+        improved = [self.delete_process(name) for name in names if name]
+        return any(improved)
+
+    def delete_process(self, name: str) -> bool:
+        kept = [c for c in self.best.schedule if name not in (c.node, c.source)]
+        return self.attempt(0, kept)
 
     # -- passes ----------------------------------------------------------------------------------
 
@@ -233,9 +270,13 @@ def _prove(best: Broken, search: _Shrinker, worlds: int, by: Elsewhere | None) -
         return replace(best, shortest=len(schedule) <= 1)
     # A schedule of n choices ends at depth n + 1; look for one of n - 1 at the most.
     scenario, depth = _within_its_faults(best.of.scenario, schedule), len(schedule)
-    report = explore(
-        scenario, best.of, by=Bfs(), max_depth=depth, max_worlds=worlds, within=search.within
-    )
+    try:
+        report = explore(
+            scenario, best.of, by=Bfs(), max_depth=depth, max_worlds=worlds, within=search.within
+        )
+    except NoClock:
+        # A handler reads its clock: only a run in time says what it finds there.
+        return best
     found, exhausted = report[best.of], report.stopped is None
     if by is not None and not exhausted and not found.broken:
         found = explore(scenario, best.of, by=by, max_depth=depth, within=search.within)[best.of]

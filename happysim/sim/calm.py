@@ -1,9 +1,10 @@
 """Safety, then liveness: after the faults, a healthy core must get everything done.
 
 While faults go on, a protocol owes its clients safety alone. So a run has two phases. In the first,
-anything goes. Then a core is picked: a majority of the nodes of each protocol. It is restarted and
-healed, and its links to each other and to the clients lose nothing any more. What has befallen the
-other nodes stays so for ever. Now each `eventually` property must come true within a time.
+anything goes. Then a core is picked: a majority of the nodes of each protocol, or all of them. It
+is restarted and healed, and its links to each other and to the clients lose nothing any more. What
+has befallen the other nodes, and what they and others send each other, stays so for ever. Now each
+`eventually` property must come true within a time.
 
 Source of the idea: TigerBeetle's simulator, which checks liveness in the same two phases.
 """
@@ -12,17 +13,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from happysim.core.errors import ScenarioError
 from happysim.core.prng import Random
+from happysim.sim.agenda import ns_of
 from happysim.sim.client import LiveClient
-from happysim.sim.live import LiveNode
+from happysim.sim.net_faults import Partition
 from happysim.spec.property import Property
 
 if TYPE_CHECKING:
     from happysim.sim.simulation import Simulation
 
+CORES = ("quorum", "all")
 
-def core_of(simulation: Simulation, random: Random) -> tuple[str, ...]:
-    """A majority of the nodes of each class family, drawn; a family of one or two is all in it."""
+
+def check_core(core: object) -> str:
+    """The core that was asked for. Raises `ScenarioError` where it is none."""
+    if core not in CORES:
+        raise ScenarioError(
+            f'core={core!r}: write core="quorum" for a majority of the nodes of each protocol, '
+            'or core="all"'
+        )
+    return str(core)
+
+
+def core_of(simulation: Simulation, random: Random, core: str = "quorum") -> tuple[str, ...]:
+    """The names of the nodes that will be healthy: all, or a majority of each class family, drawn.
+
+    A family of one or two nodes is all in it: each is its own majority.
+    """
+    if core == "all":
+        return tuple(live.name for live in simulation.nodes)
     families: dict[type, list[str]] = {}
     for live in simulation.nodes:
         families.setdefault(live.kind.happysim_family, []).append(live.name)
@@ -39,30 +59,44 @@ def calm_down(simulation: Simulation, core: tuple[str, ...]) -> None:
     nemesis.stop()
     clients = [each.name for each in simulation.processes.values() if isinstance(each, LiveClient)]
     spared = {*core, *clients}
-    nemesis.end_where(lambda fault: not fault.spares(simulation, spared))
+    hurting = [fault for fault, _ in nemesis.active if not fault.spares(simulation, spared)]
+    nemesis.end_where(lambda fault: any(fault is each for each in hurting))
     for name in core:
-        live = simulation.processes[name]
-        assert isinstance(live, LiveNode)
         simulation.heal_node(name)
     for source in spared:
         for target in spared:
             if source != target:
                 simulation.heal_link(source, target)
+    for fault in hurting:
+        if isinstance(fault, Partition):
+            # It is over for the core alone.
+            others = [pair for pair in fault.pairs() if not spared.issuperset(pair)]
+            simulation.cut(others, f"{fault}, but for {' '.join(core)}")
 
 
 def demand(
-    simulation: Simulation, properties: list[Property], limit: int
-) -> tuple[Property, str] | None:
-    """Run until each property has come true, or to a time; the first that has not, and why."""
+    simulation: Simulation, properties: list[Property], seconds: float
+) -> list[tuple[Property, str]]:
+    """Run until each property has come true, or for a time; those that have not, and why."""
+    limit = simulation.now + ns_of(seconds)
     open_ = list(properties)
-    why = ""
+    unmet: list[tuple[Property, str]] = []
     while open_:
         said = open_[0].judge(simulation.world)  # type: ignore[arg-type]
+        heap = simulation.agenda.heap
         if said is None:
             open_.pop(0)
-            continue
-        why = said
-        heap = simulation.agenda.heap
-        if not heap or heap[0][0] > limit or not simulation.step():
-            return (open_[0], why) if simulation.broken is None else None
-    return None
+        elif not heap or heap[0][0] > limit:
+            unmet.append((open_.pop(0), said))
+        elif not simulation.step():
+            return []
+    return [(prop, _in_full(simulation, seconds, said)) for prop, said in unmet]
+
+
+def _in_full(simulation: Simulation, seconds: float, said: str) -> str:
+    down = [live.name for live in simulation.nodes if not live.is_up]
+    still = [live.name for live in simulation.nodes if live.is_up and live.gate is not None]
+    told = [f"{' '.join(down)} down" if down else "", f"{' '.join(still)} paused" if still else ""]
+    left = ", ".join(each for each in told if each)
+    with_ = f", with {left}" if left else ""
+    return f"{said or 'not true'}; still so {seconds:g} s after the last fault{with_}"

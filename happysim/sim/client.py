@@ -8,9 +8,10 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
 from happysim.core.freeze import thaw
+from happysim.core.local_step import ScriptState, raised_by
 from happysim.core.message import freeze_message
-from happysim.core.process import ScriptProcess, ScriptState, raised_by
 from happysim.core.script import LiveScript, Operation, Post, Request, Response, Sleep, TimedOut
+from happysim.core.script_process import ScriptProcess
 from happysim.sim.agenda import Agenda
 from happysim.sim.live import Gate, Observer
 from happysim.sim.route import Route

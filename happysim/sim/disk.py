@@ -29,8 +29,9 @@ from happysim.core.disk import (
 )
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze, thaw
+from happysim.core.local_step import AT_RESTART, NodeState
 from happysim.core.prng import Random
-from happysim.core.process import AT_RESTART, NodeState, in_atlas
+from happysim.core.process import in_atlas
 from happysim.sim.agenda import ns_of
 from happysim.sim.values import SHARED, hints_of, promise_of
 

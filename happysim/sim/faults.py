@@ -46,6 +46,20 @@ def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
     return found
 
 
+def aimed(fault: Fault, simulation: Simulation, random: Random, name: str) -> Fault | None:
+    """The fault with every name left out filled in so that it befalls this node.
+
+    None where it cannot. A fault that has no say in this is drawn as ever.
+    """
+    how = getattr(fault, "aimed", None)
+    if how is not None:
+        made: Fault | None = how(simulation, random, name)
+        return made
+    if getattr(fault, "node", None) == "":
+        fault = replace(fault, node=name)  # type: ignore[type-var]
+    return fault.drawn(simulation, random)
+
+
 def _draw(simulation: Simulation, random: Random, fits: Callable[[LiveNode], bool]) -> str | None:
     names = [each.name for each in simulation.nodes if fits(each)]
     return random.choice(names) if names else None
@@ -55,7 +69,7 @@ def _draw(simulation: Simulation, random: Random, fits: Callable[[LiveNode], boo
 class Crash:
     """A node goes down and loses what is not durable; the end restarts it.
 
-    At most `down_max` nodes are down at a time where the node is drawn.
+    It does not befall a run in which `down_max` nodes are down already.
     """
 
     node: str = ""
@@ -67,8 +81,10 @@ class Crash:
 
     def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
         down = sum(not each.is_up for each in simulation.nodes)
-        if self.node or down >= self.down_max:
-            return self if self.node else None
+        if down >= self.down_max:
+            return None
+        if self.node:
+            return self
         name = _draw(simulation, random, lambda node: node.is_up)
         return replace(self, node=name) if name else None
 

@@ -98,6 +98,10 @@ class LiveHost(Host):
         if self.picks or self.readings or self.spent:
             self.picks, self.readings, self.spent = [], [], 0
 
+    def forget_plans(self) -> None:
+        """Its node has another class now, with other timers."""
+        self._plans.clear()
+
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
         if wanted and self._audited is None:
@@ -210,6 +214,11 @@ class LiveHost(Host):
         low, high = map(ns_of, seconds_pair(seconds, self._use("set_timer")))
         made = self._plans[name, seconds] = low, high - low + 1 if high > low else 0
         return made
+
+    @property
+    def longest_delay(self) -> int:
+        """For the engine: the longest that a timer was set for so far, in nanoseconds; 0: none."""
+        return max((low + span for low, span in self._plans.values()), default=0)
 
     def cancel_timer(self, name: str) -> None:
         """Forget the timer `name`; does nothing where it is not set."""

@@ -14,8 +14,9 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw
+from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
-from happysim.core.process import DOWN, NEW, UP, NodeProcess, NodeState, freeze_fields, raised_by
+from happysim.core.process import NodeProcess, freeze_fields, unknown_message
 from happysim.core.script import Operation
 from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
@@ -30,13 +31,28 @@ Gate = Callable[[Route, Any, Operation | None, int], bool]
 _NONE = Fraction(0)
 
 
+class _Handlers(dict[type, Callable[[Any, str, Any], Any]]):
+    """How a node handles each class of message. One that only a later class knows is unknown."""
+
+    def __init__(self, live: LiveNode) -> None:
+        super().__init__()
+        self.live = live
+
+    def __missing__(self, message: type) -> Callable[[Any, str, Any], Any]:
+        if self.live.process.faults.ignores_unknown:
+            return lambda host, sender, message: None
+        raise unknown_message(self.live.kind, self.live.name, message)
+
+
 class LiveNode:
     """One node in virtual time."""
 
     def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
         self.process, self.slot, self.name = process, slot, process.name
+        # The process of its first class, which knows what upgrades there may be.
+        self.first_process = process
         self.agenda, self.host = agenda, host
-        self.status = NEW
+        self.status, self.version = NEW, 0
         self.clock: Clock | None = None
         self.gate: Gate | None = self._is_down
         self.observe: Observer | None = None
@@ -68,7 +84,8 @@ class LiveNode:
         self.values["name"] = self.name
         self.set_fields(fields)
         handlers = kind.happysim_handlers
-        self.handlers = {each: getattr(node, name) for each, name in handlers.messages.items()}
+        self.handlers = _Handlers(self)
+        self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
         self._settle = Settler(kind) or None
@@ -102,7 +119,7 @@ class LiveNode:
         try:
             said = self.handlers[type(message)](host, source, message)
         except Exception as error:
-            self._raise(error, self.kind.happysim_handlers.messages[type(message)])
+            self._raise(error, self.kind.happysim_handlers.messages.get(type(message), ""))
             said = None
         host.is_open = False
         self.calls += 1
@@ -198,6 +215,8 @@ class LiveNode:
 
     def resume_as(self, state: NodeState) -> None:
         """Take on the state of a world in the middle of a run."""
+        if state.version:
+            self.upgrade(state.version)
         self.set_fields(state.fields)
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
@@ -224,6 +243,24 @@ class LiveNode:
                 self.values[name] = thaw(made[at])
 
     # -- standing still, and being busy ----------------------------------------------------------
+
+    @property
+    def upgrades_left(self) -> tuple[NodeProcess, ...]:
+        """The classes, as processes, that it may still become."""
+        return self.first_process.later[self.version :]
+
+    def upgrade(self, number: int) -> None:
+        """Be a node of another class, while it is down."""
+        process = self.first_process
+        state = NodeState(DOWN, self.fields(), version=self.version)
+        after = process.upgraded(state, number)
+        self.version, self.process = number, process.later[number - 1]
+        self.host._site = self.process.site
+        self.host.forget_plans()
+        self.become(self.process.kind, after.fields)
+        if self.host.disk is not None:
+            self.host.disk.meet()
+            self.host.disk.adopt(after)
 
     def hold(self) -> None:
         """Stand still: what arrives waits at the gate, and no timer rings."""

@@ -10,7 +10,7 @@ from happysim.core.errors import ScenarioError
 from happysim.core.latency import Latency, exponential
 from happysim.core.prng import Random
 from happysim.sim.agenda import ns_of, seconds_text
-from happysim.sim.faults import End, Fault
+from happysim.sim.faults import End, Fault, aimed
 from happysim.sim.streams import floats
 
 if TYPE_CHECKING:
@@ -39,12 +39,17 @@ class Randomly:
     """A fault again and again: exponential times between, with mean `every` seconds.
 
     Each lasts an exponential time with mean `lasting` seconds, or for ever where that is None.
-    Write `randomly(Crash(down_max=2), every=10, lasting=3)`.
+    Where `at_work`, it waits for the next step of a node and befalls that node, right after it: its
+    messages have just left, and a node that does much is hit often. Where `in_turn`, `every` counts
+    from the end of the one before, so there is one at a time. Write
+    `randomly(Crash(down_max=2), every=10, lasting=3)`.
     """
 
     fault: Fault
     every: float
     lasting: float | None = None
+    at_work: bool = False
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         for name in ("every", "lasting"):
@@ -60,9 +65,20 @@ def at(seconds: float, fault: Fault, lasting: float | None = None) -> At:
     return At(seconds, fault, lasting)
 
 
-def randomly(fault: Fault, *, every: float, lasting: float | None = None) -> Randomly:
-    """A fault again and again, at random: mean times between, and until repair, in seconds."""
-    return Randomly(fault, every, lasting)
+def randomly(
+    fault: Fault,
+    *,
+    every: float,
+    lasting: float | None = None,
+    at_work: bool = False,
+    in_turn: bool = False,
+) -> Randomly:
+    """A fault again and again, at random: mean times between, and until repair, in seconds.
+
+    With `at_work` it befalls a node that has just taken a step, right after it. With `in_turn`
+    there is one at a time, and `every` is the mean time from the end of one to the next.
+    """
+    return Randomly(fault, every, lasting, at_work, in_turn)
 
 
 def _check_seconds(seconds: object, what: str) -> None:
@@ -79,6 +95,9 @@ class Nemesis:
         self.active: list[tuple[Fault, End]] = []
         self.count = 0
         self._stopped = False
+        # Faults that wait for the next step of a node, in order.
+        self._lurking: list[tuple[Fault, Random, int | None]] = []
+        self.watches_steps = any(isinstance(each, Randomly) and each.at_work for each in plans)
         for plan in plans:
             if not isinstance(plan, At | Randomly):
                 raise ScenarioError(
@@ -110,15 +129,32 @@ class Nemesis:
     def _again(self, plan: Randomly, draws: Any, random: Random) -> None:
         gap, spell = draws
         lasting = None if spell is None else spell()
-        self._begin(plan.fault, random, lasting)
+        if plan.at_work and not self._stopped:
+            self._lurking.append((plan.fault, random, lasting))
+        else:
+            self._begin(plan.fault, random, lasting)
         if not self._stopped:
             agenda = self.simulation.agenda
-            agenda.at(agenda.now + gap(), self._again, plan, draws, random)
+            wait = gap() + (lasting or 0 if plan.in_turn else 0)
+            agenda.at(agenda.now + wait, self._again, plan, draws, random)
 
-    def _begin(self, fault: Fault, random: Random, lasting: int | None) -> None:
+    def after_step(self, name: str) -> None:
+        """A node has taken a step: what lurks befalls it, in this nanosecond."""
+        if self._lurking:
+            lurking, self._lurking = self._lurking, []
+            agenda = self.simulation.agenda
+            for each in lurking:
+                agenda.at(agenda.now, self._pounce, each, name)
+
+    def _pounce(self, lurking: tuple[Fault, Random, int | None], name: str, _: None) -> None:
+        fault, random, lasting = lurking
+        self._begin(fault, random, lasting, name)
+
+    def _begin(self, fault: Fault, random: Random, lasting: int | None, at: str = "") -> None:
         if self._stopped:
             return
-        drawn = fault.drawn(self.simulation, random)
+        simulation = self.simulation
+        drawn = aimed(fault, simulation, random, at) if at else fault.drawn(simulation, random)
         if drawn is None:
             return
         end = drawn.begin(self.simulation)
@@ -127,15 +163,19 @@ class Nemesis:
         self.active.append(entry)
         if lasting is not None:
             agenda = self.simulation.agenda
-            agenda.at(agenda.now + lasting, self._end, entry)
+            agenda.at(agenda.now + lasting, self._expire, entry)
 
-    def _end(self, entry: tuple[Fault, End], *_: Any) -> None:
+    def _expire(self, entry: tuple[Fault, End], *_: Any) -> None:
+        if not self._stopped:
+            self._end(entry)
+
+    def _end(self, entry: tuple[Fault, End]) -> None:
         if any(each is entry for each in self.active):
             self.active = [each for each in self.active if each is not entry]
             entry[1]()
 
     def stop(self) -> None:
-        """Begin no more faults; those that are active go on until someone ends them."""
+        """Begin no more faults; those that are active last until someone ends them by hand."""
         self._stopped = True
 
     def end_where(self, wanted: Callable[[Fault], bool]) -> None:

@@ -7,7 +7,7 @@ across one link; it works again when the last of them has healed.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,8 @@ def _shuffled(simulation: Simulation, random: Random) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Clog:
-    """What one process sends another is held back; the end releases it, in its order.
-
-    A message that comes late is worse for many protocols than one that never comes.
-    """
+class _Route:
+    """Befalls what one process sends another."""
 
     source: str = ""
     target: str = ""
@@ -61,17 +58,48 @@ class Clog:
         if self.source:
             return self
         names = [each.name for each in simulation.nodes]
-        if len(names) < 2:
+        return self.aimed(simulation, random, random.choice(names)) if names else None
+
+    def aimed(self, simulation: Simulation, random: Random, name: str) -> Fault | None:
+        if self.source:
+            return self
+        others = [each.name for each in simulation.nodes if each.name != name]
+        if not others:
             return None
-        source = random.choice(names)
-        return Clog(source, random.choice([name for name in names if name != source]))
+        ends = name, random.choice(others)
+        source, target = ends if random.below(2) else ends[::-1]
+        return replace(self, source=source, target=target)
+
+    def begin(self, simulation: Simulation) -> End:
+        raise NotImplementedError
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not (self.source in names and self.target in names)
+
+
+@dataclass(frozen=True)
+class Clog(_Route):
+    """What one process sends another is held back; the end releases it, in its order.
+
+    A message that comes late is worse for many protocols than one that never comes.
+    """
 
     def begin(self, simulation: Simulation) -> End:
         simulation.clog(self.source, self.target)
         return lambda: simulation.release(self.source, self.target)
 
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not (self.source in names and self.target in names)
+
+@dataclass(frozen=True)
+class Echo(_Route):
+    """What one process sends another is recorded; the end lets all of it come again, as copies.
+
+    An old message that comes a second time finds a receiver that has long gone on. Links that keep
+    their order make no copies, so there it does nothing.
+    """
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.echo(self.source, self.target)
+        return lambda: simulation.replay(self.source, self.target)
 
 
 @dataclass(frozen=True)
@@ -114,13 +142,23 @@ class Partition:
         at = 1 + random.below(len(names) - 1)
         return Partition(sorted(names[:at]), sorted(names[at:]), one_way=self.one_way)
 
+    def aimed(self, simulation: Simulation, random: Random, name: str) -> Fault | None:
+        """It cuts one node off from the others; one way, nobody hears it, or it hears nobody."""
+        others = [each.name for each in simulation.nodes if each.name != name]
+        if self.sides or not others:
+            return self if self.sides else None
+        sides = [name], others
+        first, second = sides if random.below(2) else sides[::-1]
+        return Partition(first, second, one_way=self.one_way)
+
     def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, list(self._pairs()), str(self))
+        return cut(simulation, list(self.pairs()), str(self))
 
     def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self._pairs())
+        return not any(one in names and two in names for one, two in self.pairs())
 
-    def _pairs(self) -> Iterable[tuple[str, str]]:
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """Senders and receivers that it keeps apart."""
         for at, side in enumerate(self.sides):
             for other in self.sides[at + 1 :]:
                 for one in side:
@@ -172,7 +210,7 @@ class Bridge:
         return not any(one in names and two in names for one, two in self._pairs())
 
     def _pairs(self) -> Pairs:
-        return list(Partition(*self.sides)._pairs())
+        return list(Partition(*self.sides).pairs())
 
     def __str__(self) -> str:
         return f"{' | '.join(' '.join(side) for side in self.sides)} but for {self.bridge}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from happysim.core.disk import Atlas
 from happysim.core.errors import ScenarioError
+from happysim.core.node import Node
 from happysim.core.prng import Random
 from happysim.sim.agenda import NS
 from happysim.sim.faults import End, Fault, node_named
@@ -383,3 +384,42 @@ class Misdirect(_OfNode):
 
     def begin(self, simulation: Simulation) -> End:
         return _go_down(simulation, self.node, "misdirects", self.address, self.atlas)
+
+
+# -- rolling upgrades ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Upgrade(_OfNode):
+    """A node goes down; the end restarts it as a node of the class `to`, with its durable fields.
+
+    The world says which upgrades there may be: `Faults(crashes=1, upgrades=(("n1", RaftV2),))`.
+    """
+
+    node: str = ""
+    to: type[Node] = Node
+
+    def check(self, simulation: Simulation) -> None:
+        super().check(simulation)
+        nodes = [node_named(simulation, self.node, "Upgrade")] if self.node else simulation.nodes
+        if not any(self.fits(node) for node in nodes):
+            raise ScenarioError(
+                f"Upgrade(to={self.to.__name__}): give the world of this run "
+                f"Faults(crashes=1, upgrades=(({nodes[0].name!r}, {self.to.__name__}),))"
+            )
+
+    def fits(self, node: LiveNode) -> bool:
+        """True where this upgrade still lies before the node."""
+        return node.is_up and any(each.kind is self.to for each in node.upgrades_left)
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.crash(self.node)
+
+        def end() -> None:
+            live = node_named(simulation, self.node, "Upgrade")
+            if any(each.kind is self.to for each in live.upgrades_left):
+                simulation.upgrade(self.node, self.to)
+            else:
+                simulation.restart(self.node)
+
+        return end

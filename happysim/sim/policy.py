@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from happysim.core.choice import Choice
 from happysim.core.errors import ScenarioError
 from happysim.core.link import Link
 from happysim.core.prng import Random
 from happysim.core.world import World
-from happysim.sim.agenda import ns_of
-from happysim.sim.calm import calm_down, core_of, demand
+from happysim.sim.calm import calm_down, check_core, core_of, demand
+from happysim.sim.disk import Disk
 from happysim.sim.nemesis import At, Randomly
 from happysim.sim.runs import results
 from happysim.sim.simulation import Simulation
@@ -33,17 +32,21 @@ class Knobs:
     until: float
     faults: Plans = ()
     calm: float | None = None
+    core: str = "quorum"
     link: Callable[[Link], Link] | None = None
+    disks: Disk | None = None
     arguments: tuple[tuple[str, Any], ...] = ()
     told: str = ""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of one run: indices of properties, so that it travels between processes."""
+    """What came of one run: indices of properties, so that it travels between processes.
 
-    broken: int | None
-    reason: str
+    `broken` holds those that were broken, each with what it said.
+    """
+
+    broken: tuple[tuple[int, str], ...]
     handled: int
     faults: int
     reached: tuple[int, ...]
@@ -59,11 +62,19 @@ class Simulated:
     until: float = 60.0
     faults: Plans = ()
     calm: float | None = None
+    core: str = "quorum"
+    keep_going: bool = False
     workers: int | None = field(default=None, compare=False)
+
+    def drawer(self, scenario: Scenario) -> Callable[[int], Knobs]:
+        """What each run is made with, by its number."""
+        return lambda number: Knobs(
+            self.seed + number, self.until, self.faults, self.calm, self.core
+        )
 
     def knobs(self, number: int, scenario: Scenario) -> Knobs:
         """What run `number` is made with."""
-        return Knobs(self.seed + number, self.until, self.faults, self.calm)
+        return self.drawer(scenario)(number)
 
     def explore(
         self,
@@ -72,31 +83,41 @@ class Simulated:
         bounds: Bounds,
         progress: Callable[[Any], None] | None = None,
     ) -> Report:
-        """The verdicts of these runs; the first run that breaks a property is the last."""
+        """The verdicts of these runs; the first that breaks a property is the last.
+
+        With `keep_going` all are made, and each property has the first run that breaks it.
+        """
         return _Runs(self, scenario, properties, bounds, progress).report()
 
 
-def simulated(
+def simulated(  # noqa: PLR0913 - each is a keyword that a user sets alone
     seed: int = 0,
     runs: int = 1,
     *,
     until: float = 60.0,
     faults: Sequence[At | Randomly] = (),
     calm: float | None = None,
+    core: str = "quorum",
+    keep_going: bool = False,
     workers: int | None = None,
 ) -> Simulated:
     """Look at `runs` runs of `until` seconds of virtual time each: `check(prop, by=simulated())`.
 
     `faults` befall each run. With `calm`, a second phase follows in which a healthy core is left in
-    peace, and `eventually` properties must come true within `calm` seconds. Run number `n` has the
-    seed `seed + n`. `workers` processes share the runs (default: one a processor); their number
-    changes no result. Raises `ScenarioError` for a count below 1 or a time that is none.
+    peace, and `eventually` properties must come true within `calm` seconds. The `core` is "quorum",
+    a majority of the nodes of each protocol, or "all". The first run that breaks a property is the
+    last, unless `keep_going`: then each property has the first run that breaks it.
+
+    Run number `n` has the seed `seed + n`. `workers` processes share the runs (default: one a
+    processor); their number changes no result. Raises `ScenarioError` for a count below 1, a time
+    that is none or an unknown core.
     """
     check_count("runs", runs)
     check_time("until", until)
     if calm is not None:
         check_time("calm", calm)
-    return Simulated(seed, runs, until, tuple(faults), calm, workers)
+    core = check_core(core)
+    return Simulated(seed, runs, until, tuple(faults), calm, core, keep_going, workers)
 
 
 def check_count(name: str, count: object) -> None:
@@ -122,26 +143,27 @@ def start_of(scenario: Scenario, number: int) -> tuple[str, World]:
 
 def run_once(
     world: World, properties: Sequence[Property], knobs: Knobs, *, trace: bool = False
-) -> tuple[Simulation, tuple[Property, str] | None]:
-    """One run with these knobs, and the property that was broken in it, with what it said."""
+) -> tuple[Simulation, list[tuple[Property, str]]]:
+    """One run with these knobs, and the properties that were broken in it, with what they said."""
     simulation = Simulation(
         world,
         seed=knobs.seed,
         properties=properties,
         faults=knobs.faults,
         link=knobs.link,
+        disks=knobs.disks,
         trace=trace,
     )
     simulation.run(knobs.until)
     demands = [each for each in properties if each.sort is Sort.EVENTUALLY]
-    unmet = None
+    unmet = []
     if demands and simulation.broken is None:
         if knobs.calm is not None:
-            calm_down(simulation, core_of(simulation, Random(knobs.seed, "core")))
-        limit = simulation.now + ns_of(knobs.calm or 0.0)
-        unmet = demand(simulation, demands, limit)
+            random = Random(knobs.seed, "core")
+            calm_down(simulation, core_of(simulation, random, knobs.core))
+        unmet = demand(simulation, demands, knobs.calm or 0.0)
     simulation.finish()
-    return simulation, simulation.broken or unmet
+    return simulation, unmet if simulation.broken is None else [simulation.broken]
 
 
 class _Runs:
@@ -154,22 +176,23 @@ class _Runs:
         progress: Callable[[Any], None] | None,
     ) -> None:
         self.policy, self.scenario, self.bounds = policy, scenario, bounds
+        self.knobs = policy.drawer(scenario)
         self.properties = [*properties, no_handler_raises(scenario)]
         self.progress = progress
         self.made = self.handled = self.faults = 0
         self.reached: dict[int, int] = {}
         self.judged = [0] * len(self.properties)
-        self.broken: tuple[int, RunResult] | None = None
+        # By property: the first run that broke it, and what it said then.
+        self.broken: dict[int, tuple[int, str]] = {}
         self.stopped: str | None = None
 
     def job(self, number: int) -> RunResult:
         """Make run `number`."""
-        knobs = self.policy.knobs(number, self.scenario)
+        knobs = self.knobs(number)
         _, world = start_of(self._scenario(knobs), number)
         simulation, broken = run_once(world, self.properties, knobs)
         return RunResult(
-            None if broken is None else self.properties.index(broken[0]),
-            "" if broken is None else broken[1],
+            tuple((self.properties.index(prop), said) for prop, said in broken),
             simulation.handled,
             simulation.nemesis.count,
             tuple(sorted(self.properties.index(each) for each in simulation.reached)),
@@ -188,7 +211,7 @@ class _Runs:
             with results(self.job, self.policy.runs, self.policy.workers) as found:
                 for number, result in enumerate(found):
                     self.take(number, result)
-                    if self.broken is not None:
+                    if self.broken and not self.policy.keep_going:
                         break
                     seconds = time.perf_counter() - began
                     if self.bounds.seconds is not None and seconds > self.bounds.seconds:
@@ -205,7 +228,7 @@ class _Runs:
             depth=self.made,
             seconds=time.perf_counter() - began,
             complete=False,
-            stopped="runs",
+            stopped=self.stopped or "runs",
             handler_calls=self.handled,
             evaluations=sum(self.judged),
             warnings=self.warnings(),
@@ -219,31 +242,36 @@ class _Runs:
         for at in result.reached:
             self.reached.setdefault(at, number)
         self.judged = [one + other for one, other in zip(self.judged, result.judged, strict=True)]
-        if result.broken is not None:
-            self.broken = number, result
+        for at, said in result.broken:
+            self.broken.setdefault(at, (number, said))
         if self.progress is not None:
             self.progress(RunsSoFar(self.made, self.handled))
 
     def verdict(self, at: int, prop: Property) -> Verdict:
-        if self.broken is not None and self.broken[1].broken == at:
-            number, result = self.broken
-            schedule, knobs = self.schedule(number)
-            start, _ = start_of(self._scenario(knobs), number)
-            of = replace(prop, scenario=self._scenario(knobs).loosened())
-            notes = (f"run {number}, seed {knobs.seed}" + (f": {knobs.told}" * bool(knobs.told)),)
-            return Broken(of, reason=result.reason, schedule=schedule, start=start, notes=notes)
+        if at in self.broken:
+            return self.failure(prop, *self.broken[at])
         if prop.sort is Sort.REACHABLE and at in self.reached:
             return self.witness(prop, self.reached[at])
         said = "not reached" if prop.sort is Sort.REACHABLE else "no violation"
         runs = f"{self.made:,} simulated run{'s' * (self.made != 1)}"
+        others = ", ".join(self.properties[each].name for each in sorted(self.broken))
         why = f"; {self.stopped}" if self.stopped else ""
-        if self.broken is not None:
-            why = f"; {self.properties[self.broken[1].broken or 0].name} was broken then"
+        if self.broken and not self.policy.keep_going:
+            why += f"; {others} was broken then"
         return Unknown(prop, reason=f"{said} in {runs}{why}")
+
+    def failure(self, prop: Property, number: int, reason: str) -> Broken:
+        """The same run again, with a trace this time."""
+        knobs = self.knobs(number)
+        start, world = start_of(self._scenario(knobs), number)
+        simulation, _ = run_once(world, self.properties, knobs, trace=True)
+        of = replace(prop, scenario=self._scenario(knobs).loosened())
+        notes = (f"run {number}, seed {knobs.seed}" + (f": {knobs.told}" * bool(knobs.told)),)
+        return Broken(of, reason=reason, schedule=simulation.schedule, start=start, notes=notes)
 
     def witness(self, prop: Property, number: int) -> Holds:
         """A run that reaches what was wanted: the same run again, up to there."""
-        knobs = self.policy.knobs(number, self.scenario)
+        knobs = self.knobs(number)
         start, world = start_of(self._scenario(knobs), number)
         simulation = Simulation(
             world, seed=knobs.seed, faults=knobs.faults, link=knobs.link, trace=True
@@ -252,16 +280,9 @@ class _Runs:
         of = replace(prop, scenario=self._scenario(knobs).loosened())
         return Holds(of, schedule=simulation.schedule, start=start)
 
-    def schedule(self, number: int) -> tuple[tuple[Choice, ...], Knobs]:
-        """The same run again, with a trace this time."""
-        knobs = self.policy.knobs(number, self.scenario)
-        _, world = start_of(self._scenario(knobs), number)
-        simulation, _ = run_once(world, self.properties, knobs, trace=True)
-        return simulation.schedule, knobs
-
     def warnings(self) -> tuple[str, ...]:
         """What was vacuous."""
-        if self.broken is not None:
+        if self.broken:
             return ()
         found = [
             f"{prop.name} had nothing to judge"

@@ -54,6 +54,7 @@ class Route:
     __slots__ = (
         "_agenda",
         "_draw",
+        "_echoed",
         "_free_at",
         "_heap",
         "_held",
@@ -68,6 +69,7 @@ class Route:
         "clogs",
         "cuts",
         "delivered",
+        "echoes",
         "epoch",
         "kinds",
         "link",
@@ -97,10 +99,13 @@ class Route:
         self._free_at = self._last_at = self._occupied_ns = 0
         self._loss = 0.0
         self._held: list[tuple[Any, Operation | None]] = []
+        # Copies of what was sent since the oldest echo began; each echo begins somewhere in it.
+        self._echoed: list[tuple[Any, Operation | None]] = []
         # Raised whenever what is on its way is lost: an arrival of an older epoch does not happen.
         self.epoch = 0
         self.cuts = 0
         self.clogs = 0
+        self.echoes = 0
         self.sent = self.delivered = 0
         self.traffic = Traffic()
         self.log: Log | None = None
@@ -124,6 +129,7 @@ class Route:
             link is None
             or self.cuts
             or self.clogs
+            or self.echoes
             or self.ordered
             or link.duplicate
             or link.reorder
@@ -168,11 +174,17 @@ class Route:
         if self._occupied_ns:
             now += self._queue(now)
         self._depart(message, operation, now + self._delay())
+        if self.echoes:
+            self._copied(message, operation)
+            self._echoed.append((message, operation))
         if link.duplicate and not self.ordered and draw() < link.duplicate:
-            traffic.duplicated += 1
-            if self.log is not None:
-                self.log.copied(self, message, operation)
+            self._copied(message, operation)
             self._depart(message, operation, now + self._delay())
+
+    def _copied(self, message: Any, operation: Operation | None) -> None:
+        self.traffic.duplicated += 1
+        if self.log is not None:
+            self.log.copied(self, message, operation)
 
     def _delay(self) -> int:
         delay = self._sample()
@@ -218,19 +230,21 @@ class Route:
 
     def sever(self) -> None:
         """Lose what is on its way."""
-        self.epoch += 1
-        self.traffic.severed += len(self._held)
-        self._held.clear()
+        self._lose_all()
         if self.ordered and self.log is not None:
             self.log.severed(self)
 
     def reset(self) -> None:
         """Lose what is on its way because one end has crashed."""
-        self.epoch += 1
-        self.traffic.severed += len(self._held)
-        self._held.clear()
+        self._lose_all()
         if self.log is not None:
             self.log.broken(self)
+
+    def _lose_all(self) -> None:
+        self.epoch += 1
+        self.traffic.severed += len(self._held) + len(self._echoed)
+        self._held.clear()
+        self._echoed.clear()
 
     def cut(self) -> None:
         """One more partition lies across this route; what is on its way is lost."""
@@ -258,6 +272,20 @@ class Route:
         for message, operation in held:
             self.sent -= 1
             self.send(message, operation, self._agenda.now)
+
+    def echo(self) -> None:
+        """Keep a copy of what is sent from now on. An ordered route has no copies."""
+        self.echoes += not self.ordered
+        self._settle()
+
+    def replay(self) -> None:
+        """One echo is over; with the last, let the copies travel, in their order."""
+        self.echoes -= not self.ordered
+        self._settle()
+        if not self.echoes and self.link is not None:
+            echoed, self._echoed = self._echoed, []
+            for message, operation in echoed:
+                self._depart(message, operation, self._agenda.now + self._delay())
 
     def counts(self) -> Traffic:
         """What became of the messages so far."""

@@ -36,5 +36,5 @@ def simulate(
     _, world = start_of(scenario_of(scenario), 0)
     knobs = Knobs(seed, until, tuple(faults), calm)
     simulation, broken = run_once(world, properties, knobs, trace=trace)
-    simulation.broken = broken
+    simulation.broken = broken[0] if broken else None
     return simulation

@@ -26,8 +26,11 @@ from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
+from happysim.core.local_step import DOWN, NEW, UP
+from happysim.core.node import Node
 from happysim.core.prng import Random
-from happysim.core.process import DOWN, NEW, UP, NodeProcess, ScriptProcess
+from happysim.core.process import NodeProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.world import World
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
 from happysim.sim.client import LiveClient
@@ -112,14 +115,18 @@ class Simulation:
         self.broken: tuple[Property, str] | None = None
         self._no_raise = next((each for each in properties if each.sort is Sort.NO_RAISE), None)
         self._judge: Judge | None = None
+        # Whether faults wait for steps of nodes.
+        self._lurks = False
         self._observe()
         self._mount(disks, faults)
         self._begin(fresh)
         self._adopt()
         self.nemesis = Nemesis(self, faults)
+        self._lurks = self.nemesis.watches_steps
         if properties:
             self._judge = Judge(self.world, self.nodes, properties)
-            self._observe()
+        self._observe()
+        if self._judge is not None:
             self._judge.first()
         self._settle()
 
@@ -232,7 +239,7 @@ class Simulation:
 
     def _observe(self) -> None:
         """Let steps be recorded and judged, where somebody wants that."""
-        wanted = self._judge is not None or self.recorder is not None
+        wanted = self._judge is not None or self.recorder is not None or self._lurks
         for live in self.processes.values():
             live.observe = self._step if wanted else None
 
@@ -243,6 +250,8 @@ class Simulation:
             self._judge.after(process, self.records.version)
             if self._judge.wrong is not None:
                 self.agenda.stopped = True
+        if self._lurks and isinstance(process, LiveNode) and not kind.is_fault:
+            self.nemesis.after_step(process.name)
 
     def _settle(self) -> None:
         """Take note of what stopped the run."""
@@ -340,6 +349,28 @@ class Simulation:
         taken = disk.crash() if disk is not None else None
         self._note(Kind.CRASH, live, taken.text if taken is not None else "")
 
+    def upgrade(self, name: str, to: type[Node]) -> None:
+        """A node that is down comes up as one of another class, with its durable fields.
+
+        Raises `ScenarioError` where the world does not declare that it may.
+        """
+        live = node_named(self, name, "upgrade")
+        number = self.upgrade_number(live, to)
+        if live.status == DOWN:
+            live.upgrade(number)
+            live.start(Kind.RESTART, f"as {to.__name__}")
+            self._settle()
+
+    def upgrade_number(self, live: LiveNode, to: type[Node]) -> int:
+        """The number of an upgrade of a node, that still lies before it; else `ScenarioError`."""
+        for number, later in enumerate(live.upgrades_left, live.version + 1):
+            if later.kind is to:
+                return number
+        raise ScenarioError(
+            f"{live.name} cannot become a {to.__name__} now; say that it may, with World.of(..., "
+            f"faults=Faults(crashes=1, upgrades=(({live.name!r}, {to.__name__}),)))"
+        )
+
     def restart(self, name: str, disk: Mishap | str = "") -> None:
         """A node that is down comes up again, and runs `on_start`.
 
@@ -423,6 +454,16 @@ class Simulation:
         self._environment(Kind.RELEASE, f"{source} -> {target}")
         self.route(source, target).release()
 
+    def echo(self, source: str, target: str) -> None:
+        """Keep a copy of what one process sends another from now on."""
+        self.route(source, target).echo()
+        self._environment(Kind.LINK, f"{source} -> {target} is recorded")
+
+    def replay(self, source: str, target: str) -> None:
+        """Let the copies that were kept come again."""
+        self._environment(Kind.LINK, f"{source} -> {target} comes again")
+        self.route(source, target).replay()
+
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """Nothing gets from the first to the second of each pair any more."""
         for source, target in pairs:
@@ -456,12 +497,13 @@ class Simulation:
         self.resume(name)
 
     def heal_link(self, source: str, target: str) -> None:
-        """Let a link lose, copy, damage and hold back nothing any more."""
+        """Let a link be as the world has it, but lose, copy, damage and hold back nothing."""
         route = self.route(source, target)
         while route.clogs:
             route.release()
-        if route.link is not None:
-            route.use(route.link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
+        link = self.network.link(source, target)
+        if link is not None:
+            route.use(link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
 
     def cuts_text(self) -> str:
         """The cuts in force, as text."""

@@ -11,18 +11,24 @@ run at random finds more than having them all in each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from happysim.core.errors import ScenarioError
+from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import describe, freeze
 from happysim.core.latency import Latency, lognormal, uniform_latency
 from happysim.core.link import Link
 from happysim.core.prng import Random
+from happysim.core.world import World
+from happysim.sim.agenda import NS
+from happysim.sim.calm import check_core
+from happysim.sim.disk import Disk
 from happysim.sim.faults import Crash, Fault, Pause
 from happysim.sim.nemesis import At, Randomly, randomly
-from happysim.sim.net_faults import Clog, Partition
+from happysim.sim.net_faults import Clog, Echo, Partition
 from happysim.sim.policy import Knobs, Simulated, check_count, check_time
+from happysim.sim.simulation import Simulation
 from happysim.spec.scenario import Scenario
 
 Menu = tuple[tuple[str, Fault], ...]
@@ -34,6 +40,7 @@ def usual_faults() -> Menu:
         ("crashes", Crash(down_max=1)),
         ("pauses", Pause()),
         ("clogs", Clog()),
+        ("echoes", Echo()),
         ("partitions", Partition()),
         ("one-way cuts", Partition(one_way=True)),
     )
@@ -47,72 +54,149 @@ class Swarm(Simulated):
     arguments: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     loss_max: float = 0.3
 
-    def knobs(self, number: int, scenario: Scenario) -> Knobs:
-        """The knobs of run `number`: a function of the seed and that number."""
+    def drawer(self, scenario: Scenario) -> Callable[[int], Knobs]:
+        """How to draw the knobs of each run: a function of the seed and its number."""
+        first = next(iter(scenario.worlds.values()))
+        pace = pace_of(first)
+        is_free = first.tables.topology.name == UNNAMED
+        forgets = first.tables.faults.unsynced_loss
+        return lambda number: self.drawn(number, pace, is_free, forgets)
+
+    def drawn(self, number: int, pace: float, is_free: bool, forgets: bool) -> Knobs:
+        """The knobs of one run. `pace` is the unit of time; `is_free` lets latencies be drawn.
+
+        Where it `forgets`, disks may lose in a crash what was not synced.
+        """
         random = Random(self.seed, f"knobs of run {number}")
-        faults: list[At | Randomly] = list(self.faults)
+        weather = random.choice(WEATHERS)
+        faults, told = self._faults(random, pace, weather)
+        link, of_links = self._link(random, pace, weather, is_free)
+        arguments = tuple((name, random.choice(options)) for name, options in self.arguments)
+        loses = bool(random.below(2)) and forgets
+        told = [weather, *of_links, *told, *["disks lose unsynced writes"] * loses]
+        told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
+        return Knobs(
+            seed=self.seed + number,
+            until=self.until,
+            faults=(*self.faults, *faults),
+            calm=self.calm,
+            core=self.core,
+            link=link,
+            disks=Disk(loses_unsynced=True) if loses else None,
+            arguments=arguments,
+            told=", ".join(told),
+        )
+
+    def _faults(
+        self, random: Random, pace: float, weather: str
+    ) -> tuple[list[At | Randomly], list[str]]:
+        """Which faults there are, and how often; and the same in words."""
+        tempo = _scale(random, pace, 10 * pace)
+        only = random.below(len(self.menu)) if self.menu else 0
+        found: list[At | Randomly] = []
         told = []
-        for name, fault in self.menu:
-            every, lasting = _scale(random, 0.5, 10.0), _scale(random, 0.1, 5.0)
-            if random.below(2):
-                faults.append(randomly(fault, every=every, lasting=lasting))
-                told.append(f"{name} every {every:g} s for {lasting:g} s")
-        median = _scale(random, 0.0002, 0.1)
-        spread = random.below(11) / 10
+        for at, (name, fault) in enumerate(self.menu):
+            every = _round(tempo * _scale(random, 0.5, 2.0))
+            lasting = _round(tempo * _scale(random, 0.2, 2.0))
+            at_work, is_drawn = bool(random.below(2)), not random.below(3)
+            in_turn = weather == ONE_AT_A_TIME
+            if in_turn:
+                # No time between two of them: one thing is always wrong, and then another.
+                every, lasting = _round(lasting / 20), _round(pace * _scale(random, 1, 5))
+                at_work = bool(random.below(4))
+            if weather in (ONE_FAULT, ONE_AT_A_TIME):
+                is_drawn = at == only
+            if is_drawn and weather != NO_FAULTS:
+                found.append(
+                    randomly(fault, every=every, lasting=lasting, at_work=at_work, in_turn=in_turn)
+                )
+                told.append(
+                    f"{name} every {every:g} s for {lasting:g} s"
+                    + " of who is at work" * at_work
+                    + " in turn" * in_turn
+                )
+        return found, told
+
+    def _link(
+        self, random: Random, pace: float, weather: str, is_free: bool
+    ) -> tuple[Callable[[Link], Link], list[str]]:
+        """How links are changed: their own losses and more; and the same in words."""
+        median = _scale(random, 0.002 * pace, 0.2 * pace)
+        spread = random.below(13) / 10
         rates = {
             "loss": _rate(random, self.loss_max),
             "duplicate": _rate(random, 0.2),
             "reorder": _rate(random, 0.3),
         }
-        held_back = _scale(random, 0.02, 2.0)
-        told.insert(0, f"latency {median:g} s spread {spread:g}")
-        told[1:1] = [f"{name} {rate:g}" for name, rate in rates.items() if rate]
+        held_back = _scale(random, 0.1 * pace, 10 * pace)
+        if weather == STILL_NETWORK or (weather == ONE_AT_A_TIME and random.below(2)):
+            rates = dict.fromkeys(rates, 0.0)
+        told = [f"latency {median:g} s spread {spread:g}"] if is_free else []
+        told += [f"{name} {rate:g}" for name, rate in rates.items() if rate]
         if rates["reorder"]:
             told.append(f"held back up to {held_back:g} s")
-        arguments = tuple((name, random.choice(options)) for name, options in self.arguments)
-        told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
-        return Knobs(
-            self.seed + number,
-            self.until,
-            tuple(faults),
-            self.calm,
-            _remake(lognormal(median, spread), uniform_latency(0, held_back), rates, scenario),
-            arguments,
-            ", ".join(told),
-        )
+        latency = lognormal(median, spread) if is_free else None
+        return _remake(latency, uniform_latency(0, held_back), rates), told
+
+
+# The weather of a run: what else is drawn is drawn within it. Most mistakes need one thing to go
+# wrong at the right time, and a second one only gets in its way.
+ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT, ONE_AT_A_TIME = WEATHERS = (
+    "anything goes",
+    "wild network",
+    "still network",
+    "one sort of fault",
+    "one fault at a time",
+)
+
+# The name of the network of a world that was given none: its links are free to be drawn.
+UNNAMED = "cluster"
+_WARM_UP_SECONDS = 5.0
+
+
+def pace_of(world: World) -> float:
+    """How fast a protocol lives: the longest delay of its timers in a calm start, in seconds.
+
+    A second where no node has set one. Faults that come much more often than that let nothing get
+    done, and those that come much less often seldom meet anything half done.
+    """
+    simulation = Simulation(world)
+    with suppress(HandlerRaised):  # a run will say so
+        simulation.run(_WARM_UP_SECONDS)
+    longest = max((live.host.longest_delay for live in simulation.nodes), default=0)
+    return longest / NS if longest else 1.0
+
+
+def _round(number: float) -> float:
+    return float(f"{number:.3g}")
 
 
 def _scale(random: Random, low: float, high: float) -> float:
     """A draw between two numbers in steps of a factor: as often small as large."""
     steps = 12
-    return float(f"{low * (high / low) ** (random.below(steps + 1) / steps):.3g}")
+    return _round(low * (high / low) ** (random.below(steps + 1) / steps))
 
 
 def _rate(random: Random, most: float) -> float:
     """No rate at all half the time, else one up to the most there may be, in eighths."""
-    return 0.0 if random.below(2) else float(f"{most * (1 + random.below(8)) / 8:.3g}")
+    return 0.0 if random.below(2) else _round(most * (1 + random.below(8)) / 8)
 
 
 def _remake(
-    latency: Latency, held_back: Latency, rates: dict[str, float], scenario: Scenario
+    latency: Latency | None, held_back: Latency, rates: dict[str, float]
 ) -> Callable[[Link], Link]:
-    """How to change a link: the loss of its own and more, and another latency if it is nobody's."""
-    own = next(iter(scenario.worlds.values())).tables.topology.name
+    """How to change a link: the rates of its own or more, and another latency if one is given."""
 
     def remake(link: Link) -> Link:
         changes: dict[str, Any] = {
             name: max(rate, getattr(link, name)) for name, rate in rates.items()
         }
         changes["reorder_by"] = held_back
-        if own == UNNAMED:
+        if latency is not None:
             changes["latency"] = latency
         return link.with_(**changes)
 
     return remake
-
-
-# The name of the network of a world that was given none: its links are free to be drawn.
-UNNAMED = "cluster"
 
 
 def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
@@ -125,14 +209,22 @@ def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
     menu: Menu | None = None,
     arguments: Mapping[str, Sequence[Any]] | None = None,
     loss_max: float = 0.3,
+    core: str = "quorum",
+    keep_going: bool = False,
     workers: int | None = None,
 ) -> Swarm:
     """Look at `runs` runs, each with knobs drawn anew: `check(prop, by=swarm(seed=1, runs=200))`.
 
-    Drawn are: which faults of `menu` there are (by default crashes, pauses and partitions), how
-    often and for how long; latency, loss (up to `loss_max`), duplication and reordering of links;
-    and for each of the scenario's `arguments` one of the values given. `faults` befall every run.
-    After `until` seconds of that, `eventually` properties must come true within `calm` seconds.
+    Drawn are: which faults of `menu` there are (see `usual_faults`), how often, for how long, and
+    whether they befall nodes at any time or right after a step; latency, loss (up to `loss_max`),
+    duplication and reordering of links; and for each of the scenario's `arguments` one of the
+    values given. Times are in proportion to the protocol's own timers. Where the world's `Faults`
+    say `unsynced_loss`, half of the runs have disks that lose what was not synced. `faults` befall
+    every run.
+
+    After `until` seconds of that, `eventually` properties must come true within `calm` seconds,
+    while a `core` of the nodes is healthy: "quorum" or "all". The first run that breaks a property
+    is the last, unless `keep_going`: then each property has the first run that breaks it.
 
     The same seed draws the same knobs on the same code; a failing run is told with its knobs, and
     its trace replays without them. Raises `ScenarioError` for counts, times or rates that are none.
@@ -148,4 +240,16 @@ def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
         if not options:
             raise ScenarioError(f"arguments={{{name!r}: ()}}: give at least one value to draw")
     chosen = usual_faults() if menu is None else tuple(menu)
-    return Swarm(seed, runs, until, tuple(faults), calm, workers, chosen, given, loss_max)
+    return Swarm(
+        seed=seed,
+        runs=runs,
+        until=until,
+        faults=tuple(faults),
+        calm=calm,
+        core=check_core(core),
+        keep_going=keep_going,
+        workers=workers,
+        menu=chosen,
+        arguments=given,
+        loss_max=loss_max,
+    )

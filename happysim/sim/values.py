@@ -74,6 +74,17 @@ def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
 
 def hints_of(kind: type) -> dict[str, Any]:
     """A class's annotations, resolved; `Any` for all of them where that cannot be done."""
+    known = _HINTS.get(kind)
+    if known is None:
+        known = _HINTS[kind] = _resolved(kind)
+    return known
+
+
+# Resolving compiles the text of every annotation, and each run asks for the same few classes.
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _resolved(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)
     except Exception:  # names that exist for the type checker alone

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import describe, freeze
 from happysim.core.history import History
+from happysim.core.local_step import UP
 from happysim.core.node import Node
-from happysim.core.process import UP
 from happysim.core.view import Message
 from happysim.sim.keeper import STATUS, TIMERS
 from happysim.sim.live import LiveNode

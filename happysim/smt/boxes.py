@@ -8,6 +8,8 @@ Each evaluation yields one box, and the boxes are disjoint and cover the space.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +30,10 @@ class NotCoveredError(Exception):
     """The property reads a part of the world that is not a local state of a node."""
 
 
+class TooLargeError(Exception):
+    """There is too much to look at; the message says how far it went."""
+
+
 class Judged(NamedTuple):
     """A judgement and the box of local states that it is true of."""
 
@@ -38,10 +44,13 @@ class Judged(NamedTuple):
 
 
 class Reader:
-    """Judges combinations of local states as worlds in which nothing else is known."""
+    """Judges combinations of local states as worlds in which nothing else is known.
 
-    def __init__(self, tables: Tables, ask: Ask) -> None:
-        self.tables, self.ask = tables, ask
+    Raises `TooLargeError` at `deadline` (of `time.perf_counter`).
+    """
+
+    def __init__(self, tables: Tables, ask: Ask, deadline: float = math.inf) -> None:
+        self.tables, self.ask, self.deadline = tables, ask, deadline
         self.evaluations = 0
 
     def world(self, states: Sequence[int]) -> World:
@@ -56,6 +65,8 @@ class Reader:
         Raises `NotCoveredError`.
         """
         self.evaluations += 1
+        if not self.evaluations % 64 and time.perf_counter() > self.deadline:
+            raise TooLargeError(f"the time ran out after {self.evaluations:,} judgements")
         reads: list[tuple[int, tuple[Any, ...]]] = []
         worlds = [
             self.world(states).watched(_Log(which, reads))

@@ -24,18 +24,14 @@ from typing import NamedTuple
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import CRASH, CRASHES, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
-from happysim.core.process import DOWN, UP, NodeState
+from happysim.core.local_step import DOWN, UP, NodeState
 from happysim.core.tables import Tables
 from happysim.core.world import World
-from happysim.smt.boxes import Box, Reader
+from happysim.smt.boxes import Box, Reader, TooLargeError
 
 RAISED = -1
 # How many combinations `within` may be judged on before it counts as too wide.
 _WITHIN_EVALUATIONS_MAX = 20_000
-
-
-class TooLargeError(Exception):
-    """The closure outgrew its budget; the message says by how much."""
 
 
 class Vertex(NamedTuple):
@@ -157,7 +153,7 @@ class _Closing:
         self.effects_max, self.deadline = effects_max, deadline
         self.began = time.perf_counter()
         self.effects = 0
-        self.within = None if within is None else Reader(self.tables, within)
+        self.within = None if within is None else Reader(self.tables, within, deadline)
         cells = [self.tables.cells[slot].values[cell] for slot, cell in enumerate(start.cells)]
         slots = range(len(cells))
         self.graphs = [Graph(name) for name in self.tables.names]

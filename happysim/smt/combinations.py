@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from happysim.core.entries import CRASH
-from happysim.smt.boxes import Box
-from happysim.smt.closure import RAISED, Closure, Edge, TooLargeError
+from happysim.smt.boxes import Box, TooLargeError
+from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.question import WrongStep
 from happysim.smt.solver import load_z3, why_unknown
 

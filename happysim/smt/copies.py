@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 from happysim.core.entries import DUPLICATE
 from happysim.core.world import World
-from happysim.smt.closure import RAISED, Closure, Graph, TooLargeError, close
+from happysim.smt.boxes import TooLargeError
+from happysim.smt.closure import RAISED, Closure, Graph, close
 from happysim.smt.unroll import components
 
 _ROUNDS_MAX = 8

@@ -222,7 +222,7 @@ class Encoding:
                     self.solver.add(z3.Implies(z3.And(crash.on, was), is_down))
                 down.append(is_down)
             if len(down) >= most:
-                fewer = z3.AtMost(*down, most - 1) if down else z3.BoolVal(most > 0)
+                fewer = z3.AtMost(*down, most - 1) if down and most else z3.BoolVal(most > 0)
                 self.solver.add(z3.Implies(crash.on, fewer))
 
     # -- numbers of copies -----------------------------------------------------------------------

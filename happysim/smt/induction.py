@@ -14,6 +14,7 @@ failure is `Unknown` with the step, and never `Broken`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from happysim.core.errors import ScenarioError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
-from happysim.smt.boxes import Box, NotCoveredError, Reader, merged
-from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.boxes import Box, NotCoveredError, Reader, TooLargeError, merged
+from happysim.smt.closure import Closure, close
 from happysim.smt.combinations import Combinations, Found
 from happysim.smt.question import wrong_boxes, wrong_steps
 from happysim.smt.solver import SolverMissingError, load_z3, z3_error
@@ -107,6 +108,7 @@ class _Proof:
         self.within = None if bounds.within is None else bound(bounds.within)
         self.closures: dict[str, Closure] = {}
         self.evaluations = 0
+        self.deadline = math.inf
 
     def verdict(self, prop: Property) -> Verdict:
         if prop.sort not in _COVERED:
@@ -116,7 +118,8 @@ class _Proof:
             )
         try:
             load_z3()
-            return self._verdict(prop, time.perf_counter() + self.seconds)
+            self.deadline = time.perf_counter() + self.seconds
+            return self._verdict(prop)
         except _NotProved as error:
             return Unknown(prop, reason=str(error), notes=error.notes)
         except (SolverMissingError, TooLargeError) as error:
@@ -129,7 +132,7 @@ class _Proof:
         except z3_error() as error:
             return Unknown(prop, reason=f"the solver failed: {error}")
 
-    def _verdict(self, prop: Property, deadline: float) -> Verdict:
+    def _verdict(self, prop: Property) -> Verdict:
         inside = 0
         for name, start in self.scenario.worlds.items():
             if self.within is not None and self.within(start) is not None:
@@ -139,9 +142,9 @@ class _Proof:
                 return Broken(prop, reason=wrong, schedule=(), start=name, shortest=True)
             if name not in self.closures:
                 self.closures[name] = close(
-                    start, self.within, effects_max=self.policy.steps_max, deadline=deadline
+                    start, self.within, effects_max=self.policy.steps_max, deadline=self.deadline
                 )
-            self._prove(self.closures[name], prop, deadline)
+            self._prove(self.closures[name], prop)
         if not inside:
             return Unknown(prop, reason="no world lies within the bound `within`")
         outside = any(closure.outside for closure in self.closures.values())
@@ -154,7 +157,7 @@ class _Proof:
 
     # -- the three questions ---------------------------------------------------------------------
 
-    def _prove(self, closure: Closure, prop: Property, deadline: float) -> None:
+    def _prove(self, closure: Closure, prop: Property) -> None:
         """Initiation, consecution and implication, from one first world. Raises `_NotProved`."""
         made = [Property(Sort.ALWAYS, self.scenario, each) for each in self.policy.invariants]
         if not made and prop.sort is Sort.ALWAYS:
@@ -164,7 +167,7 @@ class _Proof:
             if wrong is not None:
                 said = f": {wrong}" if wrong else ""
                 raise _NotProved(f"{invariant.name} does not hold in the first world{said}")
-        question = Combinations(closure, deadline)
+        question = Combinations(closure, self.deadline)
         wrongs = {invariant: self._wrong(closure, invariant) for invariant in made}
         for boxes in wrongs.values():
             question.exclude(boxes)
@@ -186,8 +189,8 @@ class _Proof:
         if prop.sort is Sort.NO_RAISE:
             return
         if prop.sort is Sort.STEP_ALWAYS:
-            reader = Reader(closure.tables, prop.judge)
-            twice = Reader(closure.tables, lambda world: prop.judge(world, world))
+            reader = Reader(closure.tables, prop.judge, self.deadline)
+            twice = Reader(closure.tables, lambda world: prop.judge(world, world), self.deadline)
             idle, wrong = wrong_boxes(twice.boxes(closure.space)), wrong_steps(closure, reader)
             self.evaluations += reader.evaluations + twice.evaluations
             if idle is None or wrong is None:
@@ -202,7 +205,7 @@ class _Proof:
             )
 
     def _wrong(self, closure: Closure, prop: Property) -> list[Box]:
-        reader = Reader(closure.tables, prop.judge)
+        reader = Reader(closure.tables, prop.judge, self.deadline)
         boxes = wrong_boxes(reader.boxes(closure.space))
         self.evaluations += reader.evaluations
         if boxes is None:

@@ -24,8 +24,8 @@ from happysim.core.errors import ScenarioError, ScheduleError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.schedule import Run, follow
-from happysim.smt.boxes import NotCoveredError, Reader, merged
-from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.boxes import NotCoveredError, Reader, TooLargeError, merged
+from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import Step
 from happysim.smt.moments import Moments
@@ -159,7 +159,8 @@ class _Search:
     def _world(self, name: str, start: World) -> None:
         closure = self._closure(start)
         self._check_parameter(closure)
-        boxes = wrong_boxes(Reader(closure.tables, self.prop.judge).boxes(closure.space))
+        reader = Reader(closure.tables, self.prop.judge, self.deadline)
+        boxes = wrong_boxes(reader.boxes(closure.space))
         if boxes is None:
             raise _NotKnown("it reads too many combinations of local states")
         if not boxes:

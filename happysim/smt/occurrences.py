@@ -15,9 +15,11 @@ from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Cell, Envelope
 from happysim.core.errors import HappysimError, ScheduleError
 from happysim.core.freeze import Frozen
-from happysim.core.process import UP, NodeProcess, NodeState, Outcome, ScriptProcess, ScriptState
-from happysim.core.process import Event as LocalEvent
+from happysim.core.local_step import UP, NodeState, Outcome, ScriptState
+from happysim.core.local_step import Event as LocalEvent
+from happysim.core.process import NodeProcess
 from happysim.core.script import Operation
+from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
 from happysim.core.world import World, not_enabled
 

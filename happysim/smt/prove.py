@@ -19,8 +19,8 @@ from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
 from happysim.search.schedule import Run
-from happysim.smt.boxes import NotCoveredError
-from happysim.smt.closure import Closure, TooLargeError, close
+from happysim.smt.boxes import NotCoveredError, TooLargeError
+from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.question import Answer, Limits, ask, ask_raises
@@ -174,9 +174,11 @@ class _Prover:
         known = self.too_large.get(name)
         if known is None:
             try:
-                return self._ask(self._closure(name, start, deadline), prop, deadline)
+                closure = self._closure(name, start, deadline)
             except TooLargeError as error:
                 known = self.too_large[name] = str(error)
+            else:
+                return self._ask(closure, prop, deadline)
         return self._answer_in_part(start, prop, deadline, known)
 
     def _answer_in_part(self, start: World, prop: Property, deadline: float, why: str) -> Answer:

@@ -76,7 +76,7 @@ def ask(closure: Closure, prop: Property, limits: Limits) -> Answer:
 
     Raises `NotCoveredError` where it reads more than local states.
     """
-    reader = Reader(closure.tables, prop.judge)
+    reader = Reader(closure.tables, prop.judge, limits.deadline)
     if prop.sort is Sort.STEP_ALWAYS:
         answer = _ask_steps(closure, prop, reader, limits)
     else:
@@ -131,7 +131,7 @@ def _marks(closure: Closure, boxes: list[Box]) -> Marks:
 
 
 def _ask_steps(closure: Closure, prop: Property, reader: Reader, limits: Limits) -> Answer:
-    twice = Reader(closure.tables, lambda world: reader.ask(world, world))
+    twice = Reader(closure.tables, lambda world: reader.ask(world, world), limits.deadline)
     idle = wrong_boxes(twice.boxes(closure.space))
     if idle is None or (idle and not _ask_boxes(closure, prop, idle, limits).is_proof):
         # A drop, for instance, or a delivery that only sends.

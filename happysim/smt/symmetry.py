@@ -13,7 +13,8 @@ from itertools import combinations
 from math import prod
 from typing import Any
 
-from happysim.core.process import NodeProcess, NodeState
+from happysim.core.local_step import NodeState
+from happysim.core.process import NodeProcess
 from happysim.smt.boxes import Box, merged
 from happysim.smt.closure import RAISED, Closure, Vertex
 

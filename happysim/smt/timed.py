@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
-from happysim.core.process import ScriptProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.encoding import Encoding, Step
 from happysim.smt.occurrences import (

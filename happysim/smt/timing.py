@@ -14,6 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 from happysim.core.errors import ScenarioError
+from happysim.core.latency import NS_PER_S
+from happysim.core.link import Link
+from happysim.core.world import World
 
 Seconds = int | float | str | Fraction
 Range = tuple[Seconds, Seconds | None]
@@ -53,6 +56,17 @@ class Timing:
                     "a clock that gains or loses 1 second in 10,000 has drift='0.0001'"
                 )
 
+    @classmethod
+    def of(cls, world: World, **others: Any) -> Timing:
+        """The latencies that the links of a world's network can have; `others` are further bounds.
+
+        Two that have no link, or one whose bandwidth lets messages queue, have no longest latency.
+        """
+        names = world.tables.names
+        routes = [(source, target) for source in names for target in names]
+        links = {route: _latencies(world.tables.topology.link(*route)) for route in routes}
+        return cls(links={**links, **others.pop("links", {})}, **others)
+
     def latency_of(self, source: str, target: str) -> tuple[Fraction, Fraction | None]:
         """The least and the most that a message travels there."""
         return _exact_range(self.links.get((source, target), self.latency))
@@ -69,6 +83,19 @@ class Timing:
     def timer(self, name: str, seconds: tuple[Any, Any]) -> tuple[Fraction, Fraction | None]:
         """The range of a timer's delay, by its node's clock, that was set with `seconds`."""
         return _exact_range(self.timers.get(name, seconds))
+
+
+def _latencies(link: Link | None) -> Range:
+    """The least and the most that a link takes for a message."""
+    if link is None:
+        return 0, None
+    parts = [link.latency]
+    parts += [] if link.jitter is None else [link.jitter]
+    most = sum(part.max_ns for part in parts)
+    if link.reorder:
+        most += (link.reorder_by or link.latency).max_ns
+    low = Fraction(sum(part.min_ns for part in parts), NS_PER_S)
+    return low, None if link.bandwidth_bytes_per_s else Fraction(most, NS_PER_S)
 
 
 def exact(value: Seconds, where: str) -> Fraction:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import Move
 from happysim.core.errors import ScenarioError
-from happysim.core.process import ScriptProcess
+from happysim.core.script_process import ScriptProcess
 from happysim.core.world import World
 from happysim.search.schedule import Run
 

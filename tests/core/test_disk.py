@@ -189,6 +189,14 @@ def test_a_disk_fault_costs_its_own_budget_and_the_crash_or_restart_it_happens_i
     assert "faults left: 0 0 0 2 0 0 wipes inf tears 1" in torn.lines()
 
 
+def test_a_torn_crash_takes_a_node_down_and_a_wiped_restart_brings_it_up() -> None:
+    faults = Faults(crashes=3, down_max=1, tears=1, wipes=1)
+    world = World.of(Store("a"), Store("b"), faults=faults)
+    down = world.after("act a append", "crash a losing 1 tearing log[0]")
+    assert "crash b" not in map(str, down.choices())
+    assert "crash b" in map(str, down.step("restart a wiped").choices())
+
+
 def test_worlds_without_disk_faults_say_nothing_of_disks() -> None:
     lines = store("append", unsynced_loss=True).lines()
     assert lines[-1] == "faults left: 0 0 1 2 0 0"

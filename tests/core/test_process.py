@@ -22,7 +22,7 @@ from happysim import (
     message,
     on,
 )
-from happysim.core.process import UP, Event
+from happysim.core.local_step import UP, Event
 from tests.support.nodes import Body, Ping, one_node
 
 

@@ -111,6 +111,21 @@ FAULTS = {
     "duplicate": (Faults(duplicates=1), 7),
     "crash": (Faults(crashes=1, crashable=("a",)), 7),
     "losing": (Faults(crashes=1, crashable=("a",), unsynced_loss=True), 7),
+    "disk": (
+        Faults(
+            crashes=2,
+            crashable=("a",),
+            down_max=1,
+            unsynced_loss=True,
+            wipes=1,
+            stales=1,
+            tears=1,
+            rots=1,
+            misdirects=1,
+            lies=1,
+        ),
+        6,
+    ),
     "partition": (Faults(partitions=1), 7),
     "all": (Faults(1, 1, 1, partitions=1, down_max=1, splits=(("b",),)), 5),
 }

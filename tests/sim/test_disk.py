@@ -214,7 +214,11 @@ def test_a_slow_disk_keeps_its_node_busy_and_what_a_handler_sends_waits_for_it()
     assert sorted(run.world["asker"].answers) == sorted(
         [(10, first), (15, first + 1), (15, second), (20, second + 1)]
     )
-    assert one(disks=Disk(sync_seconds=0.25), seconds=3.5).world["n"].synced_ns == 3_250_000_000
+    slow = one(disks=Disk(sync_seconds=0.25), seconds=5)
+    assert slow.world["n"].synced_ns == 3_250_000_000
+    # The third beat syncs, and sets its timer afterwards.
+    fired = [each.at for each in slow.schedule if each.kind is Kind.FIRE]
+    assert fired == [1_000_000_000, 2_000_000_000, 3_000_000_000, 4_250_000_000]
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,11 @@ def test_a_node_that_was_paused_rings_every_timer_late_and_takes_all_that_came()
     assert done == asked(at(0.05, Pause("worker"), lasting=1)).world["worker"].done
 
 
+def test_a_timer_that_was_due_when_its_node_crashed_in_a_pause_can_be_set_again() -> None:
+    faults = [at(0.5, Pause("n1")), at(1.5, Crash("n1"), lasting=0.5)]
+    assert beats(*faults, seconds=5)[1] == [3, 4, 5]
+
+
 def test_a_slow_node_that_crashes_in_a_handler_starts_afresh() -> None:
     faults = [at(0.05, Slow("n1", 3.0), lasting=1), at(1.5, Crash("n1"), lasting=1)]
     _, times = beats(*faults, seconds=6)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from happysim import Broken, bfs, check, explore, smt
-from happysim.smt.closure import TooLargeError, close
+from happysim.smt.boxes import TooLargeError
+from happysim.smt.closure import close
 from happysim.smt.copies import close_counting, counts_copies
 from properties import lock
 from properties.broken.lock import stale_writers_are_trusted

@@ -35,6 +35,7 @@ from happysim import (
 )
 from happysim.protocols.raft import RaftNode
 from happysim.search.schedule import first_world, follow
+from happysim.smt.boxes import Reader, TooLargeError
 from happysim.smt.closure import close
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.solver import SolverMissingError
@@ -120,7 +121,7 @@ def test_election_safety_of_raft_is_proved(size: int, terms: int, faults: Faults
 
 @pytest.mark.slow
 def test_election_safety_of_five_servers_in_two_terms_is_proved() -> None:
-    assert check(election_safety(5), by=smt(), within=raft.terms(2)).holds
+    assert check(election_safety(5), by=smt(seconds=300), within=raft.terms(2)).holds
 
 
 def test_a_vote_that_is_not_durable_is_refuted_as_shortly_as_by_search() -> None:
@@ -412,6 +413,17 @@ def test_a_solver_out_of_time_is_unknown() -> None:
     verdict = check(election_safety(5), by=smt(seconds=1.5), within=raft.terms(3))
     assert verdict.unknown
     assert "the time ran out" in str(verdict)
+
+
+def test_judging_ends_with_the_time_too() -> None:
+    closure = close(raft.cluster(3), lambda world: None if raft.terms(2)(world) else "outside")
+
+    def reads_all(world: World) -> str | None:
+        return None if all(repr(world[name]) for name in ("n1", "n2", "n3")) else ""
+
+    reader = Reader(closure.tables, reads_all, deadline=0.0)
+    with pytest.raises(TooLargeError, match="the time ran out after 64 judgements"):
+        list(reader.boxes(closure.space))
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,24 @@ from happysim import (
     Faults,
     Host,
     Kind,
+    Link,
+    Network,
     Node,
+    Random,
     ScenarioError,
     Script,
     World,
     always,
     call,
     check,
+    constant,
     duplicating,
     durable,
     message,
     on,
     reachable,
     sleep,
+    uniform_latency,
 )
 from happysim.search.schedule import first_world
 from happysim.smt.realise import (
@@ -42,6 +47,7 @@ from happysim.smt.timing import Timing
 from properties import raft
 from properties.broken.lock import a_stale_write_is_accepted
 from properties.broken.raft import same_term_double_vote
+from tests.smt.random_protocols import protocol
 from tests.smt.scripted import Scripted
 
 NS = 10**9
@@ -98,6 +104,44 @@ def test_a_realised_counterexample_happens_so_in_a_simulation(timing: Timing) ->
     assert simulation.broken == (verdict.of, verdict.reason)
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]
     assert [choice.at for choice in simulation.schedule] == [c.at for c in run.schedule]
+
+
+def walk(seed: int) -> tuple[World, list[Choice]] | None:
+    """A random run of a random protocol, of steps that a simulation can be told to take."""
+    random = Random(seed)
+    start = world = protocol(seed, "unordered")
+    if "c1" in start.tables.names:
+        return None  # a client asks when it likes
+    taken: list[Choice] = []
+    while len(taken) < 12:
+        ways = [
+            (choice, after)
+            for choice, after in world.steps()
+            if not choice.is_fault and not choice.choosing
+        ]
+        if not ways:
+            break
+        choice, world = random.choice(ways)
+        taken.append(choice)
+    return (start, taken) if len(taken) >= 3 else None
+
+
+@pytest.mark.parametrize("drift", [0, "0.2"])
+def test_any_run_of_a_random_protocol_happens_where_little_is_bounded(drift: Any) -> None:
+    happened = 0
+    timing = Timing(latency=("0.001", None), timers={"tick": ("0.5", None)}, drift=drift)
+    for seed in range(150):
+        walked = walk(seed)
+        if walked is None:
+            continue
+        world, taken = walked
+        run = realise_schedule(world, taken, timing)
+        assert isinstance(run, Realised), (seed, str(run))
+        keeps(run, timing, {})
+        simulation = Scripted(world, run, always(world)(lambda _: True))
+        assert [str(c) for c in simulation.schedule] == [str(c) for c in taken], seed
+        happened += 1
+    assert happened >= 30
 
 
 def test_clocks_are_right_where_they_can_be() -> None:
@@ -347,6 +391,24 @@ def test_a_client_waits_as_long_as_it_says(most: str, kind: type) -> None:
     if isinstance(run, Realised):
         assert run.steps[0][1] == NS // 2
         assert run.steps[2][1] - run.steps[1][1] == NS
+
+
+def test_the_links_of_a_network_bound_its_messages() -> None:
+    network = Network("n", default=Link(uniform_latency(0.001, 0.002), jitter=constant(0.001)))
+    network.add_link("sender", "ear", Link(constant(2.0), reorder=0.1))
+    slow = Link(constant(0.1), bandwidth_bytes_per_s=1000)
+    network.add_link("ear", "sender", slow)
+    world = World.of(Sender("sender"), Ear("ear"), network=network)
+    timing = Timing.of(world, drift="0.01", links={("ear", "ear"): (1, 2)})
+    assert timing.latency_of("sender", "ear") == (2, 4)
+    assert timing.latency_of("ear", "sender") == (Fraction("0.1"), None)
+    assert timing.latency_of("ear", "ear") == (1, 2)
+    assert timing.latency_of("sender", "sender") == (0, 0)
+    assert timing.drift_of("ear") == Fraction("0.01")
+    assert isinstance(realise_schedule(world, [FIRE, HEAR], timing), Realised)
+    assert isinstance(realise_schedule(world, [FIRE, FIRE, HEAR, HEAR], timing), Realised)
+    at_once = Timing(links={**timing.links, ("sender", "ear"): (0, "0.5")})
+    assert isinstance(realise_schedule(world, [FIRE, FIRE, HEAR, HEAR], at_once), Unrealisable)
 
 
 # -- what is said where there is no answer --------------------------------------------------------

@@ -1,10 +1,15 @@
 """Reads that are not put in the log: a leader answers them when it knows that it still leads.
 
-**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, section 6.4 (the read index).
+**Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, section 6.4 (the read index)
+and 6.4.1 (leases).
 
 The leader must have committed an entry of its own term, so that its state has all that was
 committed before. Then it asks a quorum whether it is still the leader, in a round of its own:
 answers to what was sent before the read came say nothing of the time since.
+
+With leases it asks with each heartbeat, and for a while after a quorum has answered it answers
+reads at once: those that answered elect nobody before their election timers fire. This rests on
+clocks: no clock's rate may be off by more than the fraction `clock_drift`.
 
 **Deviates**: rounds have messages of their own, so that an AppendEntries need not carry a number.
 They count as heartbeats. Followers do not serve reads; they refuse them or pass them on.
@@ -36,13 +41,59 @@ class PendingRead:
 
 
 def begin(node: RaftNode, host: Host, operation: Operation, command: Any) -> None:
-    """Steps 2 and 3: note the read, and ask who still follows."""
+    """Steps 2 and 3: note the read, and ask who still follows. With a lease there is no need to."""
+    if has_lease(node, host) and node.has_committed_in_term():
+        host.respond(result_of(node, command), to=operation)
+        return
     if any(read.operation == operation for read in node.reads):
         return  # A copy of the request.
-    node.round += 1
+    next_round(node, host)
     node.reads.append(PendingRead(operation, command, node.round))
-    probe(node, host)
     serve(node, host)
+
+
+def next_round(node: RaftNode, host: Host) -> None:
+    """Step 3: ask who still follows; a lease counts from when it was asked."""
+    node.round += 1
+    if node.leases:
+        node.asked_at[node.round] = host.now
+    probe(node, host)
+
+
+def beat(node: RaftNode, host: Host) -> None:
+    """With each heartbeat: prolong the lease, or ask again for reads that wait."""
+    if node.leases:
+        next_round(node, host)
+    elif node.reads:
+        probe(node, host)
+
+
+def take(node: RaftNode, host: Host, sender: str, number: int) -> None:
+    """A voter has answered the round of that number."""
+    node.rounds[sender] = max(node.rounds.get(sender, 0), number)
+    if node.leases:
+        prolong(node)
+    serve(node, host)
+
+
+def prolong(node: RaftNode) -> None:
+    """Section 6.4.1: a lease lasts for the shortest election timeout, as any clock may see it.
+
+    It counts from the question, since those that answered may have waited since it came.
+    """
+    newest = confirmed(node)
+    span = int(node.lease_seconds() * 10**9)
+    for number in [each for each in node.asked_at if each <= newest]:
+        node.lease_until = max(node.lease_until, node.asked_at.pop(number) + span)
+
+
+def has_lease(node: RaftNode, host: Host) -> bool:
+    """True while nobody else can have been elected.
+
+    Not so once a server was told to take over in this term, even where that was given up: the
+    order may be late, and those that vote for it do not wait.
+    """
+    return node.leases and host.now < node.lease_until
 
 
 def probe(node: RaftNode, host: Host) -> None:
@@ -81,3 +132,4 @@ def refuse_all(node: RaftNode, host: Host) -> None:
     for read in node.reads:
         host.respond(NotLeader(None), to=read.operation)
     node.reads, node.rounds, node.round = [], {}, 0
+    node.leases, node.asked_at, node.lease_until = False, {}, 0

@@ -82,11 +82,13 @@ class RaftNode(Node):
 
     A server that does not lead refuses what clients ask, and names the leader; with `forward` it
     passes it on to the leader, which answers. If that message is lost, so is the request. With
-    `patient` it keeps a ClientRequest until it has applied it: it waits for a leader, and tells the
-    next one where that one fails. Then no such client is refused, or told that it was overwritten.
+    `lease_reads` a leader answers reads at once while its lease lasts, which needs clocks (so it is
+    for runs in virtual time), whose rates are off by no more than the fraction `clock_drift`.
 
-    A `machine` may be a Service (`happysim.protocols.machine`): one that answers when it likes, and
-    in which time passes.
+    With `patient` it keeps a ClientRequest until it has applied it: it waits for a leader, and
+    tells the next one where that one fails. Then no such client is refused, or told that it was
+    overwritten. A `machine` may be a Service (`happysim.protocols.machine`): one that answers when
+    it likes, and in which time passes.
 
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
@@ -120,6 +122,8 @@ class RaftNode(Node):
     trailing_entries: int = 100
     learners_first: bool = True
     joint_consensus: bool = True
+    lease_reads: bool = False
+    clock_drift: float = 0.01
     forward: bool = False
     patient: bool = False
 
@@ -148,7 +152,8 @@ class RaftNode(Node):
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
     # is not known to agree at their next_index, since they refused what was sent. `heard`: those
     # who have answered in this term since the last check of the quorum. `round`: the number of the
-    # last question whether this server still leads, and `rounds`, which one each has answered.
+    # last question whether this server still leads, and `rounds`, which one each has answered;
+    # `leases`: whether answers prolong a lease. Times are of this server's clock, in nanoseconds.
     votes: set[str] = set()
     next_index: dict[str, int] = {}
     match_index: dict[str, int] = {}
@@ -158,6 +163,9 @@ class RaftNode(Node):
     reads: list[PendingRead] = []
     round: int = 0
     rounds: dict[str, int] = {}
+    leases: bool = False
+    asked_at: dict[int, int] = {}
+    lease_until: int = 0
 
     def __post_init__(self) -> None:
         peers = self.peers or ()
@@ -170,6 +178,11 @@ class RaftNode(Node):
             raise ProtocolError(
                 f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
                 f"make it less than the {patience} of election_seconds"
+            )
+        if self.lease_reads and not (self.check_quorum and beat and 0 <= self.clock_drift < 1):
+            raise ProtocolError(
+                f"{self.name}: lease_reads needs check_quorum and heartbeats, "
+                f"and a clock_drift from 0 to 1 (it is {self.clock_drift})"
             )
         if self.max_entries < 1:
             raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
@@ -208,6 +221,8 @@ class RaftNode(Node):
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
         self.restore(host)
+        # It may have answered a leader just before it crashed, which counts on that.
+        self.hears_leader = self.lease_reads and self.current_term > 0
         self.set_election_timer(host)
 
     def restore(self, host: Host) -> None:
@@ -370,6 +385,7 @@ class RaftNode(Node):
         else:
             self.replicate(host)
         self.set_heartbeat_timer(host)
+        self.leases = self.lease_reads
         if self.check_quorum:
             self.set_quorum_timer(host)
         self.set_round_timer(host)
@@ -438,8 +454,8 @@ class RaftNode(Node):
     def beat(self, host: Host) -> None:
         """Figure 2, leaders: repeat in idle periods. It makes up for lost messages, too."""
         self.replicate(host)
-        if self.reads:
-            reads.probe(self, host)
+        if self.reads or self.leases:
+            reads.beat(self, host)
         if self.kept:
             clients.pass_on(self, host)  # Kept during a transfer that was given up.
         self.set_heartbeat_timer(host)
@@ -737,9 +753,12 @@ class RaftNode(Node):
         self.observe_term(host, reply.term)
         if self.is_answer(sender, reply.term):
             self.hear(sender)
-            self.rounds[sender] = max(self.rounds.get(sender, 0), reply.round)
-            reads.serve(self, host)
+            reads.take(self, host, sender, reply.round)
 
     def is_confirmed(self, number: int) -> bool:
         """True once a quorum has answered the round of that number, or a later one."""
         return number <= reads.confirmed(self)
+
+    def lease_seconds(self) -> float:
+        """Section 6.4.1: the shortest election timeout, whatever the clocks make of it."""
+        return self.election_seconds[0] * (1 - self.clock_drift) / (1 + self.clock_drift)

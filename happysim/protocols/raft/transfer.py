@@ -50,6 +50,7 @@ def hand_over(node: RaftNode, host: Host) -> bool:
     if node.match_index[under_way.to] < node.log.last_index:
         return False
     node.transfer = Transfer(under_way.to, under_way.operation, told=True)
+    node.leases = False
     host.send(under_way.to, TimeoutNow(node.current_term))
     host.respond(True, to=under_way.operation)
     return True

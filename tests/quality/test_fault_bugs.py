@@ -1,0 +1,43 @@
+"""Each protocol that trusts disks or peers too much is caught, by a run of a stated length."""
+
+from __future__ import annotations
+
+import pytest
+
+from happysim import Kind, Property, check
+from happysim.search.shrink import shrink
+from properties.broken import byzantine, faults
+
+# Deliveries and timers of the counterexample.
+STEPS = {
+    # Three voters hear one candidate, one of them the other too, after it forgot, and so does one
+    # more: four votes are asked for, and four arrive.
+    faults.two_are_elected_by_votes_that_were_not_synced: 8,
+    faults.two_are_elected_by_a_majority_where_a_sync_lied: 8,
+    faults.two_are_elected_by_a_majority_where_a_disk_was_wiped: 8,
+    faults.two_are_elected_by_a_majority_where_a_disk_was_stale: 8,
+    faults.an_entry_that_was_not_synced_is_lost: 3,  # sent, written, acknowledged
+    # Sent and torn; sent again, and what is there is acknowledged as if it were the entry.
+    faults.a_torn_entry_is_accepted: 6,
+    faults.a_damaged_entry_is_accepted: 4,  # sent, written, flushed, acknowledged
+    faults.an_entry_that_went_astray_is_missed: 10,  # twice that, then fetched and given
+    byzantine.two_values_are_delivered_as_the_source_said: 2,
+    byzantine.two_values_are_delivered_by_forged_echoes: 7,
+    byzantine.one_silence_stops_all: 14,  # until all is quiet
+    byzantine.a_deposit_counts_twice: 3,
+}
+
+
+def test_every_mistake_has_a_length() -> None:
+    modules = (faults, byzantine)
+    listed = [each for m in modules for each in vars(m).values() if isinstance(each, Property)]
+    assert [each.name for each in listed if each.must_break] == [each.name for each in STEPS]
+
+
+@pytest.mark.parametrize("prop", STEPS, ids=lambda prop: prop.name)
+def test_the_mistake_is_caught_and_shrinks(prop: Property) -> None:
+    verdict = check(prop, seconds=20)
+    assert verdict.broken
+    schedule = shrink(verdict).schedule
+    steps = [choice for choice in schedule if choice.kind in (Kind.DELIVER, Kind.FIRE)]
+    assert len(steps) == STEPS[prop], "\n".join(map(str, schedule))
