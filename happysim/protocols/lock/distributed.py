@@ -27,9 +27,11 @@ class DistributedLock:
     """A lock of this name, kept by `nodes`: one holder at a time, and tokens that only grow.
 
     It makes the nodes, before a world is made of them, servers of a `LockTable`, patient ones: a
-    request may be given to any of them, also while there is no leader. Of the nodes it keeps the
-    names. A lease lasts for at least `lease_seconds` since it was asked for, and for at most twice
-    that since it was granted or renewed.
+    request may be given to any of them, also while there is no leader. They join the `network`, if
+    they have not. Of the nodes it keeps the names.
+
+    A lease lasts for at least `lease_seconds` since it was asked for, and for at most twice that
+    since it was granted or renewed. While nobody leads, it goes on.
 
     Its methods make the requests that a client script yields:
 
@@ -70,6 +72,8 @@ class DistributedLock:
                     "for further locks of one cluster write lock.named('other')"
                 )
             each.machine, each.patient = table, True
+            if network is not None and not any(each is known for known in network.members):
+                network.join(each)
 
     def named(self, name: str) -> DistributedLock:
         """Another lock, kept by the same nodes in the same table."""

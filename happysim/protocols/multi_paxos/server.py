@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import InitVar, replace
 from typing import Any
 
 from happysim.core.errors import ProtocolError
@@ -82,6 +82,7 @@ class MultiPaxosNode(Node):
     A server that does not lead refuses what clients ask, and names the leader. With `patient` it
     keeps a request until it has applied it: it waits for a leader, passes the request on, and tells
     the next one where that one fails. A `machine` may be a Service (`happysim.protocols.machine`).
+    `network`, where given, is asked to `join(self)`.
 
     `phase_1` and `phase_2` say which sets of servers elect a leader, and which choose a command: by
     default a majority; a number is any so many servers. See `flexible_paxos`.
@@ -97,6 +98,7 @@ class MultiPaxosNode(Node):
     phase_1: Quorums | int | None = None
     phase_2: Quorums | int | None = None
     patient: bool = False
+    network: InitVar[Any] = None
 
     # Acceptor: the ballot promised (a leader's or candidate's own), and what was accepted, by slot.
     ballot: Ballot = durable(default=NO_BALLOT)
@@ -119,7 +121,7 @@ class MultiPaxosNode(Node):
     reported: dict[int, Entry] = {}
     accepted_by: dict[int, set[str]] = {}
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -135,6 +137,8 @@ class MultiPaxosNode(Node):
             self.check_quorums((self.name, *self.peers))
         elif isinstance(self.phase_1, Quorums) and isinstance(self.phase_2, Quorums):
             self.check_meeting(self.phase_1, self.phase_2)
+        if network is not None:
+            network.join(self)
 
     @property
     def is_leader(self) -> bool:

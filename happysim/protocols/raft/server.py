@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection
+from dataclasses import InitVar
 from typing import Any
 
 from happysim.core.errors import ProtocolError
@@ -88,7 +89,7 @@ class RaftNode(Node):
     With `patient` it keeps a ClientRequest until it has applied it: it waits for a leader, and
     tells the next one where that one fails. Then no such client is refused, or told that it was
     overwritten. A `machine` may be a Service (`happysim.protocols.machine`): one that answers when
-    it likes, and in which time passes.
+    it likes, and in which time passes. `network`, where given, is asked to `join(self)`.
 
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
@@ -126,6 +127,7 @@ class RaftNode(Node):
     clock_drift: float = 0.01
     forward: bool = False
     patient: bool = False
+    network: InitVar[Any] = None
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -167,7 +169,7 @@ class RaftNode(Node):
     asked_at: dict[int, int] = {}
     lease_until: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -186,6 +188,8 @@ class RaftNode(Node):
             )
         if self.max_entries < 1:
             raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
+        if network is not None:
+            network.join(self)
 
     @property
     def is_leader(self) -> bool:
