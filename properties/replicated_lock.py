@@ -430,13 +430,13 @@ def nobody_waits_in_vain(world: World) -> bool | str:
 
 @always(two_clients)
 def no_lease_lasts_for_ever(world: World) -> bool | str:
-    """A leader with a lock in its table has a timer that ends rounds, and two rounds end a lease.
+    """A leader has a timer that ends rounds, nobody else has, and two rounds end a lease.
 
     So nobody keeps a lock by dying.
     """
     for server, table in tables_of(world):
-        if server.role is Role.LEADER and "round" not in server.timers:
-            return f"{server.name} leads, and no round ends"
+        if (server.role is Role.LEADER) != ("round" in server.timers):
+            return f"{server.name} ends rounds, or does not, and is a {server.role}"
         for held in table.held:
             later = table
             for _ in range(2):

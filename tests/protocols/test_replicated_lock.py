@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from happysim import (
+    ClientRequest,
     Crash,
+    Host,
     Network,
     Node,
     Partition,
@@ -21,6 +23,7 @@ from happysim import (
     at,
     call,
     datacenter_network,
+    on,
     simulate,
     sleep,
 )
@@ -49,7 +52,7 @@ from happysim.protocols.lock import (
 )
 from happysim.protocols.machine import Addressed
 from happysim.protocols.multi_paxos import MultiPaxosNode
-from happysim.protocols.raft import KeyValue, RaftNode
+from happysim.protocols.raft import Answered, KeyValue, RaftNode
 from properties.replicated_lock import Writer
 
 Kind = Callable[[str], Node]
@@ -120,6 +123,11 @@ OLD = LockLost("L", 1)
             id="unless it was renewed",
         ),
         pytest.param(
+            [("c1", ASK), ("c2", ASK), ROUND, ("c1", ASK), ROUND],
+            [],
+            id="or its holder asked again",
+        ),
+        pytest.param(
             [("c1", ASK), ("c1", RenewLock("L", 1))],
             [("c1", Renewed("L", 1))],
             id="a renewal is answered",
@@ -181,11 +189,26 @@ OLD = LockLost("L", 1)
             [("c1", Withdrawn("L")), ("c2", grant(2))],
             id="a grant that was not heard of can be taken back",
         ),
+        pytest.param(
+            [("c1", ASK), ("c1", TryLock("M")), ("c2", ASK), ("c1", WithdrawLock("L", back=2))],
+            [("c1", Withdrawn("L")), ("c2", grant(3))],
+            id="and so can one of some calls ago",
+        ),
         pytest.param([("", ASK)], [], id="nobody is granted nothing"),
     ],
 )
 def test_each_command_answers(asked: list[tuple[str, Any]], last: list[tuple[str, Any]]) -> None:
     assert run(*asked)[-1] == last
+
+
+def test_who_asks_again_stands_in_the_queue_once_and_is_answered_once() -> None:
+    table = LockTable()
+    state, _ = table.apply(table.initial, Addressed(ASK, Operation("c1", 1)))
+    state, _ = table.apply(state, Addressed(ASK, Operation("c2", 7)))
+    state, _ = table.apply(state, Addressed(AcquireLock("L", again=1), Operation("c2", 8)))
+    assert len(state.waiting) == 1
+    _, answers = table.apply(state, ReleaseLock("L", 1, 1))
+    assert [(to, result.hold) for to, result in answers] == [(Operation("c2", 8), 7)]
 
 
 def test_a_table_refuses_other_commands() -> None:
@@ -312,6 +335,73 @@ def test_a_request_outlives_the_leader_that_it_was_passed_on_to(kind: Kind) -> N
     run.crash(old)
     run.run_until(4.0)
     assert [each.token for each in results(run, "c1")] == [1]
+
+
+class Asker(Node):
+    """Asks for the lock under one number, again and again, until it is answered."""
+
+    heard: list[Any] = []
+
+    def on_start(self, host: Host) -> None:
+        host.set_timer("ask", seconds=1.0)
+
+    @on.timer("ask")
+    def ask(self, host: Host) -> None:
+        if not self.heard:
+            host.send("n1", ClientRequest(AcquireLock("mutex"), serial=1))
+            host.set_timer("ask", seconds=0.3)
+
+    @on(Answered)
+    def hear(self, host: Host, sender: str, answer: Answered) -> None:
+        self.heard.append(answer.result)
+
+
+SERVERS = ["n1", "n2", "n3"]
+DEAF = Partition(SERVERS, ["c1"], one_way=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_node_that_repeats_its_request_is_answered_once_there_is_an_answer(kind: Kind) -> None:
+    run = Simulation(cluster(kind, keeps, others=(Asker("a"),)), seed=1)
+    run.run_until(2.0)
+    assert run.world["a"].heard == []
+    run.run_until(8.0)
+    assert [type(each) for each in run.world["a"].heard] == [Grant]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_was_lost_is_given_again(kind: Kind) -> None:
+    deaf = at(0.5, Partition(SERVERS, ["a"], one_way=True), lasting=2.0)
+    run = simulate(cluster(kind, others=(Asker("a"),)), seed=1, until=4.0, faults=[deaf])
+    assert [each.token for each in run.world["a"].heard] == [1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_gives_up_without_having_heard_of_its_grant_gives_it_back(kind: Kind) -> None:
+    def impatient(lock: DistributedLock) -> Generator[Any, Any, None]:
+        yield sleep(1.0)
+        assert (yield from lock.acquiring(timeout=0.5, attempt_seconds=0.25)) is None
+
+    run = Simulation(cluster(kind, impatient), seed=1, faults=[at(0.9, DEAF, lasting=0.5)])
+    assert run.run_until(lambda world: bool(world["n1"].state.held))
+    run.run_until(1.9)  # before the lease ends
+    assert run.world["n1"].state.held == ()
+
+
+def test_without_heartbeats_a_server_serves_what_it_was_asked_before_it_led() -> None:
+    """Else its client would wait for ever: nothing else happens there that could remind it."""
+    node = RaftNode("n1", heartbeat_seconds=None)
+    lock = DistributedLock("mutex", [node])
+
+    def asks() -> Generator[Any, Any, None]:
+        yield lock.acquire()
+
+    world = World.of(node, Script("c1", asks))
+    asked = "c1 -> n1 ClientRequest(command=AcquireLock(lock='mutex', again=0), serial=None)"
+    world = world.after(f"invoke {asked} as call 1", f"deliver {asked} as call 1")
+    assert world.in_flight == ()
+    world = world.step("fire n1 election")
+    assert world["n1"].state.holding("mutex").session == "c1"
 
 
 def test_one_who_waited_too_long_is_told_and_stands_in_nobodys_way() -> None:
