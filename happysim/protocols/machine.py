@@ -96,13 +96,16 @@ def execute(
 
     `sessions` (per client, the number of its last command and the result) is brought up to date.
     """
-    answers: Answers
-    if is_service(machine):
-        told = command if operation is None else Addressed(command, operation)
-        state, answers = machine.apply(state, told)
-    else:
+    if not is_service(machine):
         state, result = machine.apply(state, command)
-        answers = () if operation is None else ((operation, result),)
+        if operation is None:
+            return state, ()
+        sessions[operation.client] = (serial, result)
+        return state, ((operation, result),)
+    answers: Answers
+    state, answers = machine.apply(
+        state, command if operation is None else Addressed(command, operation)
+    )
     if operation is not None:
         sessions[operation.client] = (serial, Unanswered(operation))
     for done, result in answers:

@@ -1,8 +1,9 @@
 """Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
 
-`messages` holds what clients and servers tell each other, `server` the server itself, with the
-paper that it follows, what it assumes and where it deviates; `log` and `machine` are the values
-that it keeps.
+`server` is the server itself: figure 2 of the paper that it follows, what it assumes and where it
+deviates. `messages` holds what clients and servers tell each other; `log`, `configuration` and
+`machine` are the values that a server keeps. What it does beyond figure 2, or at more length, is in
+`replication`, `clients`, `snapshots`, `membership`, `transfer` and `reads`.
 """
 
 from happysim.protocols.raft.configuration import Configuration

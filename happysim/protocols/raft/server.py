@@ -16,11 +16,15 @@ host's operations see to.
   answered with `NewerTerm`: its sender may lead that term by then, and would take a refusal for one
   of what it has sent since.
 - last_applied is not kept: an entry is applied in the step that commits it.
-- A command that is in the log already is not appended again, so no log holds one twice. Section 6.3
-  of the dissertation filters such copies when they are applied.
+- A copy of an operation that is in the log already is not appended again. A command that its client
+  repeats as another operation is, and is passed over when applied (dissertation, section 6.3).
 - Whichever leader commits a command answers it, even where another took it on. A client whose
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - A read is a command like others, or a `ReadRequest`, which is not put in the log.
+
+The server itself is below, as figure 2 has it, with a handler for each message. What the
+dissertation adds is next door, with what that deviates from: `replication`, `clients`, `snapshots`,
+`membership`, `transfer` and `reads`.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
 from happysim.protocols.machine import Unanswered, execute, is_service
-from happysim.protocols.raft import clients, membership, reads, snapshots, transfer
+from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Journal, Machine
@@ -471,23 +475,7 @@ class RaftNode(Node):
 
     def send_entries(self, host: Host, peer: str) -> None:
         """Figure 2, leaders: send a follower the entries from its next_index on; perhaps none."""
-        previous = self.next_index[peer] - 1
-        if previous < self.log.offset:
-            snapshots.send(self, host, peer)
-            return
-        term, entries = self.log.term_at(previous), self.log.behind(previous, self.max_entries)
-        host.send(
-            peer, AppendEntries(self.current_term, previous, term, entries, self.commit_index)
-        )
-        if self.trusts(peer):
-            self.next_index[peer] += len(entries)
-
-    def trusts(self, peer: str) -> bool:
-        """Dissertation, section 10.2: what was sent is taken to arrive, until a request is refused.
-
-        Then next_index is past what is on its way, else it is where the rest of the log begins.
-        """
-        return self.pipeline and peer not in self.probing
+        replication.send_entries(self, host, peer)
 
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
@@ -498,7 +486,8 @@ class RaftNode(Node):
             return
         self.follow(host, sender)
         if not self.log.agrees(request.prev_index, request.prev_term):
-            host.send(sender, self.refusal(request.prev_index))
+            refusal = replication.refusal(self.log, self.current_term, request.prev_index)
+            host.send(sender, refusal)
             return
         self.merge(host, request)
         self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
@@ -513,14 +502,6 @@ class RaftNode(Node):
         self.set_election_timer(host)
         if is_new:
             clients.pass_on(self, host)
-
-    def refusal(self, index: int) -> AppendEntriesRefusal:
-        """Rule 2, and the end of section 5.3: where the term that contradicts begins."""
-        conflict_term, first_index = 0, self.log.last_index + 1
-        if index < first_index:
-            conflict_term = self.log.term_at(index)
-            first_index = self.log.first_of_same_term(index)
-        return AppendEntriesRefusal(self.current_term, index, conflict_term, first_index)
 
     def merge(self, host: Host, request: AppendEntries) -> None:
         """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
@@ -562,44 +543,15 @@ class RaftNode(Node):
 
     def note_progress(self, host: Host, peer: str, index: int) -> None:
         """Figure 2, leaders: success moves both indices up; what is still unsent follows."""
-        following = self.next_index[peer]
-        unsent = following if self.trusts(peer) else following + self.max_entries
-        self.probing.discard(peer)
-        self.next_index[peer] = max(following, index + 1)
-        if index > self.match_index[peer]:
-            self.match_index[peer] = index
-            self.advance_commit_index(host)
-            if self.transfer is not None and self.is_leader:
-                transfer.hand_over(self, host)
-        if unsent <= self.log.last_index:
-            self.send_entries(host, peer)
+        replication.note_success(self, host, peer, index)
 
     @on(AppendEntriesRefusal)
     def take_refusal(self, host: Host, sender: str, refusal: AppendEntriesRefusal) -> None:
         """Figure 2, leaders: where the logs do not agree, next_index moves down; try again."""
         self.observe_term(host, refusal.term)
-        if not self.is_answer(sender, refusal.term):
-            return
-        self.hear(sender)
-        if self.is_news(sender, refusal.index):
-            if self.pipeline:
-                self.probing.add(sender)
-            self.next_index[sender] = self.common_index(refusal) + 1
-            self.send_entries(host, sender)
-
-    def is_news(self, peer: str, index: int) -> bool:
-        """False for a refusal that is late or a copy: next_index has moved since."""
-        if self.trusts(peer):
-            return index > self.match_index[peer]
-        return self.next_index[peer] == index + 1
-
-    def common_index(self, refusal: AppendEntriesRefusal) -> int:
-        """End of section 5.3: the last index at which the two logs may agree, by what was said.
-
-        Each refusal passes over a whole term.
-        """
-        shared = self.log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
-        return min(shared or refusal.first_index - 1, refusal.index - 1)
+        if self.is_answer(sender, refusal.term):
+            self.hear(sender)
+            replication.note_refusal(self, host, sender, refusal)
 
     # -- dissertation, section 5: snapshots ------------------------------------------------------
 
