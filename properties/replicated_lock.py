@@ -516,6 +516,24 @@ def a_new_leader_grants_what_another_was_asked(world: World) -> bool:
     return "c2" in granted and "c1" in granted and granted["c2"].token < granted["c1"].token
 
 
+def leaders_have_changed(world: World) -> bool:
+    return any(
+        server.role is Role.LEADER and server.current_term > 1 for server in servers_of(world)
+    )
+
+
+@reachable(rough_seas)
+def grants_go_on_in_rough_seas(world: World) -> bool:
+    tokens = {grant.token for _, grant in grants_of(world)}
+    return leaders_have_changed(world) and len(tokens) > 2
+
+
+@reachable(in_time)
+def grants_go_on_in_time(world: World) -> bool:
+    tokens = {grant.token for _, grant in grants_of(world)}
+    return leaders_have_changed(world) and len(tokens) > 2
+
+
 @reachable(a_client_oversleeps)
 def a_late_write_is_refused(world: World) -> bool:
     """Kleppmann: c1 writes when c2 has written under a larger token, and is refused."""
