@@ -6,6 +6,7 @@ from typing import Any
 
 from happysim import World, bounded, must_break
 from properties.broken.crdt import (
+    ComparesValues,
     CopiesReplicaIds,
     CountsEveryCopy,
     ForgetsItsCounts,
@@ -29,6 +30,11 @@ from properties.crdt_in_time import (
 
 # A wrong variant is looked at as the right one is.
 like_the_right_one = bounded(by=stores_under_load.happysim_bounds.by)
+
+
+@like_the_right_one
+def values_are_compared(**load: Any) -> World:
+    return stores_under_load(kind=ComparesValues, **load)
 
 
 @like_the_right_one
@@ -108,4 +114,9 @@ a_peer_is_taken_to_know = must_break(
 )
 an_empty_set_is_forgotten = must_break(
     stores_only_learn.over(empty_sets_are_thrown_away, "an_empty_set_is_forgotten")
+)
+equal_values_are_taken_for_the_same_in_time = must_break(
+    what_a_peer_lacks_is_known.over(
+        values_are_compared, "equal_values_are_taken_for_the_same_in_time"
+    )
 )
