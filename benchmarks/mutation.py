@@ -6,7 +6,8 @@ that none of them notices has survived: the change makes no difference, or a pro
 Of each file a sample is drawn, by `--sample` and `--seed`.
 
 Each trial is written to a file in `--state` as it ends. A run goes on from there: what was caught
-is not tried again until the source changes, nor what survived until its checks change. `--report`
+is not tried again until the source changes, nor what survived until its checks change; with
+`--survivors` it is, best with more `--seconds`, so that dearer checks have their turn. `--report`
 writes the outcome into docs/verification.md, with the reasons given in benchmarks/survivors.toml.
 """
 
@@ -28,6 +29,7 @@ from benchmarks.evidence.mutants import Mutant, mutants, sample
 from benchmarks.evidence.page import code, put, table
 from benchmarks.evidence.trial import (
     TIME_RAN_OUT,
+    TOO_DEAR,
     Check,
     Ended,
     Job,
@@ -93,10 +95,15 @@ class State:
     def measures(self, path: str, seconds: float) -> list[Measure]:
         """What the checks of a file take and reach; measured where that is not known."""
         key = digest(path, *protocol_files())
-        kept = self.folder / f"measures-{Path(path).stem}-{key}-{seconds:g}.json"
+        kept = self.folder / f"measures-{Path(path).stem}-{key}.json"
         if kept.exists():
             read = json.loads(kept.read_text())
-            return [Measure(**{**each, "check": Check(**each["check"])}) for each in read]
+            known = [Measure(**{**each, "check": Check(**each["check"])}) for each in read]
+            dear = [
+                each.seconds for each in known if each.fault and each.fault.startswith(TOO_DEAR)
+            ]
+            if not any(each < seconds for each in dear):
+                return known
         print(f"measuring {path}", flush=True)
         job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)
         (ended,) = apart(iter([job]), 1)
@@ -162,7 +169,7 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     wanted = [
         each
         for each in sample(mutants(source), options.sample, options.seed)
-        if options.again or state.known(file, each.name, same, checks) is None
+        if not is_known(state.known(file, each.name, same, checks), options)
     ]
     if not wanted:
         return
@@ -170,6 +177,11 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     for mutant, by in tried(file, source, wanted, measures, options):
         state.add(Trial(file, mutant.name, mutant.line, by, same, checks))
         print(f"{file}:{mutant.line}: {mutant.name}: {by or 'SURVIVED'}", flush=True)
+
+
+def is_known(trial: Trial | None, options: argparse.Namespace) -> bool:
+    """True where a mutant need not be tried again."""
+    return trial is not None and not (trial.survived and options.survivors)
 
 
 def tried(
@@ -288,7 +300,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=10.0, help="of a trial (default 10)")
     made.add_argument("--processes", type=int, default=2)
     made.add_argument("--state", type=Path, default=ROOT / "build" / "mutation")
-    made.add_argument("--again", action="store_true", help="try what is known, too")
+    made.add_argument("--survivors", action="store_true", help="try again what has survived")
     made.add_argument("--report", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     return made
 

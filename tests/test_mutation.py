@@ -253,6 +253,10 @@ def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -
     assert state.known("f.py", "died", "source", "other checks") is not None
     assert state.known("f.py", "died", "other source", "checks") is None
 
+    options = mutation.parser().parse_args(["--survivors"])
+    assert not mutation.is_known(state.known("f.py", "lived", "source", "checks"), options)
+    assert mutation.is_known(state.known("f.py", "died", "source", "checks"), options)
+
 
 def test_a_check_that_takes_longer_than_a_trial_may_is_not_used(project: Path) -> None:
     slow = PROPERTIES.replace("-> bool:\n", "-> bool:\n    while True: pass\n", 1)

@@ -32,6 +32,7 @@ from happysim.search.check import explore, group_by_scenario
 from happysim.spec.property import Property
 
 TIME_RAN_OUT = "the time ran out"
+TOO_DEAR = "takes more than"
 _MEMORY_MIB = 1500.0
 
 
@@ -100,7 +101,7 @@ def measure(path: str, root: Path, below: Path, most: float) -> list[Measure]:
         seconds = time.process_time() - began
         named = {str(Path(file).relative_to(root)): sorted(at) for file, at in lines.items()}
         if ended:
-            fault = f"takes more than {most:g} s"
+            fault = f"{TOO_DEAR} {most:g} s"
         found.append(Measure(check, seconds, fault, named))
     return found
 
