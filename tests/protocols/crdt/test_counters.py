@@ -38,7 +38,7 @@ def test_a_count_is_of_one_where_nothing_else_is_said(kind: Any) -> None:
         a.decrement()
         assert a.value == 1
         b.merge_delta(a.decrement_delta())
-        assert a.value == 0
+        assert a.value == b.value == 0
 
 
 def test_incrementing_by_zero_leaves_the_state_as_it_was() -> None:
