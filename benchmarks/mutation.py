@@ -102,7 +102,7 @@ class State:
             dear = [
                 each.seconds for each in known if each.fault and each.fault.startswith(TOO_DEAR)
             ]
-            if not any(each < seconds for each in dear):
+            if not any(1.5 * each < seconds for each in dear):
                 return known
         print(f"measuring {path}", flush=True)
         job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)

@@ -21,17 +21,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.abc import Loader
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import pytest
 
+import happysim
 from happysim.front.collect import gather, target
 from happysim.front.judging import Outcome, judge
 from happysim.search.check import explore, group_by_scenario
 from happysim.spec.property import Property
 
 TIME_RAN_OUT = "the time ran out"
+PROTOCOLS = "happysim.protocols"
 TOO_DEAR = "takes more than"
 _MEMORY_MIB = 1500.0
 
@@ -134,14 +136,14 @@ def _ending_after(seconds: float) -> Iterator[list[bool]]:
 def _lines_run(below: Path) -> Iterator[dict[str, set[int]]]:
     """The lines that run meanwhile in files below a folder."""
     found: dict[str, set[int]] = {}
-    wanted: dict[CodeType, set[int] | None] = {}
+    wanted: dict[str, set[int] | None] = {}
 
     def call(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
-        code = frame.f_code
-        if code not in wanted:
-            ours = Path(code.co_filename).is_relative_to(below)
-            wanted[code] = found.setdefault(code.co_filename, set()) if ours else None
-        lines = wanted[code]
+        file = frame.f_code.co_filename
+        if file not in wanted:
+            ours = Path(file).is_relative_to(below)
+            wanted[file] = found.setdefault(file, set()) if ours else None
+        lines = wanted[file]
         if lines is None:
             return None
 
@@ -165,8 +167,6 @@ def _lines_run(below: Path) -> Iterator[dict[str, set[int]]]:
 
 def attempt(module: str, source: str, file: str, checks: Sequence[Check], root: Path) -> str | None:
     """What is wrong with a module's changed source, by the first check that notices."""
-    if module in sys.modules:
-        raise RuntimeError(f"{module} is imported already; a trial starts without it")
     try:
         load(module, source, file)
     except Exception as error:
@@ -182,9 +182,16 @@ def attempt(module: str, source: str, file: str, checks: Sequence[Check], root: 
 
 
 def load(module: str, source: str, file: str) -> None:
-    """Make `module` what this source says, for whoever imports it from now on."""
+    """Make `module` what this source says, for whoever imports it from now on.
+
+    Nobody may have imported it yet, but for the other protocols, and happysim itself, which offers
+    their names: these are loaded again.
+    """
+    for name in [each for each in sys.modules if each.startswith(PROTOCOLS)]:
+        del sys.modules[name]
     sys.meta_path.insert(0, _Loader(module, source, file))
     importlib.import_module(module)
+    importlib.reload(happysim)
 
 
 class _Loader(Loader):
