@@ -70,6 +70,11 @@ def claim(member: NodeView, name: str) -> Claim:
 )
 def test_which_claim_stands(weaker: Claim, stronger: Claim) -> None:
     assert standing(weaker, stronger) == standing(stronger, weaker) == stronger
+    assert weaker != stronger
+
+
+def test_the_dead_are_gone_and_so_is_who_left() -> None:
+    assert [each for each in Status if Claim(1, each).is_gone] == [DEAD, LEFT]
 
 
 @given(CLAIMS, CLAIMS, CLAIMS)
