@@ -33,6 +33,7 @@ from happysim import (
     uniform_latency,
 )
 from happysim.search.schedule import first_world
+from happysim.sim.scripted import replay_in_time
 from happysim.smt.realise import (
     Realised,
     Undecided,
@@ -46,7 +47,6 @@ from happysim.smt.timing import Timing
 from properties import raft
 from properties.broken.lock import a_stale_write_is_accepted
 from properties.broken.raft import same_term_double_vote
-from tests.smt.scripted import Scripted
 
 NS = 10**9
 
@@ -98,7 +98,8 @@ def test_a_realised_counterexample_happens_so_in_a_simulation(timing: Timing) ->
     run = realise(verdict, timing)
     assert isinstance(run, Realised)
     keeps(run, timing, ELECTION)
-    simulation = Scripted(first_world(verdict.of.scenario, verdict.start), run, verdict.of)
+    world = first_world(verdict.of.scenario, verdict.start)
+    simulation = replay_in_time(world, run.schedule, verdict.of, syncs_at_once=True)
     assert simulation.broken == (verdict.of, verdict.reason)
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]
     assert [choice.at for choice in simulation.schedule] == [c.at for c in run.schedule]
