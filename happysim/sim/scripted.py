@@ -62,7 +62,9 @@ def replay_in_time(
     Such schedules are those of `Simulation(trace=True)` and of `realise`, and a timed trace holds
     one. A recorded run happens again: the same fields, timers, histories and schedule. The run ends
     where a property is broken, which `broken` tells, or with the schedule; `eventually` is judged
-    then. Of a scenario with several worlds the first is taken: give a World for another.
+    then. A schedule does not tell what was lost: for all it says, that may still arrive, so that a
+    run which came to rest by a loss is not `quiescent` here. Of a scenario with several worlds the
+    first is taken: give a World for another.
 
     `rates` are the seconds that clocks of nodes gain a second, `offsets` what they show at the
     beginning, in seconds; a schedule may tell them, too. `timers` say by name how long timers run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -37,35 +37,38 @@ _OF_PROCESSES = frozenset(
     }
 )
 _KINDS = {kind.value: kind for kind in Kind}
-_READING = re.compile(r" reading ((?:-?\d+|full)(?:, (?:-?\d+|full))*)$")
-_CHOOSING = re.compile(r" choosing ")
+# Text in quotes is passed over: a message may hold anything.
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_READING = re.compile(_QUOTED + r"| reading (?P<told>(?:-?\d+|full)(?:, (?:-?\d+|full))*)$")
+_CHOOSING = re.compile(_QUOTED + r"| choosing (?P<told>.*)$")
 
 
-def readings_of(text: str, at: int | None = None) -> Iterator[Choice]:
-    """The choices that a text may stand for: more than one where a message holds ` choosing `."""
-    word, _, rest = text.partition(" ")
+def choice_of(text: str, at: int | None = None) -> Choice | None:
+    """The choice of that text, at a nanosecond; None where it is the text of none."""
+    word, _, body = text.partition(" ")
     kind = _KINDS.get(word)
     if kind is None:
-        return
-    told = _READING.search(rest)
-    reading = "" if told is None else told[1]
-    rest = rest if told is None else rest[: told.start()]
-    splits = [(rest, "")]
-    splits += [(rest[: m.start()], rest[m.end() :]) for m in _CHOOSING.finditer(rest)]
-    for body, choosing in splits:
-        source, arrow, behind = body.partition(" -> ")
-        if kind in OF_MESSAGES:
-            node, _, what = behind.partition(" ")
-            if arrow and what:
-                yield Choice(kind, node, source, what, choosing, reading, at)
-        elif kind is Kind.INVOKE:
-            if arrow:
-                yield Choice(kind, source, "", behind, choosing, reading, at)
-        elif kind in _OF_PROCESSES:
-            node, _, what = body.partition(" ")
-            yield Choice(kind, node, "", what, choosing, reading, at)
-        else:
-            yield Choice(kind, "", "", body, choosing, reading, at)
+        return None
+    choosing = reading = ""
+    if not kind.is_timed:
+        body, reading = _split(body, _READING)
+        body, choosing = _split(body, _CHOOSING)
+    source, arrow, behind = body.partition(" -> ")
+    if kind in OF_MESSAGES:
+        node, _, what = behind.partition(" ")
+        return Choice(kind, node, source, what, choosing, reading, at) if what else None
+    if kind is Kind.INVOKE:
+        return Choice(kind, source, "", behind, choosing, reading, at) if arrow else None
+    if kind in _OF_PROCESSES:
+        node, _, what = body.partition(" ")
+        return Choice(kind, node, "", what, choosing, reading, at)
+    return Choice(kind, "", "", body, at=at)
+
+
+def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
+    """A text up to a mark that stands in no quotes, and what the mark says."""
+    found = next((each for each in mark.finditer(text) if each["told"] is not None), None)
+    return (text, "") if found is None else (text[: found.start()], found["told"])
 
 
 # -- clocks --------------------------------------------------------------------------------------
