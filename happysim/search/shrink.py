@@ -90,7 +90,9 @@ class _Shrinker:
         # A schedule that raises must go on raising in the same handler.
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
-        self.within = broken.within or broken.of.scenario.bounds.within
+        # A run in time ends when its time is over, and knows no other bound.
+        in_time = broken.of.scenario.loose
+        self.within = broken.within or (None if in_time else broken.of.scenario.bounds.within)
         # Once a choice is left out, the times of a simulation are true no more.
         untimed = [replace(each, at=None) for each in broken.schedule if not each.kind.is_timed]
         self.best = self.follow(self.world, untimed)

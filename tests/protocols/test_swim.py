@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -230,14 +232,21 @@ def test_a_member_is_made_on_a_network() -> None:
     assert World.of(network=network)["m1"].alive_members == ("m1", "m2")
 
 
+def test_nodes_are_seeds_by_another_name() -> None:
+    others = [MembershipProtocol("m1"), "m2"]
+    assert MembershipProtocol("m3", nodes=[*others, "m3"]).seeds == ("m1", "m2")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"probe_seconds": 1.0}, r"leaves no time for the delegates.*less than the 1\.0"),
         ({"suspicion_factor": 0}, "suspicion_factor=0: make it at least 1"),
         ({"delegates": -1}, "delegates=-1: make it at least 0"),
+        ({"nodes": "m2"}, "nodes='m2', seeds=None: give one of the two"),
+        ({"nodes": ["m2"], "seeds": ("m3",)}, r"seeds=\('m3',\): give one of the two"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(wrong: dict[str, float], said: str) -> None:
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ProtocolError, match=said):
         MembershipProtocol("m1", **wrong)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from happysim import (
     uniform_latency,
 )
 from happysim.search.schedule import first_world
+from happysim.sim.scripted import replay_in_time
 from happysim.smt.realise import (
     Realised,
     Undecided,
@@ -48,7 +49,6 @@ from properties import raft
 from properties.broken.lock import a_stale_write_is_accepted
 from properties.broken.raft import same_term_double_vote
 from tests.smt.random_protocols import protocol
-from tests.smt.scripted import Scripted
 
 NS = 10**9
 
@@ -100,7 +100,8 @@ def test_a_realised_counterexample_happens_so_in_a_simulation(timing: Timing) ->
     run = realise(verdict, timing)
     assert isinstance(run, Realised)
     keeps(run, timing, ELECTION)
-    simulation = Scripted(first_world(verdict.of.scenario, verdict.start), run, verdict.of)
+    world = first_world(verdict.of.scenario, verdict.start)
+    simulation = replay_in_time(world, run.schedule, verdict.of, syncs_at_once=True)
     assert simulation.broken == (verdict.of, verdict.reason)
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]
     assert [choice.at for choice in simulation.schedule] == [c.at for c in run.schedule]
@@ -138,7 +139,8 @@ def test_any_run_of_a_random_protocol_happens_where_little_is_bounded(drift: Any
         run = realise_schedule(world, taken, timing)
         assert isinstance(run, Realised), (seed, str(run))
         keeps(run, timing, {})
-        simulation = Scripted(world, run, always(world)(lambda _: True))
+        told: Any = {"tick": (0.5, None)}
+        simulation = replay_in_time(world, run.schedule, timers=told, syncs_at_once=True)
         assert [str(c) for c in simulation.schedule] == [str(c) for c in taken], seed
         happened += 1
     assert happened >= 30
