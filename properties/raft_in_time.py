@@ -13,6 +13,7 @@ from happysim import (
     Cas,
     CasRegister,
     Crash,
+    Drift,
     Network,
     Partition,
     Read,
@@ -30,7 +31,9 @@ from happysim import (
 )
 from happysim.core.script import TimedOut
 from happysim.protocols.raft import (
+    ChangeMembership,
     ClientRequest,
+    Configuration,
     NotLeader,
     Overwritten,
     RaftNode,
@@ -38,6 +41,7 @@ from happysim.protocols.raft import (
     TransferLeadership,
 )
 from properties.raft import clients_see_one_machine, every_theorem, leaders_of, servers_of
+from properties.raft_membership import every_theorem_of_changes
 
 COMMANDS = 12
 NAMES = ("n1", "n2", "n3", "n4", "n5")
@@ -98,8 +102,60 @@ def five_in_time(kind: type[RaftNode] = RaftNode) -> World:
     return in_datacenter(servers, *clients)
 
 
+@bounded(
+    by=simulated(
+        seed=1,
+        runs=6,
+        until=6.0,
+        calm=6.0,
+        faults=[
+            randomly(Crash(down_max=1), every=1.0, lasting=0.3),
+            randomly(Partition(), every=2.0, lasting=0.5),
+        ],
+    ),
+    unknown_passes=True,
+)
+def members_in_time(kind: type[RaftNode] = RaftNode) -> World:
+    """n1, n2 and n3 take in n4 and n5 as learners, then with a vote, and then let n1 and n2 go."""
+    options = {"machine": CasRegister(), "snapshot_entries": 8, "trailing_entries": 2}
+    first = NAMES[:3]
+    servers = [
+        kind(name, peers=tuple(each for each in first if each != name), **options) for name in first
+    ]
+    servers += [kind(name, joins=True, **options) for name in NAMES[3:]]
+    clients = [
+        Script("a1", changes_to, (first, NAMES[3:]), (NAMES, ()), (NAMES[2:], ())),
+        Script("c1", writes_on, 0.0, 5, "n1", *map(Write, range(1, COMMANDS + 1))),
+        Script("c2", reads_on, 0.0, "n3", 20),
+    ]
+    return in_datacenter(servers, *clients)
+
+
+def changes_to(*targets: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[Any]:
+    """A client that asks all servers in turn for (voters, learners), until it has been done."""
+    at = 0
+    for serial, (voters, learners) in enumerate(targets, 1):
+        while True:
+            asked = ChangeMembership(voters, learners, serial)
+            answer = yield call(NAMES[at % len(NAMES)], asked, timeout=0.3)
+            if isinstance(answer, Configuration):
+                break
+            at += 1
+            yield sleep(0.05)
+
+
 CUT_OFF = simulated(
-    seed=1, runs=6, until=3.0, faults=[at(1.2, Partition(["n1"], ["n2", "n3"]), lasting=1.5)]
+    seed=1,
+    runs=6,
+    until=3.0,
+    faults=[
+        at(1.2, Partition(["n1"], ["n2", "n3"]), lasting=1.5),
+        # As far off as `clock_drift` allows: n1 holds its leases the longest, the others wait the
+        # shortest.
+        at(0.0, Drift("n1", -0.01)),
+        at(0.0, Drift("n2", 0.01)),
+        at(0.0, Drift("n3", 0.01)),
+    ],
 )
 
 
@@ -123,6 +179,8 @@ def makes_lead(wait: float, to: str, *servers: str) -> Iterator[Any]:
         yield call(server, TransferLeadership(to), timeout=0.05)
 
 
+every_theorem_of_members_in_time = every_theorem_of_changes.over(members_in_time)
+clients_see_one_machine_of_members_in_time = clients_see_one_machine.over(members_in_time)
 every_theorem_in_time = every_theorem.over(five_in_time)
 clients_see_one_machine_in_time = clients_see_one_machine.over(five_in_time)
 reads_by_lease_are_linearizable = clients_see_one_machine.over(leases_in_time)
@@ -137,3 +195,13 @@ def every_command_gets_through(world: World) -> bool:
         if done == {"c1": COMMANDS, "c2": COMMANDS} and len(followers) > len(NAMES) // 2:
             return True
     return False
+
+
+@eventually(members_in_time)
+def the_last_change_gets_through(world: World) -> bool:
+    """The cluster ends up with three members of five, and with one of them as its leader."""
+    wanted = Configuration(frozenset(NAMES[2:]))
+    return any(
+        leader.configuration == wanted and leader.configuration_index <= leader.commit_index
+        for leader in leaders_of(world)
+    )

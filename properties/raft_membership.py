@@ -6,6 +6,7 @@ Sections are those of Ongaro, *Consensus: bridging theory and practice*, 2014.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -187,6 +188,7 @@ def quorums(configuration: Configuration) -> list[set[str]]:
     return [some for some in sets if is_quorum(configuration.electorates, some)]
 
 
+@cache
 def intersect(one: Configuration, other: Configuration) -> bool:
     """True where each quorum of one shares a server with each of the other."""
     return all(some & others for some in quorums(one) for others in quorums(other))

@@ -197,6 +197,7 @@ IN_TIME = simulated(
     until=60,
     faults=[randomly(Crash(down_max=2), every=20), randomly(Partition(), every=30, lasting=30)],
     calm=60,
+    core="all",
 )
 
 

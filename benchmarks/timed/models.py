@@ -10,6 +10,7 @@ from happysim import (
     Network,
     Node,
     Script,
+    TimedOut,
     World,
     call,
     constant,
@@ -17,11 +18,14 @@ from happysim import (
     message,
     on,
     sleep,
+    uniform_latency,
 )
 from happysim.protocols.raft import KeyValue, RaftNode, Set
 from happysim.protocols.raft.messages import ClientRequest, NotLeader
 
 LATENCY_S = 0.001
+EVEN_S = (0.00015, 0.00035)
+EVEN = Link(uniform_latency(*EVEN_S), name="even")
 SERVERS = tuple(f"n{number}" for number in range(1, 6))
 
 
@@ -64,25 +68,45 @@ def ping_pong() -> World:
 
 
 def load(first: int) -> Any:
-    """A client that sets a key ten times a second, wherever the leader is."""
+    """A client that sets a key about once a second, wherever the leader is."""
     at, number = first, 0
     while True:
         number += 1
         answer = yield call(SERVERS[at], ClientRequest(Set("key", number)), timeout=1.0)
         if isinstance(answer, NotLeader) and answer.leader:
             at = SERVERS.index(answer.leader)
-        elif not answer and not isinstance(answer, type(None)):
+        elif isinstance(answer, NotLeader | TimedOut):
             at = (at + 1) % len(SERVERS)
-        yield sleep(0.1)
+        yield sleep(1.0)
 
 
-def servers() -> list[RaftNode]:
-    """Five servers of one cluster."""
-    return [RaftNode(name, machine=KeyValue(), max_entries=64) for name in SERVERS]
+def servers(beat: float = 0.05) -> list[RaftNode]:
+    """Five servers of one cluster. Nothing is thrown away: what is judged is the whole log."""
+    patience = (3 * beat, 6 * beat)
+    return [
+        RaftNode(
+            name,
+            machine=KeyValue(),
+            heartbeat_seconds=beat,
+            election_seconds=patience,
+            snapshot_entries=None,
+        )
+        for name in SERVERS
+    ]
 
 
-def cluster() -> World:
-    """Five servers of Raft and two clients, in one data center."""
-    network = Network("cluster-in-time", default=datacenter_network())
+def cluster(beat: float = 0.05, link: Link = EVEN) -> World:
+    """Five servers of Raft and two clients, by default on the link that every engine has."""
+    network = Network("cluster-in-time", default=link)
     clients = [Script(f"c{number}", load, number) for number in (0, 1)]
-    return World.of(*servers(), *clients, network=network)
+    return World.of(*servers(beat), *clients, network=network)
+
+
+def quick() -> World:
+    """The same, in one data center."""
+    return cluster(link=datacenter_network())
+
+
+def steady() -> World:
+    """The same, whose leader beats twice a second."""
+    return cluster(0.5, datacenter_network())

@@ -13,11 +13,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from benchmarks.timed.models import SERVERS, load, servers
-from happysim.core.script import Operation
+from benchmarks.timed.models import EVEN_S, SERVERS, load, servers
+from happysim.core.script import Operation, TimedOut
 from happysim.protocols.raft import RaftNode
-
-MEDIAN_NS = 250_000
 
 
 @dataclass
@@ -106,8 +104,9 @@ class Cluster:
         self.later(delay_ns, lambda: self.deliver(to, *letter))
 
     def latency(self) -> int:
-        """As spread as a link of a data center, near enough."""
-        return int(MEDIAN_NS * (0.6 + 0.8 * self.draw()))
+        """Evenly spread, as in every engine."""
+        low, high = EVEN_S
+        return int((low + (high - low) * self.draw()) * 1e9)
 
     def start(self) -> None:
         for name, node in self.nodes.items():
@@ -136,7 +135,9 @@ class Cluster:
             self.open[name] = number
             letter = (name, request.message, Operation(name, number))
             self.carry(self.latency(), request.to, letter)
-            self.later(request.timeout_ns, lambda: self.received(Operation(name, number), False))
+            self.later(
+                request.timeout_ns, lambda: self.received(Operation(name, number), TimedOut())
+            )
         else:
             self.later(request.low_ns, lambda: self.follow(name, number + 1, None))
 

@@ -60,12 +60,16 @@ def _enter(value: Any, entered: set[int]) -> None:
 
 
 def _freeze_sequence(value: Any, entered: set[int]) -> Frozen:
-    return (type(value), *[_freeze(item, entered) for item in value])
+    # Here and below: most items are atoms, and a call for each would cost more than all the rest.
+    return (
+        type(value),
+        *[item if type(item) in _ATOMS else _freeze(item, entered) for item in value],
+    )
 
 
 def _freeze_list(value: list[Any], entered: set[int]) -> Frozen:
     _enter(value, entered)
-    return (list, *[_freeze(item, entered) for item in value])
+    return (list, *[item if type(item) in _ATOMS else _freeze(item, entered) for item in value])
 
 
 def _freeze_deque(value: deque[Any], entered: set[int]) -> Frozen:
@@ -280,11 +284,16 @@ def thaw(frozen: Frozen) -> Any:
     """A fresh value with the content of `frozen`; shares no mutable part with any other."""
     if type(frozen) is not tuple:
         return frozen
-    return _thawer(frozen[0])(frozen)
+    known = _THAWERS.get(frozen[0])
+    return (_thawer(frozen[0]) if known is None else known)(frozen)
 
 
 def _thaw_items(frozen: tuple[Any, ...]) -> list[Any]:
     return [thaw(item) if type(item) is tuple else item for item in frozen[1:]]
+
+
+def _thaw_tuple(frozen: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([thaw(item) if type(item) is tuple else item for item in frozen[1:]])
 
 
 def _thaw_dict(frozen: tuple[Any, ...]) -> Any:
@@ -326,7 +335,7 @@ _THAWERS: dict[type, Callable[[tuple[Any, ...]], Any]] = {
     bool: lambda frozen: frozen[1],
     float: lambda frozen: float.fromhex(frozen[1]),
     bytearray: lambda frozen: bytearray(frozen[1]),
-    tuple: lambda frozen: tuple(_thaw_items(frozen)),
+    tuple: _thaw_tuple,
     list: _thaw_items,
     deque: lambda frozen: deque(_thaw_items(frozen[1:]), maxlen=frozen[1]),
     set: lambda frozen: StableSet(_thaw_items(frozen)),

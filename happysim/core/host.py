@@ -107,6 +107,10 @@ class Host:
         self._on_sync: Callable[[], object] = lambda: None
         self._closed = False
 
+    def __repr__(self) -> str:
+        # An assertion that fails may show it, and must read the same in two equal runs.
+        return f"<host of {self._site.name}>"
+
     # -- who is there ----------------------------------------------------------------------------
 
     @property

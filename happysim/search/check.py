@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from happysim.core.choice import BUDGETS
@@ -220,20 +221,55 @@ class _Search:
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
         )
+        if isinstance(policy, Dfs) and policy.deepening:
+            return self.deepening(plan)
         exploration = self.visit(self.judge, plan, self.progress)
-        findings = self.judge.findings
+        return exploration, self.verdicts(exploration, plan, not depth_first)
+
+    def deepening(self, plan: Plan) -> tuple[Exploration, dict[Property, Verdict]]:
+        """Search to depth 1, 2, 3 and so on, until nothing is left out or a bound is met."""
+        began, depth = time.perf_counter(), 0
+        decided: dict[Property, Verdict] = {}
+        while True:
+            depth += 1
+            left = plan.seconds and max(1e-9, plan.seconds - (time.perf_counter() - began))
+            cut = replace(plan, depth=depth, seconds=left)
+            self.judge.quiescent_worlds = 0
+            exploration = self.visit(self.judge, cut, self.progress)
+            told = self.verdicts(exploration, cut, True, decided)
+            decided = {prop: told[prop] for prop in self.judge.findings}
+            if exploration.stopped or not exploration.depth_limited or depth == plan.depth:
+                return exploration, told
+
+    def verdicts(
+        self,
+        exploration: Exploration,
+        plan: Plan,
+        nearest: bool,
+        decided: Mapping[Property, Verdict] = MappingProxyType({}),
+    ) -> dict[Property, Verdict]:
+        """What a search said of each property; `nearest` where no world has a shorter path.
+
+        `decided` is what an earlier search found: the places it found it at mean nothing here.
+        """
         # An interrupt may come between judging a world and taking it in.
-        found = {prop: each for prop, each in findings.items() if each.at < exploration.worlds}
+        found = {
+            prop: finding
+            for prop, finding in self.judge.findings.items()
+            if finding.at < exploration.worlds and prop not in decided
+        }
         if found and not plan.traces:
             last = max(finding.at for finding in found.values())
             exploration.path = self.visit_again(plan, last).path
         verdicts: dict[Property, Verdict] = {}
         for prop in self.properties:
-            if prop in found:
-                verdicts[prop] = self.found(prop, found[prop], exploration, not depth_first)
+            if prop in decided:
+                verdicts[prop] = decided[prop]
+            elif prop in found:
+                verdicts[prop] = self.found(prop, found[prop], exploration, nearest)
             else:
                 verdicts[prop] = self.undisturbed(prop, exploration)
-        return exploration, verdicts
+        return verdicts
 
     def visit(
         self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None

@@ -24,9 +24,10 @@ class Bfs:
 
 @dataclass(frozen=True)
 class Dfs:
-    """Exhaustive, newest worlds first."""
+    """Exhaustive, newest worlds first; where `deepening`, to depth 1, 2, 3 and so on in turn."""
 
     memory: Memory = "exact"
+    deepening: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,15 @@ def bfs(memory: Memory = "exact") -> Bfs:
     return Bfs(_memory("bfs", memory))
 
 
-def dfs(memory: Memory = "exact") -> Dfs:
+def dfs(memory: Memory = "exact", deepening: bool = False) -> Dfs:
     """Search exhaustively, depth first: the same verdicts and counts in less memory.
 
-    `memory` as for `bfs`.
+    `memory` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2, and so on,
+    until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
+    counterexample is as short as any, and one near the start is found however deep the rest goes.
+    It costs every shallower search again. Counts are those of the last one.
     """
-    return Dfs(_memory("dfs", memory))
+    return Dfs(_memory("dfs", memory), deepening)
 
 
 def _memory(policy: str, memory: Memory) -> Memory:

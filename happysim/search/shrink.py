@@ -35,6 +35,7 @@ from happysim.spec.verdict import Broken
 Measure = tuple[int, int, int]
 # Schedules no longer than this are short enough for the passes that leave out what is gone.
 _LONG = 40
+_COARSE = 8
 
 
 def measure(schedule: tuple[Choice, ...]) -> Measure:
@@ -122,14 +123,15 @@ class _Shrinker:
             improved = self.delete_faults() or self.delete() or self.reorder()
 
     def shorten(self) -> None:
-        """Get a long schedule down fast: leave out whole processes, and then ever less.
+        """Get a schedule down fast that is long although runs of choices have been left out.
 
         What follows on a step that was left out differs in content: a term, an index. So here
         choices that are gone are replaced by others of their sort.
         """
-        self.similar = True
-        improved = len(self.best.schedule) > _LONG
-        while improved:
+        self.delete_faults()
+        self.delete(least=_COARSE)
+        self.similar = improved = True
+        while improved and len(self.best.schedule) > _LONG:
             improved = self.delete_processes() or self.delete_faults() or self.delete()
         self.similar = False
         self.tried.clear()
@@ -166,11 +168,11 @@ class _Shrinker:
             size //= 2
         return improved
 
-    def delete(self) -> bool:
+    def delete(self, least: int = 1) -> bool:
         """Leave out runs of choices, long ones first, the last ones first."""
         improved = False
         size = len(self.best.schedule) // 2 or 1
-        while size:
+        while size >= least:
             end = len(self.best.schedule)
             while end > 0:
                 begin = max(0, end - size)

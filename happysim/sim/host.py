@@ -35,15 +35,14 @@ class LiveHost(Host):
 
     __slots__ = (
         "_agenda",
-        "_audited",
+        "_checks",
         "_draw",
+        "_known",
         "_live",
-        "_parcels",
         "_plans",
         "_random",
         "_record",
         "_routes",
-        "_shared",
         "disk",
         "is_open",
         "is_slow",
@@ -53,6 +52,7 @@ class LiveHost(Host):
         "route_of",
         "spent",
         "told",
+        "was_used",
     )
 
     def __init__(
@@ -85,10 +85,12 @@ class LiveHost(Host):
         # What the handler drew and read from its clock, as a trace keeps it.
         self.picks: list[str] = []
         self.readings: list[int | str] = []
-        # Classes of messages that may be shared as they are, and how to treat the others.
-        self._shared: set[type] = set()
-        self._parcels: dict[type, Callable[[Any], Any]] = {}
-        self._audited: set[type] | None = None
+        # Whether a handler has left something in `picks`, `readings` or `spent`.
+        self.was_used = False
+        # What to do with a message of a class; None where it may be shared as it is. What is known
+        # is not looked up while a node is audited: then every message is looked at in full.
+        self._known: dict[type, Callable[[Any], Any] | None] = {}
+        self._checks = self._known
         self._plans: dict[tuple[str, Any], tuple[int, int]] = {}
 
     # -- for the engine --------------------------------------------------------------------------
@@ -105,8 +107,12 @@ class LiveHost(Host):
         """A handler begins."""
         self._sender, self._operation = sender, operation
         self.is_open = True
-        if self.picks or self.readings or self.spent:
-            self.picks, self.readings, self.spent = [], [], 0
+        if self.was_used:
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget what the last handler drew, read and waited for."""
+        self.picks, self.readings, self.spent, self.was_used = [], [], 0, False
 
     def forget_plans(self) -> None:
         """Its node has another class now, with other timers."""
@@ -114,10 +120,7 @@ class LiveHost(Host):
 
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
-        if wanted and self._audited is None:
-            self._audited, self._shared = self._shared, set()
-        elif not wanted and self._audited is not None:
-            self._shared, self._audited = self._audited, None
+        self._checks = {} if wanted else self._known
 
     @property
     def _where(self) -> str:  # type: ignore[override]
@@ -132,28 +135,37 @@ class LiveHost(Host):
 
     def send(self, to: str, message: Any) -> None:
         """Put a message on its way to the node `to`."""
+        if not self.is_open:
+            self._use("send")
         kind = type(message)
-        if kind not in self._shared or not self.is_open:
+        try:
+            check = self._checks[kind]
+        except KeyError:
             message = self._inspect(message)
-        route = self._routes.get(to)
-        if route is None or route.kinds is None or kind not in route.kinds:
+        else:
+            if check is not None:
+                message = check(message)
+        try:
+            route = self._routes[to]
+        except (KeyError, TypeError):
+            self._site.check_receiver(to, message, self._use("send"))
+            raise
+        if route.kinds is None or kind not in route.kinds:
             self._site.check_receiver(to, message, self._use("send"))
             raise AssertionError("a route and a site do not agree")
-        route.send(message, None, self._agenda.now + self.spent + self.lag)
+        if self.is_slow:
+            route.send(message, None, self._agenda.now + self.spent + self.lag)
+        else:
+            route.send(message, None, self._agenda.now)
 
     def _inspect(self, message: Any) -> Any:
         where = self._use("send")
         kind = type(message)
-        known = self._parcels.get(kind)
-        if known is None or self._audited is not None:
-            freeze_message(message, where)
-        if known is None:
-            made = parcel(kind)
-            if made is None:
-                (self._shared if self._audited is None else self._audited).add(kind)
-                return message
-            known = self._parcels[kind] = made
-        return known(message)
+        freeze_message(message, where)
+        if kind not in self._known:
+            self._known[kind] = parcel(kind)
+        check = self._known[kind]
+        return message if check is None else check(message)
 
     def _forge(self, source: str, to: str, message: Any) -> None:
         """For Byzantine nodes: it travels as if the other node had sent it."""
@@ -211,7 +223,18 @@ class LiveHost(Host):
             low, span = self._plans[name, seconds]
         except (KeyError, TypeError):
             low, span = self._plan(name, seconds)
-        self._live.set_timer(name, low, span)
+        live = self._live
+        if live.clock is not None or self.is_slow:
+            live.set_timer(name, low, span)
+            return
+        # The usual case, which is that of every heartbeat, in one call less.
+        delay = low + int(self._draw() * span) if span else low
+        agenda = self._agenda
+        due = live.deadlines[name] = agenda.now + delay
+        known = live.entries.get(name)
+        if known is None or due < known:
+            live.entries[name] = due
+            agenda.at(due, live.ring, name, due)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""
@@ -246,6 +269,7 @@ class LiveHost(Host):
         if self.told is not None:
             shown = self.told.read(shown)
         self.readings.append(shown)
+        self.was_used = True
         return shown
 
     # -- chance ----------------------------------------------------------------------------------
@@ -256,6 +280,7 @@ class LiveHost(Host):
         if type(options) is range and len(options) > 1 and self.told is None:
             picked: Any = options[self._random.below(len(options))]
             self.picks.append(str(picked))
+            self.was_used = True
             return picked  # type: ignore[no-any-return]
         kept, frozen = self._distinct(options, where)
         if len(kept) == 1:
@@ -265,6 +290,7 @@ class LiveHost(Host):
         else:
             at = self.told.pick([describe(each) for each in frozen])
         self.picks.append(describe(frozen[at]))
+        self.was_used = True
         return kept[at]
 
     # -- disk ------------------------------------------------------------------------------------
@@ -277,8 +303,10 @@ class LiveHost(Host):
         if disk is not None:
             if disk.full:
                 self.readings.append(FULL)
+                self.was_used = True
                 raise DiskFull(f"{self._where}, host.sync: the disk is full")
             self.spent += disk.sync()
+            self.was_used = True
 
     @property
     def _marks(self) -> tuple[Any, ...]:  # type: ignore[override]

@@ -22,7 +22,7 @@ from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.values import Settler
+from happysim.sim.settle import settler
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
@@ -88,7 +88,7 @@ class LiveNode:
         self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = Settler(kind) or None
+        self._settle = settler(kind)
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -115,7 +115,9 @@ class LiveNode:
     def take(self, source: str, message: Any, operation: Operation | None) -> None:
         """Handle a message."""
         host = self.host
-        host.open(source, operation)
+        host._sender, host._operation, host.is_open = source, operation, True
+        if host.was_used:
+            host.forget()
         try:
             said = self.handlers[type(message)](host, source, message)
         except Exception as error:

@@ -58,6 +58,8 @@ class Routes(dict[str, Route]):
         self._names, self._make = frozenset(names), make
 
     def __missing__(self, to: str) -> Route:
+        if to not in self._names:
+            raise KeyError(to)
         route = self[to] = self._make(to)
         return route
 

@@ -19,7 +19,6 @@ import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from operator import is_, itemgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
 from happysim.core.errors import ProtocolError
@@ -198,146 +197,6 @@ def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
     return _same
 
 
-# -- fields --------------------------------------------------------------------------------------
-
-
-Settle = Callable[[Any], Any]
-
-
-class Settler:
-    """Sees to the fields of one node after each handler: no built-in set is left in them.
-
-    A field that holds the same object as before, and one that cannot change or is a stable set, was
-    seen to already. What can change is looked at again, at its new parts only where it is flat.
-    """
-
-    def __init__(self, kind: type) -> None:
-        hints = hints_of(kind)
-        names = kind.happysim_fields  # type: ignore[attr-defined]
-        self._names = [name for name in names if promise_of(hints.get(name, Any)) >= STABLE]
-        self._settles = {name: _settle_of(hints.get(name, Any)) for name in self._names}
-        self._last: tuple[Any, ...] = (_NOTHING,) * len(self._names)
-        self._get = _getter(self._names)
-        # Fields whose value can change in place.
-        self._open: dict[str, Settle] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._names)
-
-    def __call__(self, values: dict[str, Any]) -> None:
-        """Settle the fields of the node, given as its attributes."""
-        for name, settled in self._open.items():
-            held = values[name]
-            made = settled(held)
-            if made is not held:
-                values[name] = made
-        held = self._get(values)
-        if not all(map(is_, held, self._last)):
-            self._look(values)
-
-    def _look(self, values: dict[str, Any]) -> None:
-        for name, last in zip(self._names, self._last, strict=True):
-            value = values[name]
-            if value is not last:
-                value = values[name] = self._settles[name](value)
-                kind = type(value)
-                if kind in _ATOMS or kind in _CLOSED or cannot_change(value):
-                    self._open.pop(name, None)
-                else:
-                    self._open[name] = self._settles[name]
-        self._last = self._get(values)
-
-
-_NOTHING = object()
-
-
-def _getter(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """The values of some keys of a dict, as a tuple."""
-    if len(names) == 1:
-        return lambda values: (values[names[0]],)
-    return itemgetter(*names) if names else lambda values: ()
-
-
-def _settle_of(hint: Any) -> Settle:
-    """How to settle a value with this annotation."""
-    if is_log(hint):
-        return _Tail().settle
-    if is_record(hint):
-        return _settle_record(hint)
-    if get_origin(hint) is dict:
-        return _Dict().settle
-    return stable
-
-
-def _settle_record(kind: type) -> Settle:
-    """Settle the fields of a mutable dataclass one by one."""
-    hints = hints_of(kind)
-    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) >= STABLE]
-    passes = [(name, _settle_of(hints.get(name, Any))) for name in risky]
-
-    def settle(value: Any) -> Any:
-        if type(value) is not kind:
-            return stable(value)
-        for name, settled in passes:
-            held = getattr(value, name)
-            made = settled(held)
-            if made is not held:
-                setattr(value, name, made)
-        return value
-
-    return settle
-
-
-class _Dict:
-    """Settles a dict; as long as it holds the same unchangeable values, it is left alone."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: list[Any] | None = None
-
-    def settle(self, value: Any) -> Any:
-        if type(value) is not dict:
-            return stable(value)
-        seen = self._seen
-        if seen is not None and len(seen) == len(value) and all(map(is_, value.values(), seen)):
-            return value
-        stable(value)
-        self._seen = None
-        if all(map(cannot_change, value.values())):
-            self._seen = list(value.values())
-        return value
-
-
-class _Tail:
-    """Settles a list of unchangeable entries, such as a log: looks at the new ones at its end.
-
-    An entry replaced in the middle is looked at with the next audit of its node.
-    """
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: list[Any] = []
-
-    def settle(self, value: Any) -> Any:
-        if type(value) is not list:
-            return stable(value)
-        seen, at = self._seen, len(value)
-        if at == len(seen) and (not at or value[-1] is seen[-1]):
-            return value
-        if len(seen) > at:
-            del seen[at:]
-        while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
-            at -= 1
-        if at < len(value):
-            del seen[at:]
-            for index in range(at, len(value)):
-                value[index] = stable(value[index])
-                seen.append(value[index])
-        return value
-
-
 def is_log(hint: Any) -> bool:
     """True for a list of frozen dataclasses."""
     inner = get_args(hint)
@@ -367,6 +226,18 @@ def is_frozen_class(kind: Any) -> bool:
 
 
 _FROZEN: dict[type, bool] = {}
+
+
+def is_set_free(value: Any) -> bool:
+    """True for a value that nobody can change and that holds no set: whatever equals it neither."""
+    kind = type(value)
+    if kind in _ATOMS or issubclass(kind, enum.Enum):
+        return True
+    if kind is tuple:
+        return all(map(is_set_free, value))
+    if not is_frozen_class(kind):
+        return False
+    return all(is_set_free(getattr(value, name)) for name in field_names(kind))
 
 
 def cannot_change(value: Any) -> bool:

@@ -336,11 +336,13 @@ class _Reading:
         made = []
         for wait in self.moments.waits:
             second = seconds.get(wait.node, Fraction(1))
-            if wait.fires:
-                passed = Fraction(self.ns[wait.ended_by], _NS) - self._value(wait.at)
-            elif wait.most is not None:
+            passed = Fraction(self.ns[wait.ended_by], _NS) - self._value(wait.at)
+            if not wait.fires and wait.most is not None:
                 passed = self._value(wait.most)
-            else:
+            elif not wait.fires and wait.least is not None:
+                # It may take as long as it likes, so longer than it is looked at.
+                passed = max(passed + 1, self._value(wait.least))
+            elif not wait.fires:
                 continue
             ns = round(passed / second * _NS)
             fired = wait.ended_by if wait.fires else None

@@ -45,12 +45,12 @@ a_dead_leader_on_the_ring_is_never_missed = must_break(
 )
 
 
-@bounded(by=right.IN_TIME)
+@bounded(by=right.QUORUM_IN_TIME)
 def members_that_trust_their_leader_in_time() -> World:
     return in_time("bully", TrustsItsLeader)
 
 
-@bounded(by=right.IN_TIME)
+@bounded(by=right.QUORUM_IN_TIME)
 def a_ring_that_trusts_its_leader_in_time() -> World:
     return in_time("ring", TrustsItsLeader)
 
@@ -86,7 +86,7 @@ nobody_is_ever_elected = must_break(
 )
 
 
-@bounded(by=right.IN_TIME)
+@bounded(by=right.QUORUM_IN_TIME)
 def members_that_keep_their_vote_in_time() -> World:
     return in_time("randomized", KeepsItsVote)
 

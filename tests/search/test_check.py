@@ -573,3 +573,29 @@ def test_a_search_without_a_budget_ends_before_the_memory_and_says_how_to_bound_
 
     assert "@bounded(within=...)" in str(check(fine))
     assert "@bounded" not in str(check(fine, memory_mib=1e-3))
+
+
+@pytest.mark.parametrize("max_depth", [None, 3])
+def test_deepening_finds_what_breadth_first_finds_as_short(max_depth: int | None) -> None:
+    @always(ring)
+    def never_opposite(world: World) -> bool:
+        return world["n"].place != 3
+
+    @reachable(ring)
+    def two_on(world: World) -> bool:
+        return world["n"].place == 2
+
+    @reachable(ring)
+    def nowhere(world: World) -> bool:
+        return world["n"].place == 6
+
+    judged = (never_opposite, two_on, nowhere)
+    near, deepening, deep = (
+        explore(ring, *judged, by=by, max_depth=max_depth)
+        for by in (bfs(), dfs(deepening=True), dfs())
+    )
+    for prop in judged:
+        assert str(deepening[prop]) == str(near[prop])
+    assert (deepening.worlds, deepening.steps) == (near.worlds, near.steps)
+    # Or else the test would show nothing: without it, the way round is the long one.
+    assert str(deep[two_on]) != str(near[two_on]) or max_depth is not None

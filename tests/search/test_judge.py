@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from happysim import Property, World, always, quiescent, step_always
-from happysim.kernel.contract import DONE, LOCAL, OUTSIDE
+from happysim.kernel.contract import DONE, FOUND, LOCAL, OUTSIDE
 from happysim.search.judge import PropertyJudge
 from tests.support.nodes import Ping, chain, one_node
 
@@ -37,7 +37,7 @@ def test_a_finding_is_kept_with_its_place_and_the_property_is_asked_no_more() ->
 
     fine = always(chain)(lambda world: True)
     judge = judge_of(world, wrong, fine)
-    assert judge.world(7, world.numbers) == LOCAL
+    assert judge.world(7, world.numbers) == LOCAL | FOUND
     assert (judge.findings[wrong].at, judge.findings[wrong].reason) == (7, "wrong")
 
     judge.world(8, world.step("act n up").numbers)

@@ -32,14 +32,14 @@ from happysim.smt.margin import Margin, NoMargin, _Search, margin
 from happysim.smt.realise import Realised, Unrealisable, realise, realise_schedule
 from happysim.smt.solver import SolverMissingError
 from happysim.smt.timing import Timing
-from properties.lease import (
-    CountsFromTheGrant,
+from properties.broken.lease import (
+    one_believes_counting_from_the_grant,
     one_client_believes_to_have_the_lock,
     two_clients,
 )
 
 TRUST = one_client_believes_to_have_the_lock
-LATE = TRUST.over(two_clients, kind=CountsFromTheGrant)
+LATE = one_believes_counting_from_the_grant
 LEASE, HOLD = 10, 9  # two rounds of 5 s, and what the client takes the lock for
 
 

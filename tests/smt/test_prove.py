@@ -121,7 +121,7 @@ def test_election_safety_of_raft_is_proved(size: int, terms: int, faults: Faults
 
 @pytest.mark.slow
 def test_election_safety_of_five_servers_in_two_terms_is_proved() -> None:
-    assert check(election_safety(5), by=smt(), within=raft.terms(2)).holds
+    assert check(election_safety(5), by=smt(seconds=300), within=raft.terms(2)).holds
 
 
 def test_a_vote_that_is_not_durable_is_refuted_as_shortly_as_by_search() -> None:

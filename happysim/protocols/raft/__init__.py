@@ -1,8 +1,9 @@
 """Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
 
-`messages` holds what clients and servers tell each other, `server` the server itself, with the
-paper that it follows, what it assumes and where it deviates; `log` and `machine` are the values
-that it keeps.
+`server` is the server itself: figure 2 of the paper that it follows, what it assumes and where it
+deviates. `messages` holds what clients and servers tell each other; `log`, `configuration` and
+`machine` are the values that a server keeps. What it does beyond figure 2, or at more length, is in
+`replication`, `clients`, `snapshots`, `membership`, `transfer` and `reads`.
 """
 
 from happysim.protocols.raft.configuration import Configuration
@@ -14,13 +15,10 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ChangeMembership,
     ChangeRefused,
-    ClientRequest,
     Entry,
     Forwarded,
     InstallSnapshot,
     NewerTerm,
-    NotLeader,
-    Overwritten,
     PreVote,
     PreVoteGranted,
     Probe,
@@ -35,8 +33,10 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
+from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
 
 __all__ = [
+    "Answered",
     "AppendEntries",
     "AppendEntriesRefusal",
     "AppendEntriesReply",

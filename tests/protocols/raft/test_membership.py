@@ -206,3 +206,13 @@ def test_the_next_leader_finishes_a_joint_change_and_answers() -> None:
     assert world["n2"].configuration == voters("n2")
     assert (world["n2"].commit_index, world["n2"].log.last_index) == (4, 4)
     assert answers(along(world, "deliver n2 -> a1"), "a1") == [voters("n2")]
+
+
+def test_who_leaves_may_be_the_one_whose_answer_commits_that() -> None:
+    options = {"joining": 1, "joint_consensus": True, "pipeline": True}
+    world = ask(ready(admin("a1", "n1", "n1 n4"), **options), "a1")
+    world = along(world, "deliver n1 -> n4 AppendEntries", "deliver n4 -> n1 AppendEntriesRefusal")
+    world = entries_arrive(world, "n1", "n4", 0)
+    world = entries_arrive(world, "n1", "n2", 1)
+    assert world["n1"].configuration == voters("n1", "n4")
+    assert sorted(world["n1"].next_index) == ["n4"]

@@ -20,6 +20,7 @@ from happysim.protocols.raft import (
     RaftNode,
     Role,
 )
+from happysim.protocols.raft.replication import common_index, refusal
 from properties.raft import along, ask, asks, client, cluster, elect, first_leader
 
 # How the rest of an AppendEntries begins that brings something for the first place of the log.
@@ -216,14 +217,13 @@ def test_what_a_pipeline_lost_is_refused_behind_the_gap_and_sent_again() -> None
 
 def test_a_refusal_passes_over_a_whole_term() -> None:
     """End of section 5.3: n1 led terms 1 and 3, n2 term 2 alone; their logs share one entry."""
-    refused = RaftNode("n2", log=Log([Entry(1), *[Entry(2)] * 9]))
-    refusal = refused.refusal(8)
-    assert refusal == AppendEntriesRefusal(0, 8, conflict_term=2, first_index=2)
-    leader = RaftNode("n1", log=Log([Entry(1), *[Entry(3)] * 9]))
-    assert leader.common_index(refusal) == 1
+    theirs = Log([Entry(1), *[Entry(2)] * 9])
+    said = refusal(theirs, 3, 8)
+    assert said == AppendEntriesRefusal(3, 8, conflict_term=2, first_index=2)
+    assert common_index(Log([Entry(1), *[Entry(3)] * 9]), said) == 1
     # Where the leader has that term too, it tries behind its own last entry of it.
-    assert RaftNode("n1", log=Log([Entry(1), *[Entry(2)] * 3, Entry(3)])).common_index(refusal) == 4
-    assert refused.refusal(11) == AppendEntriesRefusal(0, 11, conflict_term=0, first_index=11)
+    assert common_index(Log([Entry(1), *[Entry(2)] * 3, Entry(3)]), said) == 4
+    assert refusal(theirs, 3, 11) == AppendEntriesRefusal(3, 11, conflict_term=0, first_index=11)
 
 
 class CountsItsSyncs(RaftNode):

@@ -21,6 +21,7 @@ use crate::ways::{Ways, NO_PARENT};
 
 /// Between two looks at the clock, the memory, signals and the progress callback.
 const WORLDS_A_TICK: u32 = 512;
+const TICKS_A_LOOK_AT_MEMORY: u32 = 8;
 /// Worlds whose steps are looked up together, so that the memory they need is on its way.
 const WORLDS_A_BATCH: usize = 32;
 const NEXTS_A_BATCH: usize = 512;
@@ -116,6 +117,7 @@ pub struct Search {
     pub depth_limited: bool,
     pub stopped: Option<&'static str>,
     until_tick: u32,
+    ticks: u32,
     started: Instant,
     progress: Option<Py<PyAny>>,
     pub found: Py<PyAny>,
@@ -157,6 +159,7 @@ impl Search {
             depth_limited: false,
             stopped: None,
             until_tick: WORLDS_A_TICK,
+            ticks: 0,
             started: Instant::now(),
             progress,
             found,
@@ -735,7 +738,9 @@ impl Search {
         if over(self.plan.seconds, &|| self.started.elapsed().as_secs_f64()) {
             self.stopped = Some("seconds");
         }
-        if over(self.plan.memory_mib, &crate::memory::used_mib) {
+        // Asking the system costs more than a look at the clock.
+        self.ticks += 1;
+        if self.ticks % TICKS_A_LOOK_AT_MEMORY == 1 && over(self.plan.memory_mib, &crate::memory::used_mib) {
             self.stopped = Some("memory");
         }
         Python::attach(|py| {
