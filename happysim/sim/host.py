@@ -224,13 +224,13 @@ class LiveHost(Host):
         except (KeyError, TypeError):
             low, span = self._plan(name, seconds)
         live = self._live
-        if live.clock is not None or self.is_slow or self.told is not None:
+        if live.clock is not None or self.is_slow:
             live.set_timer(name, low, span)
             return
         # The usual case, which is that of every heartbeat, in one call less.
+        delay = low + int(self._draw() * span) if span else low
         agenda = self._agenda
-        due = agenda.now + (low + int(self._draw() * span) if span else low)
-        live.deadlines[name] = due
+        due = live.deadlines[name] = agenda.now + delay
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due

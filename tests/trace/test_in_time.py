@@ -14,7 +14,7 @@ from happysim.trace.format import Trace, TraceError, dumps, loads, read
 from happysim.trace.in_time import replay_trace
 from happysim.trace.replay import trace_of
 from properties.broken.primary_backup import two_copies_differ
-from properties.broken.raft import late_reply_counted
+from properties.broken.raft import same_term_double_vote
 from properties.broken.raft_in_time import a_read_by_lease_is_stale
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,8 +64,8 @@ def recorded(prop: Any, **options: Any) -> Trace:
     ("prop", "options"),
     [
         (a_read_by_lease_is_stale, {}),
-        (late_reply_counted, {"by": swarm(seed=1, runs=4, until=8.0)}),
-        (two_copies_differ, {"by": swarm(seed=2, runs=1, until=8.0)}),
+        (same_term_double_vote, {"by": swarm(seed=1, runs=30, until=8.0)}),
+        (two_copies_differ, {"by": swarm(seed=1, runs=30, until=8.0)}),
     ],
 )
 def test_what_a_simulation_found_happens_in_time(prop: Any, options: Any) -> None:
