@@ -231,12 +231,12 @@ _FROZEN: dict[type, bool] = {}
 def is_set_free(value: Any) -> bool:
     """True for a value that nobody can change and that holds no set: whatever equals it neither."""
     kind = type(value)
-    if kind in _ATOMS or issubclass(kind, enum.Enum):
+    if kind in _ATOMS:
         return True
     if kind is tuple:
-        return all(map(is_set_free, value))
+        return all([type(each) in _ATOMS or is_set_free(each) for each in value])
     if not is_frozen_class(kind):
-        return False
+        return issubclass(kind, enum.Enum)
     return all(is_set_free(getattr(value, name)) for name in field_names(kind))
 
 
