@@ -15,9 +15,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
-from math import isfinite, pi, sqrt
+from math import ceil, isfinite, pi, sqrt
 
 from happysim.core.errors import ScenarioError
 
@@ -29,6 +29,8 @@ NS_PER_S = 1_000_000_000
 _EXPONENTIAL_STEPS, _EXPONENTIAL_MAX = 800, 12.5
 _NORMAL_STEPS, _NORMAL_MAX = 450, 4.5
 _SIGMA_MAX = 5
+# A draw finds its piece by the first bits of its number. A power of two, so that this is exact.
+_BUCKETS = 4096
 _DECIMAL = Context(prec=24)
 
 
@@ -44,15 +46,16 @@ class Latency:
     shares: tuple[float, ...]
     ns: tuple[int, ...]
     _slopes: tuple[float, ...] = field(init=False, compare=False)
-    # What a draw looks up. One place for nothing at the front, so that bisect's answer fits.
-    _pieces: tuple[tuple[float, int, float], ...] = field(init=False, compare=False)
+    # What a draw looks up: for each piece the shares at its ends, the delay at its beginning, and
+    # its slope. One place for nothing at the front, so that bisect's answer fits.
+    _pieces: tuple[tuple[float, float, int, float], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         pieces = zip(pairwise(self.ns), pairwise(self.shares), strict=True)
         slopes = [(high - low) / (right - left) for (low, high), (left, right) in pieces]
         object.__setattr__(self, "_slopes", tuple(slopes))
-        lines = zip(self.shares, self.ns, slopes, strict=False)
-        object.__setattr__(self, "_pieces", ((0.0, 0, 0.0), *lines))
+        lines = zip(self.shares, self.shares[1:], self.ns, slopes, strict=False)
+        object.__setattr__(self, "_pieces", ((0.0, 0.0, 0, 0.0), *lines))
 
     def __repr__(self) -> str:
         return self.text
@@ -93,14 +96,29 @@ class Latency:
             slope = slopes[0]
             return lambda: low + int(random_float() * slope)
 
-        pieces = self._pieces
+        pieces, buckets, count = self._pieces, self._buckets, _BUCKETS
 
         def draw() -> int:
             u = random_float()
-            share, base, slope = pieces[bisect_right(shares, u)]
-            return base + int((u - share) * slope)
+            left, right, base, slope = buckets[int(u * count)]
+            if u >= right:
+                left, right, base, slope = pieces[bisect_right(shares, u)]
+            return base + int((u - left) * slope)
 
         return draw
+
+    @property
+    def line(self) -> tuple[int, float] | None:
+        """The least delay and the slope, where a draw is one number on one line; else None."""
+        return (self.ns[0], self._slopes[0]) if len(self.ns) == 2 and self._slopes[0] else None
+
+    @cached_property
+    def _buckets(self) -> list[tuple[float, float, int, float]]:
+        """The piece on which each of equally many numbers in [0, 1) lies."""
+        found: list[tuple[float, float, int, float]] = []
+        for piece in self._pieces[1:]:
+            found += [piece] * (ceil(piece[1] * _BUCKETS) - len(found))
+        return found
 
 
 def constant(seconds: float) -> Latency:

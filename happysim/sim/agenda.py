@@ -43,8 +43,13 @@ class Agenda:
     def run_until(self, limit: int) -> None:
         """Make every call up to and including the time `limit`, unless `stopped` is set."""
         heap = self.heap
-        while heap and heap[0][0] <= limit:
-            self.now, _, run, first, second, third = heappop(heap)
+        while heap:
+            entry = heappop(heap)
+            now, _, run, first, second, third = entry
+            if now > limit:
+                heappush(heap, entry)
+                break
+            self.now = now
             run(first, second, third)
             if self.stopped:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from happysim.core.errors import DiskFull
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 Recorder = Callable[[str, str, Any], None]
+_NEVER = object()
 
 
 class Told(Protocol):
@@ -38,6 +40,7 @@ class LiveHost(Host):
         "_checks",
         "_draw",
         "_known",
+        "_last_plans",
         "_live",
         "_plans",
         "_random",
@@ -92,6 +95,8 @@ class LiveHost(Host):
         self._known: dict[type, Callable[[Any], Any] | None] = {}
         self._checks = self._known
         self._plans: dict[tuple[str, Any], tuple[int, int]] = {}
+        # The last plan of each timer, and what it was made from: most are set the same way again.
+        self._last_plans: dict[str, tuple[Any, int, int]] = {}
 
     # -- for the engine --------------------------------------------------------------------------
 
@@ -117,6 +122,7 @@ class LiveHost(Host):
     def forget_plans(self) -> None:
         """Its node has another class now, with other timers."""
         self._plans.clear()
+        self._last_plans.clear()
 
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
@@ -220,8 +226,10 @@ class LiveHost(Host):
         if not self.is_open:
             self._use("set_timer")
         try:
-            low, span = self._plans[name, seconds]
+            given, low, span = self._last_plans[name]
         except (KeyError, TypeError):
+            given = _NEVER
+        if given is not seconds:
             low, span = self._plan(name, seconds)
         live = self._live
         if live.clock is not None or self.is_slow:
@@ -234,7 +242,7 @@ class LiveHost(Host):
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due
-            agenda.at(due, live.ring, name, due)
+            heappush(agenda.heap, (due, agenda.ticket(), live.ring, name, due, None))
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""
@@ -243,10 +251,15 @@ class LiveHost(Host):
 
     def _plan(self, name: str, seconds: Any) -> tuple[int, int]:
         """A delay as its least nanoseconds and the width of its range."""
-        self._check_timer(name, self._use("set_timer"))
-        low, high = map(ns_of, seconds_pair(seconds, self._use("set_timer")))
-        made = self._plans[name, seconds] = low, high - low + 1 if high > low else 0
-        return made
+        try:
+            low, span = self._plans[name, seconds]
+        except (KeyError, TypeError):
+            self._check_timer(name, self._use("set_timer"))
+            low, high = map(ns_of, seconds_pair(seconds, self._use("set_timer")))
+            span = high - low + 1 if high > low else 0
+            self._plans[name, seconds] = low, span
+        self._last_plans[name] = seconds, low, span
+        return low, span
 
     @property
     def longest_delay(self) -> int:

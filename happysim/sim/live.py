@@ -88,7 +88,8 @@ class LiveNode:
         self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settle = settler(kind)
+        self._settler = settler(kind)
+        self._settle = None if self._settler is None else self._settler.settle
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -205,6 +206,8 @@ class LiveNode:
         self._audit_at *= 2
         if self.raised is None:
             freeze_fields(self.node, self.name, where)
+        if self._settler is not None:
+            self._settler.settle_all(self.values)
         self.host.audit(self.calls + 1 == self._audit_at)
 
     # -- life ------------------------------------------------------------------------------------

@@ -53,18 +53,21 @@ class Route:
 
     __slots__ = (
         "_agenda",
+        "_arrive",
         "_draw",
         "_echoed",
         "_free_at",
         "_heap",
         "_held",
         "_last_at",
+        "_least",
         "_loss",
         "_occupied_ns",
         "_plain",
         "_sample",
         "_sample_jitter",
         "_sample_reorder",
+        "_slope",
         "_ticket",
         "clogs",
         "cuts",
@@ -96,6 +99,8 @@ class Route:
         self.source, self.target, self.kinds = source, target, kinds
         self.ordered = ordered
         self._draw = draw
+        self._arrive = self.arrive
+        self._least, self._slope = 0, 0.0
         self._free_at = self._last_at = self._occupied_ns = 0
         self._loss = 0.0
         self._held: list[tuple[Any, Operation | None]] = []
@@ -116,6 +121,8 @@ class Route:
         self.link = link
         if link is not None:
             self._sample = link.latency.sampler(self._draw)
+            # What is evenly spread is drawn in place.
+            self._least, self._slope = link.latency.line or (0, 0.0)
             self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self._draw)
             held_back = link.reorder_by or link.latency
             self._sample_reorder = held_back.sampler(self._draw) if link.reorder else None
@@ -147,12 +154,16 @@ class Route:
         if self._loss and self._draw() < self._loss:
             self.traffic.lost += 1
             return
-        at = now + self._sample()
+        slope = self._slope
+        if slope:
+            at = now + self._least + int(self._draw() * slope)
+        else:
+            at = now + self._sample()
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:
             at += self._sample_jitter()
-        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
 
     def _send_with_care(self, message: Any, operation: Operation | None, now: int) -> None:
         link, draw, traffic = self.link, self._draw, self.traffic
@@ -209,7 +220,7 @@ class Route:
             at = self._last_at = max(at, self._last_at)
             if self.log is not None:
                 self.log.queued(self, message, operation, False)
-        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
 
     def _lose(self, message: Any, operation: Operation | None) -> None:
         if self.ordered and self.log is not None:

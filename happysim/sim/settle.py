@@ -4,9 +4,12 @@ It runs after every handler, so what has not changed has to cost next to nothing
 depends on what a field holds:
 
 - what cannot change and holds no set: by `==`, which for the same object is one look;
-- what cannot change and holds stable sets, or is one: by identity, for a built-in set is equal too;
 - a flat list or dict of the first sort: by `==` with a copy, which looks at identities first;
-- a log, a mutable dataclass, anything deeper: part by part.
+- what cannot change and holds stable sets, or is one: by identity, for a built-in set is equal too;
+- a mutable dataclass with a log: by identity, and by the length and the last entry of its log;
+- anything deeper: part by part.
+
+The fields of the first two sorts are compared at once, as one tuple.
 """
 
 from __future__ import annotations
@@ -29,98 +32,146 @@ from happysim.sim.values import (
 )
 
 Settle = Callable[[Any], Any]
-Get = Callable[[dict[str, Any]], tuple[Any, ...]]
+Get = Callable[[Any], Any]
 
 _SETS = frozenset({StableSet, StableFrozenSet})
 _NOTHING = object()
+# The sorts of field, as above. What is of the first two is another object once it has changed.
+_EQUAL, _SAME, _FLAT, _LOG, _DEEP = range(5)
 
 
-def settler(kind: type) -> Callable[[dict[str, Any]], None] | None:
-    """What settles the fields of one node of a class, given as a dict; None: nothing has to.
+def settler(kind: type) -> Settler | None:
+    """What settles the fields of one node of a class; None: nothing has to.
 
     Each node needs one of its own.
     """
     hints = hints_of(kind)
     fields = kind.happysim_fields  # type: ignore[attr-defined]
-    names = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
-    if not names:
-        return None
-    kept = _Kept({name: _settle_of(hints.get(name, Any)) for name in names})
+    risky = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
+    return Settler({name: hints.get(name, Any) for name in risky}) if risky else None
 
-    def settle(values: dict[str, Any]) -> None:
-        for name, copy in kept.flat.items():
-            if values[name] != copy:
-                kept.look(values, name)
+
+class Settler:
+    """Settles the fields of one node: remembers what they held when they were last looked at."""
+
+    __slots__ = (
+        "_by_identity",
+        "_by_log",
+        "_by_value",
+        "_deep",
+        "_equal",
+        "_fields",
+        "_get_equal",
+        "_logs",
+        "_same",
+        "_shown",
+    )
+
+    def __init__(self, hints: dict[str, Any]) -> None:
+        self._fields = [_Field(name, hint) for name, hint in hints.items()]
+        # What each field holds; of a flat one a copy.
+        self._shown: dict[str, Any] = dict.fromkeys(hints, _NOTHING)
+        self._sort()
+
+    def _sort(self) -> None:
+        """Take down anew how each field is compared: one holds another sort of value."""
+        fields = self._fields
+        self._by_value = [each for each in fields if each.sort in (_EQUAL, _FLAT)]
+        self._by_identity = [each for each in fields if each.sort in (_SAME, _LOG)]
+        self._by_log = [each for each in fields if each.sort == _LOG]
+        self._deep = [(each.name, each.settle) for each in fields if each.sort == _DEEP]
+        self._get_equal = _getter([each.name for each in self._by_value])
+        self._equal: tuple[Any, ...] = self._get_equal(self._shown)
+        self._note()
+
+    def _note(self) -> None:
+        self._same = [(each.name, each.held) for each in self._by_identity]
+        self._logs = [each.watch() for each in self._by_log]
+
+    def settle(self, values: dict[str, Any]) -> None:
+        """Leave no built-in set in these fields."""
+        if self._get_equal(values) != self._equal:
+            self._look(values, self._by_value)
+        for name, before in self._same:
+            if values[name] is not before:
+                self._look(values, self._by_identity)
                 break
-        for name, settled in kept.deep.items():
+        for get, holder, entries, seen in self._logs:
+            if (
+                get(holder) is not entries
+                or len(entries) != len(seen)
+                or (seen and entries[-1] is not seen[-1])
+            ):
+                self._look(values, self._by_log)
+                break
+        for name, settled in self._deep:
             held = values[name]
             made = settled(held)
             if made is not held:
                 values[name] = made
-        if kept.get_equal(values) != kept.equal or not all(
-            map(is_, kept.get_same(values), kept.same)
-        ):
-            kept.look(values)
 
-    return settle
+    def settle_all(self, values: dict[str, Any]) -> None:
+        """The same, but look at every part of every field, changed or not."""
+        for field in self._fields:
+            values[field.name] = stable(values[field.name])
+        self._look(values, self._fields)
 
-
-class _Kept:
-    """What the fields of one node held when they were last looked at."""
-
-    def __init__(self, settles: dict[str, Settle]) -> None:
-        self.settles = settles
-        self.held: dict[str, Any] = dict.fromkeys(settles, _NOTHING)
-        # By sort: compared by `==`, by identity, with a copy, and part by part.
-        self.equal: tuple[Any, ...] = ()
-        self.same: tuple[Any, ...] = ()
-        self.flat: dict[str, Any] = {}
-        self.deep: dict[str, Settle] = {}
-        self._sorts: dict[str, str] = dict.fromkeys(settles, "same")
-        self._sort()
-
-    def _sort(self) -> None:
-        """Make the getters anew, where a field has come to hold another sort of value."""
-        self.get_equal = _getter([name for name, sort in self._sorts.items() if sort == "equal"])
-        self.get_same = _getter([name for name, sort in self._sorts.items() if sort == "same"])
-        self.equal, self.same = self.get_equal(self.held), self.get_same(self.held)
-
-    def look(self, values: dict[str, Any], changed: str = "") -> None:
-        """Settle every field that holds something else than before, and `changed`."""
-        moved = False
-        for name, before in self.held.items():
-            value = values[name]
-            if value is not before or name == changed:
-                value = self.held[name] = values[name] = self.settles[name](value)
-                sort = _sort_of(value)
-                if sort == "flat":
-                    self.flat[name] = value.copy()
-                if sort != self._sorts[name]:
-                    moved = True
-                    self._move(name, sort)
+    def _look(self, values: dict[str, Any], fields: list[_Field]) -> None:
+        """Settle those of some fields that hold something else than before."""
+        shown, moved = self._shown, False
+        for field in fields:
+            value, before = values[field.name], field.sort
+            if value is not field.held or before > _SAME:
+                values[field.name] = field.look(value)
+                shown[field.name] = field.shown
+                moved = moved or field.sort != before
         if moved:
             self._sort()
+            return
+        self._equal = self._get_equal(shown)
+        if fields is not self._by_value:
+            self._note()
+
+
+class _Field:
+    """One field: what it held, and how the next change will be seen."""
+
+    __slots__ = ("held", "log", "name", "settle", "shown", "sort")
+
+    def __init__(self, name: str, hint: Any) -> None:
+        self.name = name
+        self.log = _record_of_log(hint)
+        self.settle: Settle = _settle_of(hint) if self.log is None else self.log.settle
+        self.held: Any = _NOTHING
+        self.shown: Any = _NOTHING
+        self.sort = _SAME
+
+    def look(self, value: Any) -> Any:
+        """Settle what the field holds now, and take down how it is to be compared."""
+        kind = type(value)
+        if kind is list or kind is dict:
+            if value is self.held and self.sort == _FLAT and value == self.shown:
+                return value
+            if all(map(is_set_free, value)) and (
+                kind is list or all(map(is_set_free, value.values()))
+            ):
+                self.sort, self.held, self.shown = _FLAT, value, value.copy()
+                return value
+        elif is_set_free(value):
+            self.sort, self.held, self.shown = _EQUAL, value, value
+            return value
+        value = self.held = self.shown = self.settle(value)
+        if self.log is not None and self.log.holds(value):
+            self.sort = _LOG
         else:
-            self.equal, self.same = self.get_equal(self.held), self.get_same(self.held)
+            self.sort = _SAME if type(value) in _SETS or cannot_change(value) else _DEEP
+        return value
 
-    def _move(self, name: str, sort: str) -> None:
-        self._sorts[name] = sort
-        if sort != "flat":
-            self.flat.pop(name, None)
-        self.deep.pop(name, None)
-        if sort == "deep":
-            self.deep[name] = self.settles[name]
-
-
-def _sort_of(value: Any) -> str:
-    """How a value is compared with what it was."""
-    kind = type(value)
-    if kind is list or kind is dict:
-        parts = [*value, *value.values()] if kind is dict else value
-        return "flat" if all(map(is_set_free, parts)) else "deep"
-    if is_set_free(value):
-        return "equal"
-    return "same" if kind in _SETS or cannot_change(value) else "deep"
+    def watch(self) -> tuple[Get, Any, list[Any], list[Any]]:
+        """How to see whether a log has changed: get the list from its holder, and compare."""
+        assert self.log is not None
+        # The list that was looked at last, which the holder may have replaced since.
+        return self.log.get, self.held, self.log.tail.entries, self.log.tail.seen
 
 
 def _getter(names: list[str]) -> Get:
@@ -142,11 +193,16 @@ def _settle_of(hint: Any) -> Settle:
     return stable
 
 
+def _risky(kind: type) -> list[tuple[str, Any]]:
+    """The fields of a dataclass that may hold a set, with their annotations."""
+    hints = hints_of(kind)
+    found = [(name, hints.get(name, Any)) for name in field_names(kind)]
+    return [(name, hint) for name, hint in found if promise_of(hint) >= STABLE]
+
+
 def _settle_record(kind: type) -> Settle:
     """Settle the fields of a mutable dataclass one by one."""
-    hints = hints_of(kind)
-    risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) >= STABLE]
-    passes = [(name, _settle_of(hints.get(name, Any))) for name in risky]
+    passes = [(name, _settle_of(hint)) for name, hint in _risky(kind)]
 
     def settle(value: Any) -> Any:
         if type(value) is not kind:
@@ -158,40 +214,66 @@ def _settle_record(kind: type) -> Settle:
                 setattr(value, name, made)
         return value
 
-    if len(risky) != 1 or not is_log(hints.get(risky[0], Any)):
-        return settle
-    # A log and little else: most handlers leave its end as it is.
-    get, tail = attrgetter(risky[0]), _Tail()
-    passes[0] = (risky[0], tail.settle)
+    return settle
 
-    def settle_log(value: Any) -> Any:
-        if type(value) is kind:
-            entries, seen = get(value), tail.seen
-            if len(entries) == len(seen) and (not seen or entries[-1] is seen[-1]):
-                return value
-        return settle(value)
 
-    return settle_log
+def _record_of_log(hint: Any) -> _LogRecord | None:
+    """What settles a mutable dataclass of which only one field, a log, may hold sets."""
+    if not is_record(hint):
+        return None
+    risky = _risky(hint)
+    return _LogRecord(hint, risky[0][0]) if len(risky) == 1 and is_log(risky[0][1]) else None
+
+
+class _LogRecord:
+    """Settles a mutable dataclass of which only one field, a log, may hold sets."""
+
+    __slots__ = ("_kind", "_name", "get", "tail")
+
+    def __init__(self, kind: type, name: str) -> None:
+        self._kind, self._name = kind, name
+        self.get, self.tail = attrgetter(name), _Tail()
+
+    def settle(self, value: Any) -> Any:
+        if type(value) is not self._kind:
+            return stable(value)
+        entries = self.get(value)
+        made = self.tail.settle(entries)
+        if made is not entries:
+            setattr(value, self._name, made)
+        return value
+
+    def holds(self, value: Any) -> bool:
+        """True for such a record, with a list of entries that nobody can change."""
+        if type(value) is not self._kind:
+            return False
+        return type(self.get(value)) is list and self.tail.is_fixed
 
 
 class _Dict:
     """Settles a dict; as long as it holds the same unchangeable values, it is left alone."""
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_keys", "_seen")
 
     def __init__(self) -> None:
+        self._keys: list[Any] = []
         self._seen: list[Any] | None = None
 
     def settle(self, value: Any) -> Any:
         if type(value) is not dict:
             return stable(value)
         seen = self._seen
-        if seen is not None and len(seen) == len(value) and all(map(is_, value.values(), seen)):
+        if (
+            seen is not None
+            and len(seen) == len(value)
+            and all(map(is_, value.values(), seen))
+            and all(map(is_, value, self._keys))
+        ):
             return value
         stable(value)
         self._seen = None
         if all(map(cannot_change, value.values())):
-            self._seen = list(value.values())
+            self._keys, self._seen = list(value), list(value.values())
         return value
 
 
@@ -201,24 +283,35 @@ class _Tail:
     An entry replaced in the middle is looked at with the next audit of its node.
     """
 
-    __slots__ = ("seen",)
+    __slots__ = ("entries", "is_fixed", "seen")
 
     def __init__(self) -> None:
+        self.entries: list[Any] = []
         self.seen: list[Any] = []
+        # False once an entry is met that can be changed: then all are looked at each time.
+        self.is_fixed = True
 
     def settle(self, value: Any) -> Any:
-        if type(value) is not list:
+        if type(value) is not list or not self.is_fixed:
             return stable(value)
         seen, at = self.seen, len(value)
-        if at == len(seen) and (not at or value[-1] is seen[-1]):
+        if value is not self.entries:
+            self.entries, at = value, _same_for(value, seen)
+        elif at == len(seen) and (not at or value[-1] is seen[-1]):
             return value
-        if len(seen) > at:
-            del seen[at:]
         while at and (at > len(seen) or value[at - 1] is not seen[at - 1]):
             at -= 1
-        if at < len(value):
-            del seen[at:]
-            for index in range(at, len(value)):
-                value[index] = stable(value[index])
-                seen.append(value[index])
+        del seen[at:]
+        for index in range(at, len(value)):
+            value[index] = stable(value[index])
+            seen.append(value[index])
+            self.is_fixed = self.is_fixed and cannot_change(value[index])
         return value
+
+
+def _same_for(one: list[Any], other: list[Any]) -> int:
+    """How many objects two lists have in common at their beginnings."""
+    for at, (each, before) in enumerate(zip(one, other, strict=False)):
+        if each is not before:
+            return at
+    return min(len(one), len(other))

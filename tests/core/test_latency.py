@@ -88,6 +88,16 @@ def test_a_quantile_never_falls_and_stays_within_its_bounds(latency: Latency) ->
 
 
 @pytest.mark.parametrize("latency", LATENCIES, ids=repr)
+def test_a_sampler_draws_the_quantiles_at_every_breakpoint_and_beside_it(latency: Latency) -> None:
+    steps = [each / 4096 for each in range(4096)]
+    numbers = [each for each in (*latency.shares, *steps) if each < 1]
+    numbers += [math.nextafter(each, 0) for each in numbers]
+    draw = latency.sampler(iter(numbers).__next__)
+    if latency.min_ns < latency.max_ns:
+        assert [draw() for _ in numbers] == [latency.ns_at(each) for each in numbers]
+
+
+@pytest.mark.parametrize("latency", LATENCIES, ids=repr)
 def test_a_sampler_draws_the_quantiles_of_its_numbers(latency: Latency) -> None:
     numbers, again = Random(7), Random(7)
     draw = latency.sampler(numbers.unit)
