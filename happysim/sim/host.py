@@ -12,7 +12,7 @@ from happysim.core.host import FULL, Host, Site, check_immutable, listed, second
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
-from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.agenda import Agenda, Entry, ns_of
 from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
@@ -242,7 +242,8 @@ class LiveHost(Host):
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due
-            heappush(agenda.heap, (due, agenda.ticket(), live.ring, name, due, None))
+            entry: Entry = (due, agenda.ticket(), live.ring, name, due, None)
+            heappush(agenda.heap, entry)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""
