@@ -199,7 +199,9 @@ class ChainServer(Node):
         if self.is_tail and self.is_full:
             self.settle(host, self.last)
         lacks = self.chain.after(self.name) and (self.acked < self.last or self.stable < self.last)
-        self.keep_resending(host, bool((self.is_full and (lacks or self.asking)) or not self.is_sure))
+        self.keep_resending(
+            host, bool((self.is_full and (lacks or self.asking)) or not self.is_sure)
+        )
 
     def keep_resending(self, host: Host, is_wanted: bool) -> None:
         """Have the timer set or not. Set anew by every update, it would never fire."""
