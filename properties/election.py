@@ -215,7 +215,7 @@ IN_TIME = simulated(
     until=5,
     faults=[randomly(Crash(down_max=2), every=2), randomly(Partition(), every=4, lasting=1)],
     calm=3,
-    # A member that reaches some of the others for ever, and is reached by some, disrupts them as long.
+    # A member that some others reach, and others not, disrupts them for as long as that is so.
     core="all",
 )
 

@@ -74,8 +74,8 @@ class MultiPaxosNode(Node):
     repetition of lost messages. An exhaustive search wants it so, except on a duplicating network:
     heartbeats in flight have no bound.
 
-    A leader that has proposed, and for `progress_seconds` learns of no choice, gives way: others may
-    hear it, and stay quiet, and it not hear them. None turns that off.
+    A leader that has proposed, and for `progress_seconds` learns of no choice, gives way: others
+    may hear it, and stay quiet, and it not hear them. None turns that off.
 
     `phase_1` and `phase_2` say which sets of servers elect a leader, and which choose a command: by
     default a majority; a number is any so many servers. See `flexible_paxos`.
