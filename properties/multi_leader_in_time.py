@@ -192,7 +192,7 @@ class sessions_hold:
     def __call__(self, world: World, name: str) -> bool | str:
         calls = () if is_leader(name) else world.history.of(name)
         last = calls[-1] if calls else None
-        if last is None or not last.done or isinstance(last.result, NotYet):
+        if last is None or not isinstance(last.result, Found | Done):
             return True
         operation, context = last.operation, last.result.context
         before = self.known.get((name, operation.key), ())

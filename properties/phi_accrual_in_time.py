@@ -73,13 +73,16 @@ class Watcher(Node):
     def watch(self, peers: tuple[str, ...], now: int) -> None:
         """Everyone is given a first interval to be heard of."""
         for peer in sorted(peers):
-            # Of few intervals, so that a long silence is soon forgotten.
-            self.detectors[peer] = PhiAccrualDetector(
-                first_interval=round(BEAT_SECONDS * NS),
-                min_deviation=round(BEAT_SECONDS * NS / 4),
-                window=10,
-            )
+            self.detectors[peer] = self.detector()
             self.detectors[peer].heartbeat(now)
+
+    def detector(self) -> PhiAccrualDetector:
+        """Of few intervals, so that a long silence is soon forgotten."""
+        return PhiAccrualDetector(
+            first_interval=round(BEAT_SECONDS * NS),
+            min_deviation=round(BEAT_SECONDS * NS / 4),
+            window=10,
+        )
 
     @on(Beat)
     def hear(self, host: Host, sender: str, beat: Beat) -> None:
