@@ -16,6 +16,8 @@ a time, and numbers its commands; the host's operations see to both.
   knows that is on disk: a restarted server, or a new leader, goes on from there.
 - The leader is the learner. Others learn how far the log is chosen with each Accept and Heartbeat;
   what they did not accept under that very ballot, they ask for (`Missing`).
+- A leader that gets nothing chosen for a time gives way. (Who is heard and hears nobody would keep
+  all others from leading.)
 - Lost Accepts are sent again with each heartbeat, a lost Prepare is made up for by the next one.
 - Whichever leader learns that a command is chosen answers it. A client whose command gives way to
   another in some log is told so (`Overwritten`).
@@ -84,6 +86,9 @@ class MultiPaxosNode(Node):
     the next one where that one fails. A `machine` may be a Service (`happysim.protocols.machine`).
     `network`, where given, is asked to `join(self)`.
 
+    A leader that has proposed, and for `progress_seconds` learns of no choice, gives way: others
+    may hear it, and stay quiet, and it not hear them. None turns that off.
+
     `phase_1` and `phase_2` say which sets of servers elect a leader, and which choose a command: by
     default a majority; a number is any so many servers. See `flexible_paxos`.
 
@@ -95,6 +100,7 @@ class MultiPaxosNode(Node):
     peers: tuple[str, ...] | None = None
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
+    progress_seconds: float | None = 1.0
     phase_1: Quorums | int | None = None
     phase_2: Quorums | int | None = None
     patient: bool = False
@@ -226,7 +232,20 @@ class MultiPaxosNode(Node):
         self.promised_by, self.reported, self.accepted_by = set(), {}, {}
         host.cancel_timer("heartbeat")
         host.cancel_timer("round")
+        host.cancel_timer("progress")
         self.set_election_timer(host)
+
+    @on.timer("progress")
+    def resign(self, host: Host) -> None:
+        """A leader that cannot get anything chosen must not keep others from it."""
+        self.become_follower(host)
+
+    def set_progress_timer(self, host: Host) -> None:
+        """Set anew with each choice, and only while something is open."""
+        if self.progress_seconds is not None and self.accepted_by:
+            host.set_timer("progress", self.progress_seconds)
+        else:
+            host.cancel_timer("progress")
 
     def obey(self, host: Host, sender: str, ballot: Ballot) -> bool:
         """Whether the sender leads the highest ballot heard of. Else it is told which that is."""
@@ -324,7 +343,10 @@ class MultiPaxosNode(Node):
         """Phase 2a: accept it oneself, and ask the others to."""
         self.keep(host, slot, entry)
         self.persist(host)
+        is_first = not self.accepted_by
         self.accepted_by[slot] = {host.name}
+        if is_first:
+            self.set_progress_timer(host)
         self.send_all(host, Accept(slot, entry, self.chosen))
         self.advance(host)
 
@@ -357,8 +379,11 @@ class MultiPaxosNode(Node):
 
     def advance(self, host: Host) -> None:
         """Apply what is chosen, in order of slots; what is chosen behind a gap waits for it."""
+        before = self.chosen
         while self.is_quorum(host, self.phase_2, self.accepted_by.get(self.chosen + 1, ())):
             self.commit(host)
+        if self.chosen > before:
+            self.set_progress_timer(host)
 
     # -- learning ------------------------------------------------------------------------------
 
