@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from happysim import ProtocolError, World
+from happysim import Host, ProtocolError, World
 from happysim.protocols.chain import (
     Chain,
     ChainMaster,
     CurrentChain,
+    Failed,
     Forward,
     Redirect,
     first_chain,
@@ -109,6 +110,35 @@ def test_a_server_that_joins_is_full_once_it_has_the_state() -> None:
 def test_a_wrong_chain_is_refused(make: Any, says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         make()
+
+
+class Network:
+    """A host that sends nothing."""
+
+    def sync(self) -> None:
+        """Nothing gets lost."""
+
+    def broadcast(self, sent: object, to: object) -> None:
+        """Nobody is there."""
+
+
+def test_a_server_that_is_reported_dead_does_not_count_as_heard_of() -> None:
+    master, host = ChainMaster("master", ("n1", "n2")), cast(Host, Network())
+    master.heard = {"n1", "n2"}
+    master.take_report(host, "n1", Failed("n2"))
+    assert (master.chain, master.heard) == (Chain(2, ("n1",)), {"n1"})
+    assert not master.is_back("n2")
+
+
+def test_a_server_that_fails_while_it_joins_leaves_the_place_to_another() -> None:
+    master, host = ChainMaster("master", ("n1",), spares=("n2", "n3")), cast(Host, Network())
+    master.append(host, "n2")
+    assert master.chain == Chain(2, ("n1", "n2"), (("n2", 2),))
+    master.heard = {"n1", "n3"}
+    assert not master.is_back("n3")
+    master.take_out(host, "n2")
+    assert master.chain == Chain(3, ("n1",))
+    assert master.is_back("n3")
 
 
 def test_neighbours_in_a_chain() -> None:
