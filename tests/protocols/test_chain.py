@@ -7,15 +7,18 @@ from typing import Any, cast
 import pytest
 
 from happysim import Host, ProtocolError, World
+from happysim.core.script import Operation
 from happysim.protocols.chain import (
     Chain,
     ChainMaster,
+    ChainServer,
     CurrentChain,
     Failed,
     Forward,
     Redirect,
     first_chain,
 )
+from happysim.protocols.chain.messages import Entry
 from properties.chain import (
     READ,
     X1,
@@ -110,6 +113,16 @@ def test_a_server_that_joins_is_full_once_it_has_the_state() -> None:
 def test_a_wrong_chain_is_refused(make: Any, says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         make()
+
+
+@pytest.mark.parametrize(("sender", "epoch"), [("n3", 1), ("n9", 1), ("n1", 0), ("n1", 2)], ids=str)
+def test_updates_are_taken_from_the_predecessor_in_this_epoch_alone(
+    sender: str, epoch: int
+) -> None:
+    server = ChainServer("n2", first_chain("n1", "n2", "n3"))
+    update = Entry(1, "x", Operation("c1", 1))
+    server.take_updates(cast(Host, None), sender, Forward(epoch, 0, (update,)))
+    assert (server.last, server.sent) == (0, [])
 
 
 class Network:
