@@ -1,4 +1,4 @@
-"""The command line: happysim check | replay | shrink | show | list | doctor.
+"""The command line: happysim check | replay | realise | shrink | show | list | doctor.
 
 Exit codes: 0 all holds, 1 something is broken, 2 bad usage or bad input, 3 something is unknown.
 """
@@ -25,6 +25,7 @@ from happysim.front.hazards import hazards_in, show_hazards
 from happysim.front.in_time import add_timers, replay_traces
 from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
+from happysim.front.realising import add_realise
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
@@ -129,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
+
+    add_realise(commands)
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")

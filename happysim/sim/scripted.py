@@ -55,7 +55,7 @@ def replay_in_time(
     rates: Mapping[str, Seconds] | None = None,
     offsets: Mapping[str, Seconds] | None = None,
     timers: Mapping[str, tuple[Seconds, Seconds | None]] | None = None,
-    syncs_at_once: bool = False,
+    complete: bool = True,
 ) -> Simulation:
     """Let each choice of a schedule happen at its time, `Choice.at`; returns the run.
 
@@ -68,8 +68,8 @@ def replay_in_time(
 
     `rates` are the seconds that clocks of nodes gain a second, `offsets` what they show at the
     beginning, in seconds; a schedule may tell them, too. `timers` say by name how long timers run,
-    (least, most) in seconds, whatever their handlers say. A disk may have taken time to sync, so a
-    timer of a node that syncs may be late, unless `syncs_at_once`.
+    (least, most) in seconds, whatever their handlers say. A schedule that is not `complete`, as of
+    a trace, may lack deliveries that change nothing. They set timers anew, so none is overdue then.
 
     Raises `ScheduleError` for a choice without a time, or one that cannot happen then: which, why
     not, and what could have. Raises `ScenarioError` for names and numbers that make no sense.
@@ -78,7 +78,7 @@ def replay_in_time(
     spans = {name: span_told(name, each) for name, each in (timers or {}).items()}
     choices = tuple(schedule)
     clocks = clocks_told(world, choices, rates or {}, offsets or {})
-    return Scripted(world, choices, properties, clocks, spans, syncs_at_once).follow()
+    return Scripted(world, choices, properties, clocks, spans, complete).follow()
 
 
 class Scripted(Simulation):
@@ -95,11 +95,10 @@ class Scripted(Simulation):
         properties: Sequence[Property],
         clocks: Mapping[str, Clock],
         spans: Mapping[str, Span],
-        syncs_at_once: bool,
+        complete: bool,
     ) -> None:
         self.told, self._spans, self._clocks = schedule, spans, clocks
-        self._syncs_at_once = syncs_at_once
-        self._properties = properties
+        self._properties, self._complete = properties, complete
         # The sides of a partition of the world, which holds messages back.
         self._sides: tuple[frozenset[str], ...] = ()
         super().__init__(world, properties=properties, trace=True)
@@ -110,7 +109,7 @@ class Scripted(Simulation):
         live = super()._live(process, slot)
         if isinstance(live, ScriptedNode):
             live.clock = self._clocks.get(live.name)
-            live.spans, live.syncs_at_once = self._spans, self._syncs_at_once
+            live.spans, live.may_be_late = self._spans, not self._complete
             # A crash for want of room on the disk is told, as any other.
             live.fail = None
         return live

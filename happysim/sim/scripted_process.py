@@ -29,8 +29,8 @@ class ScriptedNode(LiveNode):
     def __init__(self, *surroundings: Any) -> None:
         # By name of timer: how long it runs, whatever its handlers say.
         self.spans: Mapping[str, Span] = {}
-        # Whether its syncs are known to take no time. One that takes time may make timers late.
-        self.syncs_at_once = True
+        # Its timers may be late where its disk takes time to sync, which nobody tells, and where
+        # not all deliveries are told.
         self.may_be_late = False
         self._picks, self._readings = "", list[str]()
         # Per timer: what its clock shows when it must have rung, and the true time of that.
@@ -59,8 +59,8 @@ class ScriptedNode(LiveNode):
         if not self._readings:
             return shown
         told = self._readings.pop(0)
-        # A sync may have taken time, and the handler with it.
-        waited = self.host.disk is not None and self.host.disk.is_syncing
+        disk = self.host.disk
+        waited = self.may_be_late and disk is not None and disk.is_syncing
         if told.lstrip("-").isdecimal() and (int(told) == shown or (waited and int(told) > shown)):
             return int(told)
         raise Impossible(f"its clock shows {seconds_text(shown)} s, and not `reading {told}`")
@@ -119,12 +119,6 @@ class ScriptedNode(LiveNode):
             for name, latest in self._latest.items():
                 if latest is not None:
                     self._latest[name] = max(latest, self.agenda.now)
-
-    def _take_time(self) -> None:
-        disk = self.host.disk
-        if disk is not None and disk.is_syncing and not self.syncs_at_once:
-            self.may_be_late = True
-        super()._take_time()
 
     # -- actions ---------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def _fails_disk(simulation: Simulation, live: ScriptedNode, what: str) -> None:
     disk = simulation.disk(live.name)
     if what in ("full", "has room"):
         disk.full = int(what == "full")
-    elif what == "is slow" and not live.syncs_at_once:
+    elif what == "is slow":
         live.may_be_late = True
     # The rest shows in crashes, and these are told.
     simulation.tell_disk(live.name, what)

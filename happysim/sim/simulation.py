@@ -215,6 +215,8 @@ class Simulation:
             if disks is not None or faulty:
                 live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
                 live.host.is_slow = True
+            if policy.sync_seconds:
+                self.tell_disk(live.name, "is slow")
 
     def _adopt(self) -> None:
         """Let disks remember what the first world does: it has started its nodes already."""

@@ -42,18 +42,18 @@ def replay_trace(
     root: Path,
     *,
     timers: Mapping[str, tuple[Seconds, Seconds | None]] | None = None,
-    syncs_at_once: bool = False,
 ) -> ReplayedInTime:
     """Let the choices of a timed trace happen at their times: see `replay_in_time`.
 
-    An `eventually` property is judged at the end. Raises `TraceError` for a trace that holds no
+    An `eventually` property is judged at the end. A trace lacks deliveries that change nothing, so
+    no timer is overdue in it. Raises `TraceError` for a trace that holds no
     times, for one whose choices cannot happen then, and as `resolve` of `happysim.trace.replay`.
     """
     schedule = tuple(_choice(trace, step) for step in trace.steps)
     prop = resolve(trace, root)
     world = start_of(trace, prop)
     try:
-        run = replay_in_time(world, schedule, prop, timers=timers, syncs_at_once=syncs_at_once)
+        run = replay_in_time(world, schedule, prop, timers=timers, complete=False)
     except ScheduleError as error:
         raise TraceError(f"{trace.source}: {error}") from error
     return ReplayedInTime(trace, prop, run)

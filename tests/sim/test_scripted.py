@@ -354,6 +354,14 @@ def test_a_timer_that_was_due_while_its_node_stood_still_rings_then() -> None:
         replayed(ticking(), pause, resume, (3.5, NEXT))
 
 
+def test_no_timer_is_overdue_where_deliveries_may_be_missing() -> None:
+    """A delivery that only sets a timer anew is no step of a search, and no trace holds it."""
+    late = replayed(ticking(), (7, NEXT), complete=False)
+    assert late.world["source"].sent == 1
+    with pytest.raises(ScheduleError, match=r"timer next has 0\.1 s left"):
+        replayed(ticking(), (0.9, NEXT), complete=False)
+
+
 def impatient() -> Any:
     yield sleep((0.5, 1.0))
     first = yield call("n1", Ask(), timeout=1.0)

@@ -91,7 +91,7 @@ def test_a_run_at_the_edge_happens_beyond_the_margin_and_not_below() -> None:
     assert isinstance(realise(found.broken, Timing(drift=edge - little)), Unrealisable)
     run = realise(found.broken, Timing(drift=edge + little))
     assert isinstance(run, Realised)
-    simulation = replay_in_time(two_clients(), run.schedule, TRUST, syncs_at_once=True)
+    simulation = replay_in_time(two_clients(), run.schedule, TRUST)
     assert simulation.broken is not None
     assert simulation.broken[0] is TRUST
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]

@@ -101,7 +101,7 @@ def test_a_realised_counterexample_happens_so_in_a_simulation(timing: Timing) ->
     assert isinstance(run, Realised)
     keeps(run, timing, ELECTION)
     world = first_world(verdict.of.scenario, verdict.start)
-    simulation = replay_in_time(world, run.schedule, verdict.of, syncs_at_once=True)
+    simulation = replay_in_time(world, run.schedule, verdict.of)
     assert simulation.broken == (verdict.of, verdict.reason)
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]
     assert [choice.at for choice in simulation.schedule] == [c.at for c in run.schedule]
@@ -131,7 +131,7 @@ def test_any_run_of_a_random_protocol_happens_where_little_is_bounded(drift: Any
         assert isinstance(run, Realised), (seed, str(run))
         keeps(run, timing, {})
         timers = {"tick": (0.5, None)}
-        simulation = replay_in_time(world, run.schedule, timers=timers, syncs_at_once=True)
+        simulation = replay_in_time(world, run.schedule, timers=timers)
         steps = [str(choice) for choice in simulation.schedule if choice.kind is not Kind.CLOCK]
         assert steps == [str(choice) for choice in taken], seed
         kinds |= {choice.kind.value for choice in taken}
