@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from heapq import heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from happysim.core.errors import DiskFull
@@ -97,13 +96,6 @@ class LiveHost(Host):
     def bind(self, live: LiveNode) -> None:
         """Serve this node."""
         self._live = live
-
-    def open(self, sender: str | None, operation: Operation | None) -> None:
-        """A handler begins."""
-        self._sender, self._operation = sender, operation
-        self.is_open = True
-        if self.was_used:
-            self.forget()
 
     def forget(self) -> None:
         """Forget what the last handler drew, read and waited for."""
@@ -232,7 +224,7 @@ class LiveHost(Host):
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due
-            heappush(agenda.heap, (due, agenda.ticket(), live.ring, name, due, None))
+            agenda.at(due, live.ring, name, due)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""

@@ -155,10 +155,7 @@ class Route:
             self.traffic.lost += 1
             return
         slope = self._slope
-        if slope:
-            at = now + self._least + int(self._draw() * slope)
-        else:
-            at = now + self._sample()
+        at = now + (self._least + int(self._draw() * slope) if slope else self._sample())
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:
