@@ -48,7 +48,11 @@ PART = "mutants"
 CHECKED_BY = {
     "ballot": ("paxos", "multi_paxos"),
     "chain": ("chain", "craq"),
-    "machine": ("multi_paxos", "chain", "primary_backup"),
+    "lock": ("lock", "replicated_lock"),
+    "machine": ("machine", "multi_paxos", "chain", "primary_backup"),
+    "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock"),
+    "raft": ("raft", "replicated_lock"),
+    "requests": ("raft", "multi_paxos"),
 }
 # Long runs in virtual time: more than a trial has time for.
 DEAR = ("_in_time", "_under_load")
