@@ -48,7 +48,11 @@ PART = "mutants"
 CHECKED_BY = {
     "ballot": ("paxos", "multi_paxos"),
     "chain": ("chain", "craq"),
-    "machine": ("multi_paxos", "chain", "primary_backup"),
+    "lock": ("lock", "replicated_lock"),
+    "machine": ("machine", "multi_paxos", "chain", "primary_backup"),
+    "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock"),
+    "raft": ("raft", "replicated_lock"),
+    "requests": ("raft", "multi_paxos"),
 }
 # Long runs in virtual time: more than a trial has time for.
 DEAR = ("_in_time", "_under_load")
@@ -83,9 +87,18 @@ class State:
         self.trials = {(each.file, each.mutant, each.source): each for each in trials}
 
     def add(self, trial: Trial) -> None:
+        # The newest is the last.
+        self.trials.pop((trial.file, trial.mutant, trial.source), None)
         self.trials[trial.file, trial.mutant, trial.source] = trial
         with self.path.open("a") as out:
             out.write(json.dumps(asdict(trial)) + "\n")
+
+    def newest(self, file: str, mutant: str) -> Trial | None:
+        """The last trial of a mutant, perhaps of an older text of its file."""
+        found = [
+            each for each in self.trials.values() if (each.file, each.mutant) == (file, mutant)
+        ]
+        return found[-1] if found else None
 
     def known(self, file: str, mutant: str, source: str, checks: str) -> Trial | None:
         """A trial that need not be made again."""
@@ -230,7 +243,8 @@ def caught(ended: Ended) -> str:
 
 
 HEAD = (
-    *("file", "mutants", "tried", "caught by a property", "by a test", "out of time"),
+    *("file", "mutants", "tried", "of these before the last change"),
+    *("caught by a property", "by a test", "out of time"),
     *("survived", "of these harmless", "caught of the rest"),
 )
 
@@ -244,12 +258,13 @@ def report(state: State, options: argparse.Namespace) -> str:
         source, explained = (ROOT / file).read_text(), reasons.get(file, {})
         found = mutants(source)
         drawn = sample(found, options.sample, options.seed)
-        known = [state.trials.get((file, each.name, digest(file))) for each in drawn]
+        known = [state.newest(file, each.name) for each in drawn]
         counts = Counter(mutants=len(found))
         for mutant, trial in zip(drawn, known, strict=True):
             if trial is None:
                 continue
             counts.update(["tried", _sort(trial)])
+            counts["older"] += trial.source != digest(file)
             if trial.survived:
                 why = explained.get(trial.mutant, "**not explained**")
                 counts["let be"] += why.startswith(("Equivalent:", "Harmless:"))
@@ -281,7 +296,7 @@ def _sort(trial: Trial) -> str:
 
 
 def _row(name: str, counts: Counter[str]) -> tuple[str, ...]:
-    columns = ("mutants", "tried", "property", "test", "time", "survived", "let be")
+    columns = ("mutants", "tried", "older", "property", "test", "time", "survived", "let be")
     rest = counts["tried"] - counts["let be"]
     rate = f"{(counts['tried'] - counts['survived']) / rest:.0%}" if rest else ""
     return (name, *(str(counts[column]) for column in columns), rate)

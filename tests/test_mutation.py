@@ -234,13 +234,13 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
     told = mutation.report(mutation.State(tmp_path / "state"), options)
     line = source_text.splitlines()[first.line - 1].strip()
     assert f"`ballot.py`, line {first.line}, `{line}`, `{first.name}`. **not explained**" in told
-    assert "| `ballot.py` | 2 | 2 | 1 | 0 | 0 | 1 | 0 | 50% |" in told
+    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 0 | 50% |" in told
 
     why = "Equivalent: nobody looks."
     mutation.REASONS.write_text(f'["{file}"]\n"{first.name}" = "{why}"\n')
     told = mutation.report(state, options)
     assert f"`{first.name}`. {why}" in told
-    assert "| `ballot.py` | 2 | 2 | 1 | 0 | 0 | 1 | 1 | 100% |" in told
+    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 1 | 100% |" in told
 
 
 def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -> None:
@@ -264,3 +264,15 @@ def test_a_check_that_takes_longer_than_a_trial_may_is_not_used(project: Path) -
     job = Job(None, measure, ("properties/counter.py", project, project, 0.1), 30.0)
     (ended,) = apart(iter([job]), 1)
     assert [each.fault for each in ended.result] == ["takes more than 0.1 s"]
+
+
+def test_a_report_says_which_trials_are_of_an_older_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = "happysim/protocols/ballot.py"
+    state = mutation.State(tmp_path)
+    for mutant in mutants((ROOT / file).read_text()):
+        state.add(mutation.Trial(file, mutant.name, 1, "tests/x.py: a test fails", "old", ""))
+    monkeypatch.setattr(mutation, "protocol_files", lambda: [file])
+    told = mutation.report(state, mutation.parser().parse_args([]))
+    assert "| `ballot.py` | 2 | 2 | 2 | 0 | 2 | 0 | 0 | 0 | 100% |" in told
