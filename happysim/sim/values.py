@@ -236,7 +236,12 @@ def is_set_free(value: Any) -> bool:
     if kind in _ATOMS:
         return True
     if kind is tuple:
-        return all(type(each) in _ATOMS or is_set_free(each) for each in value)
+        for each in value:
+            if type(each) in _ATOMS:
+                continue
+            if not is_set_free(each):
+                return False
+        return True
     if not is_frozen_class(kind):
         return issubclass(kind, enum.Enum)
     return all(is_set_free(getattr(value, name)) for name in field_names(kind))

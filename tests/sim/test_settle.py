@@ -74,6 +74,7 @@ def held() -> tuple[Settler, Any, dict[str, Any]]:
     node.listed += [Item(1), Item(2)]
     node.flat["x"] = (1, "a")
     node.nested["x"] = {"a"}
+    node.keyed[frozenset({"k"})] = 1
     made.settle_all(vars(node))
     made.settle(vars(node))
     assert built_in_sets(tuple(vars(node).values())) == []
@@ -82,6 +83,10 @@ def held() -> tuple[Settler, Any, dict[str, Any]]:
 
 def swap(holder: Any, name: str, value: Any) -> None:
     setattr(holder, name, value)
+
+
+def swap_key(values: dict[Any, Any], key: Any) -> None:
+    values[key] = values.pop(key)
 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
@@ -96,6 +101,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "a new value of a flat dict": lambda node: node.flat.update(y=(1, frozenset({"a"}))),
     "a flat dict by another": lambda node: swap(node, "flat", {"x": (1, frozenset({"a"}))}),
     "a key of a dict": lambda node: node.keyed.update({frozenset({"a"}): 1}),
+    "a key of a dict by an equal one": lambda node: swap_key(node.keyed, frozenset({"k"})),
     "an item of a list": lambda node: node.listed.__setitem__(0, Item(1, frozenset({"a"}))),
     "a new item of a list": lambda node: node.listed.append(Item(1, frozenset({"a"}))),
     "a new entry of a log": lambda node: node.journal.items.append(Item(1, frozenset({"a"}))),
