@@ -12,7 +12,7 @@ NATIVE := happysim/kernel/native
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help check test lint bench soak clean
+.PHONY: help check test lint bench verify mutate soak clean
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -32,12 +32,20 @@ lint: $(READY) ## Check style, formatting and types
 	@$(RUN) -m ruff format --check --quiet
 	@$(RUN) -m mypy
 
+# What is measured; the rest of benchmarks/ writes docs/verification.md.
+BENCHMARKS := $(filter-out %/verification.py %/mutation.py,$(wildcard benchmarks/*.py))
+
 bench: $(READY) ## Run every benchmark in turn
-	@for script in benchmarks/*.py; do \
-		test -f "$$script" || { echo "no script in benchmarks/"; break; }; \
+	@for script in $(BENCHMARKS); do \
 		echo "== $$script"; \
 		PYTHONPATH=. $(RUN) "$$script" || exit 1; \
 	done
+
+verify: $(READY) ## Write the verdicts on every scenario into docs/verification.md
+	@PYTHONPATH=. $(RUN) benchmarks/verification.py
+
+mutate: $(READY) ## Change the protocols at random, and see which changes no property notices
+	@PYTHONPATH=. $(RUN) benchmarks/mutation.py --report
 
 soak: $(READY) ## Run the long searches, which `make test` leaves out
 	@$(RUN) -m pytest -q -m slow

@@ -43,6 +43,36 @@ from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
 from happysim.core.topology import Network
 from happysim.core.view import NodeView
 from happysim.core.world import World
+from happysim.protocols.crdt import (
+    CRDTStore,
+    GCounter,
+    LWWRegister,
+    MVRegister,
+    ORSet,
+    PNCounter,
+)
+from happysim.protocols.election import (
+    BullyStrategy,
+    LeaderElection,
+    RandomizedStrategy,
+    RingStrategy,
+)
+from happysim.protocols.flexible_paxos import FlexiblePaxosNode
+from happysim.protocols.lock import (
+    DistributedLock,
+    FencedStore,
+    FencedWrite,
+    LockGrant,
+    LockServer,
+    WriteAccepted,
+    WriteRefused,
+)
+from happysim.protocols.multi_paxos import MultiPaxosNode
+from happysim.protocols.paxos import PaxosNode, Propose
+from happysim.protocols.phi_accrual import PhiAccrualDetector
+from happysim.protocols.raft import RaftNode, ReadRequest
+from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
+from happysim.protocols.swim import MembershipProtocol
 from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, replay, uniform
 from happysim.search.shrink import shrink
@@ -111,10 +141,13 @@ __all__ = [
     "Atlas",
     "Bridge",
     "Broken",
+    "BullyStrategy",
+    "CRDTStore",
     "Call",
     "Cas",
     "CasRegister",
     "Choice",
+    "ClientRequest",
     "Clog",
     "Crash",
     "Degrade",
@@ -122,11 +155,16 @@ __all__ = [
     "DeterminismError",
     "Disk",
     "DiskFull",
+    "DistributedLock",
     "Drift",
     "Faults",
+    "FencedStore",
+    "FencedWrite",
     "FillDisk",
+    "FlexiblePaxosNode",
     "FreezeClock",
     "FreezeError",
+    "GCounter",
     "Get",
     "HandlerRaised",
     "HappysimError",
@@ -138,27 +176,45 @@ __all__ = [
     "Jump",
     "KeyValue",
     "Kind",
+    "LWWRegister",
     "Latency",
+    "LeaderElection",
     "Link",
+    "LockGrant",
+    "LockServer",
     "LoseUnsynced",
     "LyingSync",
+    "MVRegister",
+    "MembershipProtocol",
     "Misdirect",
+    "MultiPaxosNode",
     "Network",
     "Node",
     "NodeView",
+    "NotLeader",
+    "ORSet",
     "Operation",
+    "Overwritten",
+    "PNCounter",
     "Partition",
     "Pause",
+    "PaxosNode",
+    "PhiAccrualDetector",
     "Property",
     "PropertyError",
+    "Propose",
     "ProtocolError",
     "Put",
     "PutIf",
+    "RaftNode",
     "Random",
+    "RandomizedStrategy",
     "Read",
+    "ReadRequest",
     "Register",
     "Report",
     "Ring",
+    "RingStrategy",
     "RollBack",
     "Rot",
     "Scenario",
@@ -179,6 +235,8 @@ __all__ = [
     "Wipe",
     "World",
     "Write",
+    "WriteAccepted",
+    "WriteRefused",
     "action",
     "always",
     "at",

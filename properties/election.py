@@ -216,7 +216,7 @@ IN_TIME = simulated(
     until=5,
     faults=[randomly(Crash(down_max=2), every=2), randomly(Partition(), every=4, lasting=1)],
     calm=3,
-    # A senior member that is cut off from some only is followed by the others: see Assumes.
+    # A member that some others reach, and others not, disrupts them for as long as that is so.
     core="all",
 )
 
@@ -229,7 +229,7 @@ QUORUM_IN_TIME = replace(IN_TIME, core="quorum")
 def in_time(
     strategy: str | Strategy = "bully", kind: type[LeaderElection] = LeaderElection
 ) -> World:
-    """Five members in virtual time; some die, some are cut off, then a majority is left alone."""
+    """Five members in virtual time; some die, some are cut off, and in the end all are back."""
     chosen = STRATEGIES[strategy] if isinstance(strategy, str) else strategy
     network = Network(default=datacenter_network())
     for number in range(1, 6):

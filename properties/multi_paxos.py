@@ -73,6 +73,8 @@ def cluster(
             f"n{number}",
             machine=CasRegister(),
             heartbeat_seconds=0.05 if heartbeats else None,
+            # To give way without cause is one more crash of a leader, which keeps all it has.
+            progress_seconds=None,
             phase_1=phases[0],
             phase_2=phases[1],
         )

@@ -66,15 +66,15 @@ def census(servers: tuple[str, ...]) -> Iterator[Any]:
 @bounded(
     by=swarm(
         seed=1,
-        runs=100,
+        runs=50,
         until=ROUGH_SECONDS,
-        calm=40.0,
+        calm=30.0,
         arguments={
-            "size": (1, 3, 3, 3, 3, 5, 5, 5),
-            "clients": (1, 2, 4, 4),
+            "size": (1, 3, 3, 3, 3, 5, 5),
+            "clients": (1, 2, 4),
             "timeout": (0.3, 1.0, 3.0),
-            "every": (0.2, 0.5, 1.0),
-            "no_op": (True, False),
+            "every": (0.3, 0.5, 1.0),
+            "no_op": (True, False, False),
             "plain": (True, True, False),
         },
     ),
@@ -286,11 +286,14 @@ class answers_come_from_the_log:
     """Section 8: linearizable, and the log is the witness.
 
     A command's answer is its place among all commands committed; it is committed by then; it is
-    there once; and it comes behind every command that was answered before its client asked.
+    there once; and it comes behind every command that was answered before its client asked. One
+    that is older than a later one of its client is not applied (dissertation, section 6.3).
     """
 
     def __init__(self) -> None:
         self.chosen = Chosen()
+        # By client: the last of its commands that was applied.
+        self.applied: dict[str, int] = {}
         # By command: its place among all, and the newest place answered when it was asked for.
         self.places: dict[Any, int] = {}
         self.floors: dict[Any, int] = {}
@@ -311,6 +314,10 @@ class answers_come_from_the_log:
             if first and entry.operation is not None:
                 if entry.command in self.places:
                     return f"{entry.command} is committed twice"
+                client, number = entry.command[:2]
+                if number < self.applied.get(client, 0):
+                    continue
+                self.applied[client] = number
                 self.places[entry.command] = len(self.places) + 1
         return True
 
@@ -334,13 +341,21 @@ who_leads_beats_in_time = who_leads_beats.over(cluster_under_load, "who_leads_be
 
 @eventually(cluster_under_load)
 def every_client_is_served(world: World) -> bool | str:
-    """Each client has an answer to a command that it asked for since the faults have stopped."""
+    """Each client has an answer to a command that it asked for since the faults have stopped.
+
+    Not demanded of several plain servers: the paper's Raft has leaders that are heard and hear
+    nobody, because of a cut that is one-way, and nothing ever deposes them (dissertation, 6.2).
+    """
+    servers = world.nodes(RaftNode)
+    if len(servers) > 1 and not servers[0].check_quorum:
+        return True
     waiting = []
     for name, calls in world.history.lanes:
         # The lane of a call that timed out is named after it. The census begins with the calm.
         if is_client(name) and "~" not in name:
-            lately = (each for each in reversed(calls) if "census" in dict(each.after))
-            if not any(isinstance(each.result, int) for each in lately):
+            served = (each for each in reversed(calls) if isinstance(each.result, int))
+            last = next(served, None)
+            if last is None or "census" not in dict(last.after):
                 waiting.append(name)
     return not waiting or f"{' '.join(waiting)} still waits"
 

@@ -21,7 +21,7 @@ from happysim import (
     uniform_latency,
 )
 from happysim.protocols.raft import KeyValue, RaftNode, Set
-from happysim.protocols.raft.messages import ClientRequest, NotLeader
+from happysim.protocols.requests import ClientRequest, NotLeader
 
 LATENCY_S = 0.001
 EVEN_S = (0.00015, 0.00035)

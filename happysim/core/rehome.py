@@ -44,7 +44,11 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
         value._replace(budgets=tables.faults.budgets) if loose else value
     )
     history = tables.histories.number(world.history)
-    return World(tables, tuple(cells), ledger, history)
+    made = World(tables, tuple(cells), ledger, history)
+    if own.first == world.numbers and not tables.first:
+        # In which everything has just started: so it has here.
+        tables.first = made.numbers
+    return made
 
 
 def loosened(tables: Tables) -> Tables:

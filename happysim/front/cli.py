@@ -1,4 +1,4 @@
-"""The command line: happysim check | replay | shrink | show | list | doctor.
+"""The command line: happysim check | replay | realise | shrink | show | list | doctor.
 
 Exit codes: 0 all holds, 1 something is broken, 2 bad usage or bad input, 3 something is unknown.
 """
@@ -22,8 +22,10 @@ from happysim.core.errors import HappysimError
 from happysim.front.collect import FOLDER, files_of, gather, import_file, target
 from happysim.front.doctor import report as examination
 from happysim.front.hazards import hazards_in, show_hazards
+from happysim.front.in_time import add_timers, replay_traces
 from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
+from happysim.front.realising import add_realise
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
@@ -119,11 +121,17 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("traces", nargs="+" if name == "replay" else 1, type=Path)
         command.set_defaults(run=run)
+        if name == "replay":
+            told = "let each choice of timed traces happen at its time"
+            command.add_argument("--in-time", action="store_true", help=told)
+            add_timers(command)
         if name == "show":
             command.add_argument("--table", action="store_true", help="what each step changed")
             command.add_argument("--plot", type=Path, metavar="FILE", help="draw on a time axis")
         if name == "shrink":
             command.add_argument("--save", type=Path, metavar="FOLDER", help="default: its own")
+
+    add_realise(commands)
 
     listing = commands.add_parser("list", help="list properties by scenario")
     listing.add_argument("targets", nargs="*", default=[FOLDER], metavar="FILE")
@@ -311,6 +319,10 @@ class _Table:
 
 
 def _replay(options: argparse.Namespace, console: Console) -> int:
+    if options.in_time:
+        return replay_traces(options, console)
+    if options.timer:
+        raise UsageError("--timer is of runs in time; add --in-time")
     codes = set()
     for path in options.traces:
         replayed = replay(read(path), Path.cwd())

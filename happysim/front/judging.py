@@ -117,6 +117,7 @@ def is_timed(verdict: Broken | Holds) -> bool:
     return any(choice.at is not None for choice in verdict.schedule or ())
 
 
-def replay_command(path: Path) -> str:
-    """The line that tells how to replay a trace."""
-    return f"replay: happysim replay {shlex.quote(shown(path))}"
+def replay_command(path: Path, how: str = "") -> str:
+    """The line that tells how to replay a trace; `how` are options of the command."""
+    words = ["happysim", "replay", *([how] if how else []), shlex.quote(shown(path))]
+    return f"replay: {' '.join(words)}"

@@ -11,6 +11,8 @@ algorithm. What its quorums are is a parameter there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from happysim.core.errors import ProtocolError
 from happysim.core.quorums import Quorums, grid, hierarchy, listed, majority, sizes, weights
 from happysim.protocols.multi_paxos import MultiPaxosNode
@@ -37,10 +39,10 @@ class FlexiblePaxosNode(MultiPaxosNode):
     made if both are given by name or `peers` is, else when its world is.
     """
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         if self.phase_1 is None or self.phase_2 is None:
             raise ProtocolError(
                 f"{self.name}: phase_1={self.phase_1!r}, phase_2={self.phase_2!r}; give both, as "
                 "numbers of servers or quorum systems, or use MultiPaxosNode for majorities"
             )
-        super().__post_init__()
+        super().__post_init__(network)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeGuard
+
+from happysim.core.script import Operation
 
 
 class Machine(Protocol):
@@ -40,3 +42,74 @@ class Journal:
     def key(self, command: Any) -> Hashable:
         """None: every command changes all of it."""
         return None
+
+
+# -- machines that answer late, and in which time passes ------------------------------------------
+
+Answers: TypeAlias = tuple[tuple[Operation, Any], ...]
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """A command, and the operation that it is: who asks, and where an answer is to go."""
+
+    command: Any
+    operation: Operation
+
+
+class Service(Machine, Protocol):
+    """A machine that knows who asks, may answer later, and in which time passes.
+
+    `apply` is given `Addressed` commands, and bare ones, which await no answer. In the place of a
+    result it returns the `Answers` that are due now: perhaps none, perhaps some to operations of
+    before. The leader lets a round go by, of `round_seconds`, and proposes what `round_over` says.
+    So time passes by way of the log: at the same place for every server.
+    """
+
+    round_seconds: float
+
+    def round_over(self, state: Any) -> Any:
+        """The command for the end of a round; None where nothing here depends on time."""
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """In the place of a result: the operation is applied, and its answer is yet to come."""
+
+    operation: Operation
+
+
+def is_service(machine: Machine) -> TypeGuard[Service]:
+    """True for a machine with rounds, which answers when it likes."""
+    return hasattr(machine, "round_over")
+
+
+def execute(
+    machine: Machine,
+    state: Any,
+    sessions: dict[str, tuple[int, Any]],
+    command: Any,
+    operation: Operation | None = None,
+    serial: int = 0,
+) -> tuple[Any, Answers]:
+    """Apply a command to the machine; returns the next state, and who is to be answered what.
+
+    `sessions` (per client, the number of its last command and the result) is brought up to date.
+    """
+    if not is_service(machine):
+        state, result = machine.apply(state, command)
+        if operation is None:
+            return state, ()
+        sessions[operation.client] = (serial, result)
+        return state, ((operation, result),)
+    answers: Answers
+    state, answers = machine.apply(
+        state, command if operation is None else Addressed(command, operation)
+    )
+    if operation is not None:
+        sessions[operation.client] = (serial, Unanswered(operation))
+    for done, result in answers:
+        number, kept = sessions.get(done.client, (0, None))
+        if kept == Unanswered(done):
+            sessions[done.client] = (number, result)
+    return state, answers

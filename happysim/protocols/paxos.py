@@ -23,6 +23,7 @@ and growing pauses between attempts lead.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import InitVar
 from typing import Any
 
 from happysim.core.errors import ProtocolError
@@ -114,6 +115,8 @@ class PaxosNode(Node):
     off: a node that took no part may then never learn. An exhaustive search wants it so, except on
     a duplicating network: questions in flight have no bound.
 
+    `network`, where given, is asked to `join(self)`.
+
     Raises `ProtocolError` where `peers` names this node or one twice.
     """
 
@@ -121,6 +124,7 @@ class PaxosNode(Node):
     peers: tuple[str, ...] | None = None
     retry_seconds: tuple[float, float] = (0.1, 0.2)
     catch_up_seconds: float | None = 1.0
+    network: InitVar[Any] = None
 
     # Acceptor: what it must remember (sections 2.2 and 2.5).
     promised: Ballot = durable(default=NO_BALLOT)
@@ -138,12 +142,14 @@ class PaxosNode(Node):
     round_seen: int = 0
     waiting: list[Operation] = []
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
                 f"{self.name}: peers={peers!r} has to name each of the other nodes, once"
             )
+        if network is not None:
+            network.join(self)
 
     def others(self, host: Host) -> tuple[str, ...]:
         """The rest of the nodes."""

@@ -35,6 +35,7 @@ from happysim.spec.verdict import Broken
 Measure = tuple[int, int, int]
 # Schedules no longer than this are short enough for the passes that leave out what is gone.
 _LONG = 40
+_COARSE = 8
 
 
 def measure(schedule: tuple[Choice, ...]) -> Measure:
@@ -89,7 +90,9 @@ class _Shrinker:
         # A schedule that raises must go on raising in the same handler.
         self.handler = broken.reason.split(" raised ")[0]
         assert broken.schedule is not None
-        self.within = broken.within or broken.of.scenario.bounds.within
+        # A run in time ends when its time is over, and knows no other bound.
+        in_time = broken.of.scenario.loose
+        self.within = broken.within or (None if in_time else broken.of.scenario.bounds.within)
         # Once a choice is left out, the times of a simulation are true no more.
         untimed = [replace(each, at=None) for each in broken.schedule if not each.kind.is_timed]
         self.best = self.follow(self.world, untimed)
@@ -122,14 +125,15 @@ class _Shrinker:
             improved = self.delete_faults() or self.delete() or self.reorder()
 
     def shorten(self) -> None:
-        """Get a long schedule down fast: leave out whole processes, and then ever less.
+        """Get a schedule down fast that is long although runs of choices have been left out.
 
         What follows on a step that was left out differs in content: a term, an index. So here
         choices that are gone are replaced by others of their sort.
         """
-        self.similar = True
-        improved = len(self.best.schedule) > _LONG
-        while improved:
+        self.delete_faults()
+        self.delete(least=_COARSE)
+        self.similar = improved = True
+        while improved and len(self.best.schedule) > _LONG:
             improved = self.delete_processes() or self.delete_faults() or self.delete()
         self.similar = False
         self.tried.clear()
@@ -166,11 +170,11 @@ class _Shrinker:
             size //= 2
         return improved
 
-    def delete(self) -> bool:
+    def delete(self, least: int = 1) -> bool:
         """Leave out runs of choices, long ones first, the last ones first."""
         improved = False
         size = len(self.best.schedule) // 2 or 1
-        while size:
+        while size >= least:
             end = len(self.best.schedule)
             while end > 0:
                 begin = max(0, end - size)

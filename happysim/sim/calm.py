@@ -18,6 +18,7 @@ from happysim.core.prng import Random
 from happysim.sim.agenda import ns_of
 from happysim.sim.client import LiveClient
 from happysim.sim.net_faults import Partition
+from happysim.sim.view import HISTORY
 from happysim.spec.property import Property
 
 if TYPE_CHECKING:
@@ -81,16 +82,33 @@ def demand(
     limit = simulation.now + ns_of(seconds)
     open_ = list(properties)
     unmet: list[tuple[Property, str]] = []
+    said: str | None = ""
+    known: int | None = None
     while open_:
-        said = open_[0].judge(simulation.world)  # type: ignore[arg-type]
+        # One that has read the history alone is asked again when there is something new in it.
+        if known != simulation.records.version:
+            said, of_history = _asked(simulation, open_[0])
+            known = simulation.records.version if of_history else None
         heap = simulation.agenda.heap
         if said is None:
             open_.pop(0)
+            known = None
         elif not heap or heap[0][0] > limit:
             unmet.append((open_.pop(0), said))
+            known = None
         elif not simulation.step():
             return []
     return [(prop, _in_full(simulation, seconds, said)) for prop, said in unmet]
+
+
+def _asked(simulation: Simulation, prop: Property) -> tuple[str | None, bool]:
+    """What a demand says now, and whether it has read the history and nothing else."""
+    reads = simulation.world.reads = set()
+    try:
+        said = prop.judge(simulation.world)  # type: ignore[arg-type]
+    finally:
+        simulation.world.reads = None
+    return said, reads == {(-1, HISTORY)}
 
 
 def _in_full(simulation: Simulation, seconds: float, said: str) -> str:

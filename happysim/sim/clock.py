@@ -14,10 +14,11 @@ class Clock:
 
     __slots__ = ("_local_base", "_rate", "_true_base", "frozen")
 
-    def __init__(self, offset_ns: int = 0, drift: Fraction | float = 0) -> None:
+    def __init__(self, offset_ns: int | Fraction = 0, drift: Fraction | float = 0) -> None:
         """A clock that starts `offset_ns` ahead and gains `drift` seconds a second."""
         self._true_base = 0
-        self._local_base = offset_ns
+        # A whole number once the clock has been changed.
+        self._local_base: int | Fraction = offset_ns
         self._rate = rate_of(drift)
         self.frozen = False
 
@@ -29,10 +30,11 @@ class Clock:
     def read(self, true: int) -> int:
         """What the clock shows at a true time."""
         if self.frozen:
-            return self._local_base
+            return int(self._local_base)
         passed = true - self._true_base
         rate = self._rate
-        return self._local_base + passed * rate.numerator // rate.denominator
+        below = rate.denominator
+        return int((self._local_base * below + passed * rate.numerator) // below)
 
     def when(self, local: int, true: int) -> int | None:
         """The first true time, not before `true`, at which the clock shows `local` or later.
@@ -45,7 +47,7 @@ class Clock:
             return None
         wanted = local - self._local_base
         rate = self._rate
-        return self._true_base - (-wanted * rate.denominator // rate.numerator)
+        return self._true_base - int(-wanted * rate.denominator // rate.numerator)
 
     def set(
         self,

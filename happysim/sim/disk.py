@@ -21,6 +21,7 @@ from happysim.core.disk import (
     Mishap,
     crashed,
     kept_marks,
+    lies,
     restarted,
     restarts,
     synced_after,
@@ -163,9 +164,25 @@ class LiveDisk:
 
     # -- crashes and restarts --------------------------------------------------------------------
 
-    def crash(self) -> Mishap | None:
-        """The node crashes: draw what that takes, and let its fields hold the rest."""
-        mishap = self._drawn_crash()
+    @property
+    def is_syncing(self) -> bool:
+        """True from a sync to the end of its handler."""
+        return bool(self._pending)
+
+    def crashes(self) -> list[Mishap]:
+        """What a crash may take, by what was written and synced."""
+        lost = [Mishap("crashes", number + 1) for number in range(len(self._unsynced))]
+        return [*lost, *tears(self.names, self._unsynced, self._now), *lies(self._synced)]
+
+    def crash(self, told: str | None = None) -> Mishap | None:
+        """The node crashes: draw what that takes, and let its fields hold the rest.
+
+        Where `told`, it takes that, one of `crashes()` by its text; nothing where that is empty.
+        """
+        if told is None:
+            mishap = self._drawn_crash()
+        else:
+            mishap = next((each for each in self.crashes() if each.text == told), None)
         if mishap is not None:
             synced = self._synced
             image = crashed(self.names, self._unsynced, synced, self._now, mishap)

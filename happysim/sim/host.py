@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from happysim.core.errors import DiskFull
 from happysim.core.freeze import describe
@@ -11,7 +12,7 @@ from happysim.core.host import FULL, Host, Site, check_immutable, listed, second
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
-from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.agenda import Agenda, Entry, ns_of
 from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 Recorder = Callable[[str, str, Any], None]
 _NEVER = object()
+
+
+class Told(Protocol):
+    """Says what a handler draws and reads from its clock, where a run is told and not drawn."""
+
+    def pick(self, options: Sequence[str]) -> int: ...
+    def read(self, shown: int) -> int: ...
 
 
 class LiveHost(Host):
@@ -46,6 +54,7 @@ class LiveHost(Host):
         "readings",
         "route_of",
         "spent",
+        "told",
         "was_used",
     )
 
@@ -72,6 +81,8 @@ class LiveHost(Host):
         self.is_slow = False
         # Its simulated disk; None where no disk of the run can fail, and a sync costs nothing.
         self.disk: LiveDisk | None = None
+        # Set where a run is told what happens in it.
+        self.told: Told | None = None
         # Finds the route between any two processes; set where the node is made.
         self.route_of: Callable[[str, str], Route]
         # What the handler drew and read from its clock, as a trace keeps it.
@@ -213,23 +224,24 @@ class LiveHost(Host):
             given = _NEVER
         if given is not seconds:
             low, span = self._plan(name, seconds)
-        delay = low + int(self._draw() * span) if span else low
         live = self._live
         if live.clock is not None or self.is_slow:
-            live.set_timer(name, delay)
+            live.set_timer(name, low, span)
             return
         # The usual case, which is that of every heartbeat, in one call less.
+        delay = low + int(self._draw() * span) if span else low
         agenda = self._agenda
         due = live.deadlines[name] = agenda.now + delay
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due
-            agenda.at(due, live.ring, name, due)
+            entry: Entry = (due, agenda.ticket(), live.ring, name, due, None)
+            heappush(agenda.heap, entry)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""
         least, span = ns_of(low), ns_of(high) - ns_of(low)
-        self._live.set_timer(name, least + int(self._draw() * span))
+        self._live.set_timer(name, least, span)
 
     def _plan(self, name: str, seconds: Any) -> tuple[int, int]:
         """A delay as its least nanoseconds and the width of its range."""
@@ -261,6 +273,8 @@ class LiveHost(Host):
             self._use("now")
         clock, now = self._live.clock, self._agenda.now + self.spent
         shown = now if clock is None else clock.read(now)
+        if self.told is not None:
+            shown = self.told.read(shown)
         self.readings.append(shown)
         self.was_used = True
         return shown
@@ -270,7 +284,7 @@ class LiveHost(Host):
     def choose(self, options: Iterable[_T]) -> _T:
         """One of the options, drawn from this node's own stream; each is equally likely."""
         where = self._use("choose")
-        if type(options) is range and len(options) > 1:
+        if type(options) is range and len(options) > 1 and self.told is None:
             picked: Any = options[self._random.below(len(options))]
             self.picks.append(str(picked))
             self.was_used = True
@@ -278,7 +292,10 @@ class LiveHost(Host):
         kept, frozen = self._distinct(options, where)
         if len(kept) == 1:
             return kept[0]
-        at = self._random.below(len(kept))
+        if self.told is None:
+            at = self._random.below(len(kept))
+        else:
+            at = self.told.pick([describe(each) for each in frozen])
         self.picks.append(describe(frozen[at]))
         self.was_used = True
         return kept[at]

@@ -315,9 +315,13 @@ class LiveNode:
 
     # -- timers ----------------------------------------------------------------------------------
 
-    def set_timer(self, name: str, delay: int) -> None:
-        """Let a timer fire once this node's clock has gained `delay` nanoseconds."""
+    def set_timer(self, name: str, low: int, span: int = 0) -> None:
+        """Let a timer fire once this node's clock has gained `low` nanoseconds.
+
+        Where `span` is not 0, a draw from so many is added.
+        """
         host = self.host
+        delay = low + int(host.draw() * span) if span else low
         now = self.agenda.now
         if host.is_slow:
             now += host.spent

@@ -204,12 +204,13 @@ class Bridge:
         return Bridge(names[0], sorted(names[1:half]), sorted(names[half:]))
 
     def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, self._pairs(), str(self))
+        return cut(simulation, self.pairs(), str(self))
 
     def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self._pairs())
+        return not any(one in names and two in names for one, two in self.pairs())
 
-    def _pairs(self) -> Pairs:
+    def pairs(self) -> Pairs:
+        """Senders and receivers that it keeps apart."""
         return list(Partition(*self.sides).pairs())
 
     def __str__(self) -> str:
@@ -237,12 +238,13 @@ class Ring:
         return Ring(order) if len(order) > 3 else None
 
     def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, self._pairs(), str(self))
+        return cut(simulation, self.pairs(), str(self))
 
     def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self._pairs())
+        return not any(one in names and two in names for one, two in self.pairs())
 
-    def _pairs(self) -> Pairs:
+    def pairs(self) -> Pairs:
+        """Senders and receivers that it keeps apart."""
         count = len(self.order)
         # A majority of n holds n // 2 others; half of them on either side, at the least.
         reach = max(1, (count // 2 + 1) // 2)

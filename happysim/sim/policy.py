@@ -245,7 +245,7 @@ class _Runs:
         for at, said in result.broken:
             self.broken.setdefault(at, (number, said))
         if self.progress is not None:
-            self.progress(RunsSoFar(self.made, self.handled))
+            self.progress(RunsSoFar(self.handled, self.handled, self.made))
 
     def verdict(self, at: int, prop: Property) -> Verdict:
         if at in self.broken:

@@ -60,6 +60,16 @@ class Recorder:
         """Something of the environment: a fault, or its end."""
         self._steps.append((self.agenda.now, kind, node, "", what, None, (), ()))
 
+    def lost_or_copied(
+        self, kind: Kind, route: Route, message: Any, operation: Operation | None
+    ) -> None:
+        """A message on its way is lost, or copied, by choice."""
+        self._steps.append((self.agenda.now, *_about(kind, route, message, operation)))
+
+    def last(self) -> Choice | None:
+        """The latest step, as a choice."""
+        return _choice(self._steps[-1]) if self._steps else None
+
     # -- told by routes --------------------------------------------------------------------------
 
     def copied(self, route: Route, message: Any, operation: Operation | None) -> None:

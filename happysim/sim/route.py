@@ -155,7 +155,8 @@ class Route:
             self.traffic.lost += 1
             return
         slope = self._slope
-        at = now + (self._least + int(self._draw() * slope) if slope else self._sample())
+        delay = self._least + int(self._draw() * slope) if slope else self._sample()
+        at = now + delay
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:

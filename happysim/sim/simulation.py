@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.disk import Mishap
@@ -26,7 +26,7 @@ from happysim.core.freeze import thaw
 from happysim.core.history import History
 from happysim.core.host import Site
 from happysim.core.link import Link
-from happysim.core.local_step import DOWN, NEW, UP
+from happysim.core.local_step import DOWN, NEW
 from happysim.core.node import Node
 from happysim.core.prng import Random
 from happysim.core.process import NodeProcess
@@ -78,6 +78,11 @@ class Simulation:
 
     Raises `ScenarioError` for a world that cannot be run.
     """
+
+    # What its processes and routes are.
+    _node: ClassVar[type[LiveNode]] = LiveNode
+    _client: ClassVar[type[LiveClient]] = LiveClient
+    _way: ClassVar[type[Route]] = Route
 
     def __init__(
         self,
@@ -140,7 +145,7 @@ class Simulation:
         self._routes[name] = routes
         if isinstance(process, ScriptProcess):
             draw = floats(self.seed, f"sleeps of {name}")
-            return LiveClient(process, self.agenda, routes, self.records.add, draw, slot)
+            return self._client(process, self.agenda, routes, self.records.add, draw, slot)
         host = LiveHost(
             process.site,
             self.agenda,
@@ -149,7 +154,7 @@ class Simulation:
             floats(self.seed, f"timers of {name}"),
             self.records.add,
         )
-        live = LiveNode(process, self.agenda, host, slot)
+        live = self._node(process, self.agenda, host, slot)
         live.fail = self.crash
         host.route_of = self.route
         host.bind(live)
@@ -160,7 +165,7 @@ class Simulation:
         if link is not None and self._remade is not None and source != to:
             link = self._remade(link)
         draw = floats(self.seed, f"link {source} -> {to}")
-        route = Route(
+        route = self._way(
             self.agenda,
             source,
             self.processes[to],
@@ -180,7 +185,7 @@ class Simulation:
         """Start every process, or take on the state of a world in mid-run."""
         for live in self.processes.values():
             if fresh:
-                self.agenda.at(0, _start, live)
+                self._start_at_once(live)
             else:
                 self._resume(live)
         if not fresh:
@@ -188,6 +193,9 @@ class Simulation:
                 self._routes[source][target].send(thaw(frozen), operation, 0)
         else:
             self.agenda.run_until(0)
+
+    def _start_at_once(self, live: Process) -> None:
+        self.agenda.at(0, _start, live)
 
     def _mount(
         self, disks: Disk | Mapping[str, Disk] | None, faults: Sequence[At | Randomly]
@@ -207,6 +215,8 @@ class Simulation:
             if disks is not None or faulty:
                 live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
                 live.host.is_slow = True
+            if policy.sync_seconds:
+                self.tell_disk(live.name, "is slow")
 
     def _adopt(self) -> None:
         """Let disks remember what the first world does: it has started its nodes already."""
@@ -233,7 +243,7 @@ class Simulation:
         live.resume_as(state)
         if isinstance(live, LiveNode):
             if state.status == NEW:
-                self.agenda.at(0, _start, live)
+                self._start_at_once(live)
             for name in state.timers:
                 low, high = live.process.site.delays.get(name, (1.0, 1.0))
                 live.host.resume_timer(name, low, high)
@@ -337,8 +347,11 @@ class Simulation:
 
     # -- faults, by hand -------------------------------------------------------------------------
 
-    def crash(self, name: str) -> None:
-        """A node goes down now; one that is down already stays so."""
+    def crash(self, name: str, disk: str | None = None) -> None:
+        """A node goes down now; one that is down already stays so.
+
+        `disk` is what it loses of what it wrote (`losing 1`, or nothing: ""); else that is drawn.
+        """
         live = node_named(self, name, "crash")
         if live.status == DOWN:
             return
@@ -346,9 +359,9 @@ class Simulation:
         if self.delivery == "ordered":
             for route in self._ends_at(name):
                 route.reset()
-        disk = live.host.disk
         live.crash()
-        taken = disk.crash() if disk is not None else None
+        own = live.host.disk
+        taken = own.crash(disk) if own is not None else None
         self._note(Kind.CRASH, live, taken.text if taken is not None else "")
 
     def upgrade(self, name: str, to: type[Node]) -> None:
@@ -408,7 +421,7 @@ class Simulation:
 
     def tell_disk(self, name: str, told: str) -> None:
         """For faults: note that the disk of a node behaves otherwise from now on."""
-        self._environment(Kind.DISK, told, name)
+        self.note(Kind.DISK, told, name)
 
     def pause(self, name: str) -> None:
         """A node stands still: it takes nothing, and its timers ring late."""
@@ -420,7 +433,7 @@ class Simulation:
     def resume(self, name: str) -> None:
         """A node that was paused goes on."""
         live = node_named(self, name, "resume")
-        if live.status == UP and live.gate is not None:
+        if live.is_held:
             self._note(Kind.RESUME, live)
             live.go_on()
 
@@ -429,7 +442,7 @@ class Simulation:
         live = node_named(self, name, "slow")
         live.host.lag += lag_ns
         live.host.is_slow = live.host.lag > 0 or live.host.disk is not None
-        self._environment(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
+        self.note(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
 
     def turn_clock(
         self, name: str, *, jump_ns: int = 0, drift_more: Fraction | int = 0, stops: int = 0
@@ -444,26 +457,26 @@ class Simulation:
         assert clock is not None
         told = f"by {seconds_text(clock.read(self.now) - self.now)} s"
         told += f" drifting {clock.drift}" if clock.drift else ""
-        self._environment(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
+        self.note(Kind.CLOCK, told + (" stopped" if clock.frozen else ""), name)
 
     def clog(self, source: str, target: str) -> None:
         """Hold back what one process sends another from now on."""
         self.route(source, target).clog()
-        self._environment(Kind.CLOG, f"{source} -> {target}")
+        self.note(Kind.CLOG, f"{source} -> {target}")
 
     def release(self, source: str, target: str) -> None:
         """Let go of what was held back."""
-        self._environment(Kind.RELEASE, f"{source} -> {target}")
+        self.note(Kind.RELEASE, f"{source} -> {target}")
         self.route(source, target).release()
 
     def echo(self, source: str, target: str) -> None:
         """Keep a copy of what one process sends another from now on."""
         self.route(source, target).echo()
-        self._environment(Kind.LINK, f"{source} -> {target} is recorded")
+        self.note(Kind.LINK, f"{source} -> {target} is recorded")
 
     def replay(self, source: str, target: str) -> None:
         """Let the copies that were kept come again."""
-        self._environment(Kind.LINK, f"{source} -> {target} comes again")
+        self.note(Kind.LINK, f"{source} -> {target} comes again")
         self.route(source, target).replay()
 
     def cut(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
@@ -471,27 +484,27 @@ class Simulation:
         for source, target in pairs:
             self.route(source, target).cut()
         self._cuts.append(told)
-        self._environment(Kind.CUT, told)
+        self.note(Kind.CUT, told)
 
     def mend(self, pairs: Sequence[tuple[str, str]], told: str) -> None:
         """One cut across these pairs is over; others may still be there."""
         for source, target in pairs:
             self.route(source, target).mend()
         self._cuts.remove(told)
-        self._environment(Kind.MEND, told)
+        self.note(Kind.MEND, told)
 
     def degrade(self, source: str, target: str, link: Link) -> None:
         """Let a link behave as another from now on."""
         route = self.route(source, target)
         self.degraded[source, target] = route.link
         route.use(link)
-        self._environment(Kind.LINK, f"{source} -> {target} {link.name}")
+        self.note(Kind.LINK, f"{source} -> {target} {link.name}")
 
     def restore(self, source: str, target: str) -> None:
         """Let a link behave as it did before it went bad."""
         link = self.degraded.pop((source, target))
         self.route(source, target).use(link)
-        self._environment(Kind.LINK, f"{source} -> {target} restored")
+        self.note(Kind.LINK, f"{source} -> {target} restored")
 
     def heal_node(self, name: str) -> None:
         """Bring a node up, and let it go on, whatever has befallen it."""
@@ -502,7 +515,7 @@ class Simulation:
         """Let a link be as the world has it, but lose, copy, damage and hold back nothing."""
         route = self.route(source, target)
         while route.clogs:
-            route.release()
+            self.release(source, target)
         link = self.network.link(source, target)
         if link is not None:
             route.use(link.with_(loss=0.0, duplicate=0.0, corrupt=0.0, reorder=0.0))
@@ -523,7 +536,7 @@ class Simulation:
         if live.observe is not None:
             live.observe(kind, live, "", what, None)
 
-    def _environment(self, kind: Kind, told: str, name: str = "") -> None:
+    def note(self, kind: Kind, told: str, name: str = "") -> None:
         if self.recorder is not None:
             self.recorder.note(kind, name, told)
 

@@ -68,11 +68,11 @@ class Swarm(Simulated):
         Where it `forgets`, disks may lose in a crash what was not synced.
         """
         random = Random(self.seed, f"knobs of run {number}")
-        weather = random.choice(WEATHERS)
+        weather = random.choice((*WEATHERS, CUT_OFF))
         faults, told = self._faults(random, pace, weather)
         link, of_links = self._link(random, pace, weather, is_free)
         arguments = tuple((name, random.choice(options)) for name, options in self.arguments)
-        loses = bool(random.below(2)) and forgets
+        loses = not random.below(3) and forgets
         told = [weather, *of_links, *told, *["disks lose unsynced writes"] * loses]
         told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
         return Knobs(
@@ -99,13 +99,15 @@ class Swarm(Simulated):
             every = _round(tempo * _scale(random, 0.5, 2.0))
             lasting = _round(tempo * _scale(random, 0.2, 2.0))
             at_work, is_drawn = bool(random.below(2)), not random.below(3)
-            in_turn = weather == ONE_AT_A_TIME
+            in_turn = weather in (ONE_AT_A_TIME, CUT_OFF)
             if in_turn:
                 # No time between two of them: one thing is always wrong, and then another.
-                every, lasting = _round(lasting / 20), _round(pace * _scale(random, 1, 5))
-                at_work = bool(random.below(4))
+                every, lasting = _round(lasting / 20), _round(pace * _scale(random, 1.0, 4.0))
+                at_work = bool(random.below(4)) or weather == CUT_OFF
             if weather in (ONE_FAULT, ONE_AT_A_TIME):
                 is_drawn = at == only
+            if weather == CUT_OFF:
+                is_drawn = fault == Partition()
             if is_drawn and weather != NO_FAULTS:
                 found.append(
                     randomly(fault, every=every, lasting=lasting, at_work=at_work, in_turn=in_turn)
@@ -129,7 +131,8 @@ class Swarm(Simulated):
             "reorder": _rate(random, 0.3),
         }
         held_back = _scale(random, 0.1 * pace, 10 * pace)
-        if weather == STILL_NETWORK or (weather == ONE_AT_A_TIME and random.below(2)):
+        is_still = weather in (ONE_AT_A_TIME, CUT_OFF) and random.below(2)
+        if weather == STILL_NETWORK or is_still:
             rates = dict.fromkeys(rates, 0.0)
         told = [f"latency {median:g} s spread {spread:g}"] if is_free else []
         told += [f"{name} {rate:g}" for name, rate in rates.items() if rate]
@@ -141,12 +144,13 @@ class Swarm(Simulated):
 
 # The weather of a run: what else is drawn is drawn within it. Most mistakes need one thing to go
 # wrong at the right time, and a second one only gets in its way.
-ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT, ONE_AT_A_TIME = WEATHERS = (
+ANYTHING, NO_FAULTS, STILL_NETWORK, ONE_FAULT, ONE_AT_A_TIME, CUT_OFF = WEATHERS = (
     "anything goes",
     "wild network",
     "still network",
     "one sort of fault",
     "one fault at a time",
+    "one node cut off at a time",
 )
 
 # The name of the network of a world that was given none: its links are free to be drawn.
@@ -219,8 +223,8 @@ def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
     whether they befall nodes at any time or right after a step; latency, loss (up to `loss_max`),
     duplication and reordering of links; and for each of the scenario's `arguments` one of the
     values given. Times are in proportion to the protocol's own timers. Where the world's `Faults`
-    say `unsynced_loss`, half of the runs have disks that lose what was not synced. `faults` befall
-    every run.
+    say `unsynced_loss`, a third of the runs have disks that lose what was not synced. `faults`
+    befall every run.
 
     After `until` seconds of that, `eventually` properties must come true within `calm` seconds,
     while a `core` of the nodes is healthy: "quorum" or "all". The first run that breaks a property

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from happysim.core.choice import Choice
+from happysim.core.choice import Choice, Kind
 from happysim.core.freeze import describe
 from happysim.core.world import World
 from happysim.search.schedule import first_world
@@ -83,8 +83,12 @@ class Realised:
 
     @property
     def schedule(self) -> tuple[Choice, ...]:
-        """The choices with their nanoseconds in them, as a simulation keeps them."""
-        return tuple(replace(choice, at=ns) for choice, ns in self.steps)
+        """The choices with their nanoseconds in them, as a simulation keeps them.
+
+        Before them stands, at 0 s, how clocks run that are not right. `replay_in_time` takes it.
+        """
+        clocks = (_clock(node, self) for node in dict.fromkeys([*self.offsets, *self.rates]))
+        return (*clocks, *(replace(choice, at=ns) for choice, ns in self.steps))
 
     def __str__(self) -> str:
         lines = [f"{_shown(ns)} {choice}" for choice, ns in self.steps]
@@ -344,6 +348,13 @@ class _Reading:
             fired = wait.ended_by if wait.fires else None
             made.append(Delay(wait.node, wait.timer, wait.set_by, fired, ns))
         return sorted(made, key=lambda delay: (delay.set_by, delay.node, delay.timer))
+
+
+def _clock(node: str, run: Realised) -> Choice:
+    """How a clock is that is not right from the beginning."""
+    ahead, drift = run.offsets.get(node, Fraction(0)), run.rates.get(node, Fraction(1)) - 1
+    told = f"starts by {seconds_text(ahead)} s" + (f" drifting {drift}" if drift else "")
+    return Choice(Kind.CLOCK, node, what=told, at=0)
 
 
 def _travel(parcel: Parcel, sent_by: int, taken_by: int | None, ns: int | None) -> Travel:

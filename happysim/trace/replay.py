@@ -126,14 +126,7 @@ def replay(trace: Trace, root: Path) -> Replayed:
     Raises `TraceError` where the scenario makes no world of the name that the trace starts from.
     """
     prop = resolve(trace, root)
-    try:
-        world = first_world(prop.scenario, trace.start)
-    except HappysimError as error:
-        raise TraceError(f"{trace.source}: {error}") from error
-    except Exception as error:
-        raise TraceError(
-            f"{trace.source}: the scenario {prop.scenario} raised {type(error).__name__}: {error}"
-        ) from error
+    world = start_of(trace, prop)
     run = _with_times(follow(world, trace.schedule, prop, skip_missing=True), trace)
     taken = [str(choice) for choice in run.schedule]
     ended = run.wrong is not None or len(run.worlds) == len(taken)
@@ -153,6 +146,18 @@ def replay(trace: Trace, root: Path) -> Replayed:
         elif step.digest != "?":
             drift = drift or _drift_of_end(trace, step, run)
     return Replayed(trace, prop, run, drift, tuple(missing))
+
+
+def start_of(trace: Trace, prop: Property) -> World:
+    """The world that a trace starts from. Raises `TraceError` where the scenario makes none."""
+    try:
+        return first_world(prop.scenario, trace.start)
+    except HappysimError as error:
+        raise TraceError(f"{trace.source}: {error}") from error
+    except Exception as error:
+        raise TraceError(
+            f"{trace.source}: the scenario {prop.scenario} raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _with_times(run: Run, trace: Trace) -> Run:

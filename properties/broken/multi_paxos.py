@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from happysim import Faults, Host, World, Write, bfs, bounded, duplicating, must_break
+from happysim.core.script import Operation
 from happysim.protocols.ballot import NO_BALLOT, Ballot
 from happysim.protocols.multi_paxos import (
     Accept,
@@ -239,7 +240,7 @@ nobody_stands_again = must_break(
 class SaysNothing(MultiPaxosNode):
     """A command given to a server that does not lead is neither forwarded nor refused."""
 
-    def refuse(self, host: Host) -> None:
+    def refuse(self, host: Host, operation: Operation) -> None:
         pass
 
 

@@ -140,6 +140,49 @@ def test_a_reachable_property_replays_as_reached(project: Project) -> None:
     assert project.run("replay", str(trace)).code == 3
 
 
+def test_a_timed_trace_replays_in_time(project: Project) -> None:
+    """Found in a simulation, kept with its times, and broken in time until it is mended."""
+    project.write("ring.py", RING)
+    assert project.run("check", "ring.py", "--save", "kept").code == 1
+    (trace,) = [each for each in Path("kept").glob("*/*.trace") if " s\n" in each.read_text()]
+    said = project.run("replay", "--in-time", str(trace))
+    assert said.code == 1
+    assert f"{trace}: rings_once is broken in 2 choices, at 2 s\n" in said.out
+    assert "broken: it rang twice" in said.out
+    late = project.run("replay", "--in-time", str(trace), "--timer", "ring=3")
+    assert late.code == 2
+    assert "choice 1 at 1 s, fire a ring, cannot happen: timer ring has 2 s left" in late.err
+    project.write("ring.py", RING.replace("< 2", "< 3"))
+    mended = project.run("replay", "--in-time", str(trace))
+    assert (mended.code, mended.out) == (
+        0,
+        f"{trace}: rings_once is not broken in time: nothing is wrong up to 2 s\n",
+    )
+
+
+RING = """
+from happysim import Node, World, always, bounded, on, simulated
+
+class Bell(Node):
+    rang: int = 0
+
+    def on_start(self, host):
+        host.set_timer("ring", 1)
+
+    @on.timer("ring")
+    def ring(self, host):
+        self.rang += 1
+        host.set_timer("ring", 1)
+
+@bounded(by=simulated(until=5))
+def one():
+    return World.of(Bell("a"))
+
+@always(one)
+def rings_once(world):
+    return world["a"].rang < 2 or "it rang twice"
+"""
+
 # -- what a person types wrong -------------------------------------------------------------------
 
 WRONG = {
@@ -169,6 +212,9 @@ WRONG = {
     "no seconds": ("check p.py --seconds soon", r"'soon' is not a positive number"),
     "runs of bfs": ("check p.py --runs 50", r"--runs is of random runs; add --by uniform"),
     "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: .*No such file"),
+    "timers": ("replay a.trace --timer t=1:2", r"--timer is of runs in time; add --in-time"),
+    "no timer": ("replay a.trace --in-time --timer 1:2", r"'1:2': write NAME=LEAST:MOST"),
+    "no number of a timer": ("replay a.trace --in-time --timer t=1:x", r"'x' is not a number of s"),
     "a folder as a trace": ("show .", r"\.: cannot be read as a trace: .*[Dd]irectory"),
     "not a trace": ("shrink p.py", r"p\.py, line 1: not a trace: it should begin with `happysim"),
     "two traces": ("shrink a.trace b.trace", r"unrecognized arguments: b\.trace"),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from happysim import ProtocolError, World
+from happysim import Host, ProtocolError, World
+from happysim.core.script import Operation
 from happysim.protocols.chain import (
     Chain,
     ChainMaster,
+    ChainServer,
     CurrentChain,
+    Failed,
     Forward,
     Redirect,
     first_chain,
 )
+from happysim.protocols.chain.messages import Entry
 from properties.chain import (
     READ,
     X1,
@@ -109,6 +113,45 @@ def test_a_server_that_joins_is_full_once_it_has_the_state() -> None:
 def test_a_wrong_chain_is_refused(make: Any, says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         make()
+
+
+@pytest.mark.parametrize(("sender", "epoch"), [("n3", 1), ("n9", 1), ("n1", 0), ("n1", 2)], ids=str)
+def test_updates_are_taken_from_the_predecessor_in_this_epoch_alone(
+    sender: str, epoch: int
+) -> None:
+    server = ChainServer("n2", first_chain("n1", "n2", "n3"))
+    update = Entry(1, "x", Operation("c1", 1))
+    server.take_updates(cast(Host, None), sender, Forward(epoch, 0, (update,)))
+    assert (server.last, server.sent) == (0, [])
+
+
+class Network:
+    """A host that sends nothing."""
+
+    def sync(self) -> None:
+        """Nothing gets lost."""
+
+    def broadcast(self, sent: object, to: object) -> None:
+        """Nobody is there."""
+
+
+def test_a_server_that_is_reported_dead_does_not_count_as_heard_of() -> None:
+    master, host = ChainMaster("master", ("n1", "n2")), cast(Host, Network())
+    master.heard = {"n1", "n2"}
+    master.take_report(host, "n1", Failed("n2"))
+    assert (master.chain, master.heard) == (Chain(2, ("n1",)), {"n1"})
+    assert not master.is_back("n2")
+
+
+def test_a_server_that_fails_while_it_joins_leaves_the_place_to_another() -> None:
+    master, host = ChainMaster("master", ("n1",), spares=("n2", "n3")), cast(Host, Network())
+    master.append(host, "n2")
+    assert master.chain == Chain(2, ("n1", "n2"), (("n2", 2),))
+    master.heard = {"n1", "n3"}
+    assert not master.is_back("n3")
+    master.take_out(host, "n2")
+    assert master.chain == Chain(3, ("n1",))
+    assert master.is_back("n3")
 
 
 def test_neighbours_in_a_chain() -> None:

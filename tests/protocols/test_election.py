@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
@@ -25,6 +26,7 @@ from happysim.protocols.election import (
     Strategy,
     seniority,
 )
+from happysim.protocols.election.randomized import SeekVote
 from properties.election import (
     STRATEGIES,
     agreed,
@@ -183,6 +185,14 @@ def test_the_dead_are_skipped_and_a_token_of_a_dead_candidate_is_dropped() -> No
     assert (world["n1"].current_leader, world["n1"].timers) == (None, ("leader",))
 
 
+def test_who_knows_that_the_token_arrived_skips_nobody_and_waits_for_the_winner() -> None:
+    world = along(group(3, "ring"), "fire n1 leader")
+    assert world["n1"].timers == ("campaign",)
+    world = along(world, "deliver n1 -> n2 C")
+    world = along(world, "deliver n2 -> n1 Campaign(term=1, step=Receipt())")
+    assert world["n1"].timers == ("leader",)
+
+
 def test_a_token_that_comes_again_is_not_passed_on() -> None:
     world = along(
         group(3, "ring", faults=Faults(duplicates=1)),
@@ -209,6 +219,33 @@ def test_votes_of_a_majority_elect() -> None:
 def test_a_second_candidate_of_a_term_gets_no_vote() -> None:
     world = along(group(3, "randomized"), "fire n1", "fire n3", "deliver n1 -> n2 C")
     assert not any("n3 -> n2" in str(choice) for choice in world.choices())
+
+
+class Timers:
+    """A host that only notes which timers are set and cancelled."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def set_timer(self, name: str, seconds: object) -> None:
+        self.log.append(f"set {name}")
+
+    def cancel_timer(self, name: str) -> None:
+        self.log.append(f"cancel {name}")
+
+    def send(self, to: str, sent: object) -> None:
+        """Nobody is there."""
+
+    def sync(self) -> None:
+        """Nothing gets lost."""
+
+
+def test_a_vote_in_a_term_that_is_known_gives_the_candidate_time_anew() -> None:
+    voter, host = LeaderElection("n2", strategy=RandomizedStrategy()), cast(Host, Timers())
+    voter.current_term = 3
+    voter.strategy.heed(voter, host, "n1", Campaign(3, SeekVote()))
+    assert voter.voted_for == "n1"
+    assert cast(Timers, host).log == ["cancel campaign", "set leader"]
 
 
 # -- a strategy of one's own ----------------------------------------------------------------------

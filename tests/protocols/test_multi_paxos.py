@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from happysim import Cas, Faults, HappysimError, Read, Script, TimedOut, World, Write, call
+from happysim import (
+    Cas,
+    CasRegister,
+    Faults,
+    HappysimError,
+    Read,
+    Script,
+    Simulation,
+    TimedOut,
+    World,
+    Write,
+    call,
+    sleep,
+)
 from happysim.protocols.ballot import Ballot
 from happysim.protocols.multi_paxos import (
     Accepted,
@@ -274,3 +287,34 @@ def test_peers_that_are_no_others_are_refused(peers: tuple[str, ...]) -> None:
 def test_heartbeats_slower_than_elections_are_refused() -> None:
     with pytest.raises(HappysimError, match=r"less than the 0\.15 of election_seconds"):
         MultiPaxosNode("n1", heartbeat_seconds=0.2)
+
+
+def keeps_asking(*servers: str) -> Iterator[Any]:
+    """A client that asks one server after the other, until one has a result."""
+    answer: Any = TimedOut()
+    while isinstance(answer, TimedOut | NotLeader | Overwritten):
+        servers = (*servers[1:], servers[0])
+        answer = yield call(servers[0], ClientRequest(Write(1)), timeout=0.5)
+        yield sleep(0.01)
+
+
+@pytest.mark.parametrize("progress_seconds", [1.0, None])
+def test_a_leader_that_is_heard_and_hears_nobody_gives_way(progress_seconds: float | None) -> None:
+    """Its heartbeats would keep the others from standing for ever."""
+    names = ("n1", "n2", "n3")
+    servers = [
+        MultiPaxosNode(name, machine=CasRegister(), progress_seconds=progress_seconds)
+        for name in names
+    ]
+    simulation = Simulation(World.of(*servers, Script("c", keeps_asking, *names)), seed=1)
+
+    def leader(world: World) -> str | None:
+        return next((name for name in names if world[name].role is Role.LEADER), None)
+
+    def is_served(world: World) -> bool:
+        return any(each.result is None for each in world.history.completed)
+
+    assert simulation.run_until(lambda world: leader(world) is not None, within=5)
+    deaf = leader(simulation.world)
+    simulation.cut([(name, str(deaf)) for name in names if name != deaf], "deaf")
+    assert simulation.run_until(is_served, within=20) == (progress_seconds is not None)

@@ -52,6 +52,26 @@ def test_a_majority_of_promises_and_of_acceptances_chooses() -> None:
     assert [world[name].timers for name in ("n1", "n2", "n3")] == [()] * 3
 
 
+class Clock:
+    """A host that only notes for how long timers are set."""
+
+    def __init__(self) -> None:
+        self.seconds: list[tuple[float, float]] = []
+
+    def set_timer(self, name: str, seconds: tuple[float, float]) -> None:
+        self.seconds.append(seconds)
+
+
+def test_the_longest_wait_doubles_with_each_attempt_six_times() -> None:
+    clock: Any = Clock()
+    node = PaxosNode("n1", retry_seconds=(1.0, 2.0))
+    for attempt in range(1, 10):
+        node.promised = Ballot(attempt, "n1")
+        node.set_retry_timer(clock)
+    longest = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 128.0, 128.0]
+    assert clock.seconds == [(1.0, most) for most in longest]
+
+
 def test_half_of_the_acceptors_is_no_majority() -> None:
     world = promised(cluster(4, proposals=("x",)), "n1", "n2")
     assert world["n1"].value is None

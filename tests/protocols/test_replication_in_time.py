@@ -101,6 +101,31 @@ def test_a_chain_closes_over_a_dead_server_and_takes_it_back(victim: str) -> Non
     )
 
 
+def keeps_asking(server: str, request: Any) -> Iterator[Any]:
+    """Asks again, and is not put off: sooner than what was lost would be sent again."""
+    while True:
+        yield call(server, request, timeout=0.2)
+
+
+@pytest.mark.parametrize("protocol", ["chain", "primary-backup"])
+def test_an_impatient_client_does_not_keep_a_server_from_sending_again(protocol: str) -> None:
+    """Each request is a new update. The timer to resend must fire all the same."""
+    names = ("n1", "n2")
+    if protocol == "chain":
+        servers = [chain.ChainServer(name, chain.first_chain(*names)) for name in names]
+        others: list[Any] = [*servers, chain.ChainMaster("master", names)]
+        request: Any = chain.Update("x")
+    else:
+        first = primary_backup.first_view(*names)
+        others = [primary_backup.PrimaryBackupServer(name, first) for name in names]
+        others.append(primary_backup.ViewService("views", names, check_seconds=None))
+        request = primary_backup.ClientRequest("x")
+    client = Script("c", keeps_asking, "n1", request)
+    parted = at(0.0, Partition(["n1"], ["n2"]), lasting=1.0)
+    simulation = Simulation(World.of(*others, client), seed=1, faults=[parted])
+    assert simulation.run_until(lambda world: bool(answers(world)), within=5)
+
+
 def test_leaders_agree_after_a_partition_of_a_lossy_network() -> None:
     names = ("a", "b", "c1", "d", "e")
     # They have read nothing, so all that they write stays. A write asked again is another write.

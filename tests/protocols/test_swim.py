@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,11 @@ def claim(member: NodeView, name: str) -> Claim:
 )
 def test_which_claim_stands(weaker: Claim, stronger: Claim) -> None:
     assert standing(weaker, stronger) == standing(stronger, weaker) == stronger
+    assert weaker != stronger
+
+
+def test_the_dead_are_gone_and_so_is_who_left() -> None:
+    assert [each for each in Status if Claim(1, each).is_gone] == [DEAD, LEFT]
 
 
 @given(CLAIMS, CLAIMS, CLAIMS)
@@ -225,14 +232,21 @@ def test_a_member_is_made_on_a_network() -> None:
     assert World.of(network=network)["m1"].alive_members == ("m1", "m2")
 
 
+def test_nodes_are_seeds_by_another_name() -> None:
+    others = [MembershipProtocol("m1"), "m2"]
+    assert MembershipProtocol("m3", nodes=[*others, "m3"]).seeds == ("m1", "m2")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"probe_seconds": 1.0}, r"leaves no time for the delegates.*less than the 1\.0"),
         ({"suspicion_factor": 0}, "suspicion_factor=0: make it at least 1"),
         ({"delegates": -1}, "delegates=-1: make it at least 0"),
+        ({"nodes": "m2"}, "nodes='m2', seeds=None: give one of the two"),
+        ({"nodes": ["m2"], "seeds": ("m3",)}, r"seeds=\('m3',\): give one of the two"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(wrong: dict[str, float], said: str) -> None:
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ProtocolError, match=said):
         MembershipProtocol("m1", **wrong)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from happysim import (
     on,
     step_always,
 )
+from happysim.sim.scripted import replay_in_time
 from happysim.smt.margin import Margin, NoMargin, _Search, margin
 from happysim.smt.realise import Realised, Unrealisable, realise, realise_schedule
 from happysim.smt.solver import SolverMissingError
@@ -36,7 +37,6 @@ from properties.broken.lease import (
     one_client_believes_to_have_the_lock,
     two_clients,
 )
-from tests.smt.scripted import Scripted
 
 TRUST = one_client_believes_to_have_the_lock
 LATE = one_believes_counting_from_the_grant
@@ -91,7 +91,7 @@ def test_a_run_at_the_edge_happens_beyond_the_margin_and_not_below() -> None:
     assert isinstance(realise(found.broken, Timing(drift=edge - little)), Unrealisable)
     run = realise(found.broken, Timing(drift=edge + little))
     assert isinstance(run, Realised)
-    simulation = Scripted(two_clients(), run, TRUST)
+    simulation = replay_in_time(two_clients(), run.schedule, TRUST)
     assert simulation.broken is not None
     assert simulation.broken[0] is TRUST
     assert [str(choice) for choice in simulation.schedule] == [str(c) for c in run.schedule]

@@ -129,3 +129,15 @@ def test_bounds_stay_with_the_function() -> None:
     assert scenario_of(some).bounds.max_depth == 3
     assert scenario_of(some).bounds.unknown_passes
     assert scenario_of(chain).bounds.max_depth is None
+
+
+def greeted(*before: str) -> World:
+    return World.of(Kept("n"), Greeter("g")).after(*before)
+
+
+def test_a_loosened_first_world_has_just_started_too() -> None:
+    """So that a simulation starts its nodes, and knows since when their timers are set."""
+    fresh = scenario_of(greeted).loosened().worlds[""]
+    assert fresh.tables.first == fresh.numbers
+    later = scenario_of(lambda: greeted("act g greet")).loosened().worlds[""]
+    assert later.tables.first != later.numbers

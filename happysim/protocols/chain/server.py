@@ -82,6 +82,7 @@ class ChainServer(Node):
     is_sure: bool = True  # whether the chain is not one from before a crash
     acked: int = UNKNOWN  # what the successor has
     asking: dict[Operation, Any] = {}  # queries that wait for the tail
+    is_resending: bool = False  # whether the resend timer is set
 
     def __post_init__(self) -> None:
         if self.state is None:
@@ -198,10 +199,17 @@ class ChainServer(Node):
         if self.is_tail and self.is_full:
             self.settle(host, self.last)
         lacks = self.chain.after(self.name) and (self.acked < self.last or self.stable < self.last)
-        if (self.is_full and (lacks or self.asking)) or not self.is_sure:
+        self.keep_resending(
+            host, bool((self.is_full and (lacks or self.asking)) or not self.is_sure)
+        )
+
+    def keep_resending(self, host: Host, is_wanted: bool) -> None:
+        """Have the timer set or not. Set anew by every update, it would never fire."""
+        if is_wanted and not self.is_resending:
             host.set_timer("resend", seconds=self.resend_seconds)
-        else:
+        elif not is_wanted:
             host.cancel_timer("resend")
+        self.is_resending = is_wanted
 
     def settle(self, host: Host, number: int) -> None:
         """The tail has all up to `number`. If this is the tail, it answers what it has not yet."""
@@ -242,6 +250,7 @@ class ChainServer(Node):
     @on.timer("resend")
     def resend(self, host: Host) -> None:
         """Whatever was lost: send it again."""
+        self.is_resending = False
         self.say_hello(host)
         if self.acked < self.last or self.stable < self.last:
             self.catch_up(host)

@@ -67,10 +67,13 @@ class Renewed:
 
 @message
 class LockLost:
-    """The grant of this token is over."""
+    """The grant of this token is over. It is falsy."""
 
     lock: str
     token: int
+
+    def __bool__(self) -> bool:
+        return False
 
 
 # -- writers and the store ------------------------------------------------------------------------

@@ -8,24 +8,25 @@ from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
     Chosen,
-    ClientRequest,
     Entry,
+    Forwarded,
     Heartbeat,
     Missing,
-    NotLeader,
-    Overwritten,
     Prepare,
     Promise,
     Rejected,
 )
 from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
+from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
 
 __all__ = [
     "Accept",
     "Accepted",
+    "Answered",
     "Chosen",
     "ClientRequest",
     "Entry",
+    "Forwarded",
     "Heartbeat",
     "Missing",
     "MultiPaxosNode",

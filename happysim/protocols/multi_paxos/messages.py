@@ -7,50 +7,15 @@ from typing import Any
 from happysim.core.message import message
 from happysim.core.script import Operation
 from happysim.protocols.ballot import Ballot
-
-# -- clients -------------------------------------------------------------------------------------
-
-
-@message
-class ClientRequest:
-    """A client script asks for `command`; the answer is its result, or one of the next two.
-
-    A client that repeats a command, because an answer is late, numbers its commands itself: each
-    has a larger `serial` than the one before, from 1 on, and a repetition has the same. It then is
-    applied once. Without one, each call is a command of its own. A client numbers either all of its
-    commands or none.
-    """
-
-    command: Any
-    serial: int | None = None
-
-
-@message
-class NotLeader:
-    """The answer to a request that was refused. It had no effect; `leader` may know better.
-
-    On a network that copies messages this is said of one copy of the request only.
-    """
-
-    leader: str | None
-
-
-@message
-class Overwritten:
-    """The answer to a request whose slot some server has given to another command.
-
-    It may still take effect, through a server that accepted it, or never will.
-    """
-
-
-# -- servers -------------------------------------------------------------------------------------
+from happysim.protocols.requests import ClientRequest
 
 
 @message
 class Entry:
     """What a leader proposed for a slot: a command, whom to answer, and which of that client's.
 
-    Without an `operation` it is a no-op, which fills a gap.
+    Without an `operation` nobody awaits an answer; without a command either it is a no-op, which
+    fills a gap.
     """
 
     ballot: Ballot
@@ -123,3 +88,11 @@ class Chosen:
 
     first: int
     entries: tuple[Entry, ...]
+
+
+@message
+class Forwarded:
+    """A patient server passes on what a client has asked of it; without `operation`, one-way."""
+
+    operation: Operation | None
+    request: ClientRequest

@@ -16,6 +16,8 @@ a time, and numbers its commands; the host's operations see to both.
   knows that is on disk: a restarted server, or a new leader, goes on from there.
 - The leader is the learner. Others learn how far the log is chosen with each Accept and Heartbeat;
   what they did not accept under that very ballot, they ask for (`Missing`).
+- A leader that gets nothing chosen for a time gives way. (Who is heard and hears nobody would keep
+  all others from leading.)
 - Lost Accepts are sent again with each heartbeat, a lost Prepare is made up for by the next one.
 - Whichever leader learns that a command is chosen answers it. A client whose command gives way to
   another in some log is told so (`Overwritten`).
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import InitVar, replace
 from typing import Any
 
 from happysim.core.errors import ProtocolError
@@ -36,21 +38,28 @@ from happysim.core.node import Node, durable, on
 from happysim.core.quorums import Quorums, disjoint, majority, sizes
 from happysim.core.script import Operation
 from happysim.protocols.ballot import NO_BALLOT, Ballot
-from happysim.protocols.machine import Journal, Machine
+from happysim.protocols.machine import (
+    Answers,
+    Journal,
+    Machine,
+    Unanswered,
+    execute,
+    is_service,
+)
+from happysim.protocols.multi_paxos import clients
 from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
     Chosen,
-    ClientRequest,
     Entry,
+    Forwarded,
     Heartbeat,
     Missing,
-    NotLeader,
-    Overwritten,
     Prepare,
     Promise,
     Rejected,
 )
+from happysim.protocols.requests import ClientRequest, NotLeader, answer, operation_of
 
 # After so many elections in vain the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6
@@ -72,6 +81,14 @@ class MultiPaxosNode(Node):
     repetition of lost messages. An exhaustive search wants it so, except on a duplicating network:
     heartbeats in flight have no bound.
 
+    A server that does not lead refuses what clients ask, and names the leader. With `patient` it
+    keeps a request until it has applied it: it waits for a leader, passes the request on, and tells
+    the next one where that one fails. A `machine` may be a Service (`happysim.protocols.machine`).
+    `network`, where given, is asked to `join(self)`.
+
+    A leader that has proposed, and for `progress_seconds` learns of no choice, gives way: others
+    may hear it, and stay quiet, and it not hear them. None turns that off.
+
     `phase_1` and `phase_2` say which sets of servers elect a leader, and which choose a command: by
     default a majority; a number is any so many servers. See `flexible_paxos`.
 
@@ -83,18 +100,22 @@ class MultiPaxosNode(Node):
     peers: tuple[str, ...] | None = None
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
+    progress_seconds: float | None = 1.0
     phase_1: Quorums | int | None = None
     phase_2: Quorums | int | None = None
+    patient: bool = False
+    network: InitVar[Any] = None
 
     # Acceptor: the ballot promised (a leader's or candidate's own), and what was accepted, by slot.
     ballot: Ballot = durable(default=NO_BALLOT)
     log: list[Entry | None] = durable(default=[])
 
     # Learner: every slot up to `chosen` is chosen, and applied. `sessions`: per client, the number
-    # of its last command, and the result.
+    # of its last command, and the result. `held`: what a patient server has not applied yet.
     chosen: int = durable(default=0)
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
+    held: list[Forwarded] = []
 
     role: Role = Role.FOLLOWER
     leader: str | None = None
@@ -106,7 +127,7 @@ class MultiPaxosNode(Node):
     reported: dict[int, Entry] = {}
     accepted_by: dict[int, set[str]] = {}
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -122,6 +143,13 @@ class MultiPaxosNode(Node):
             self.check_quorums((self.name, *self.peers))
         elif isinstance(self.phase_1, Quorums) and isinstance(self.phase_2, Quorums):
             self.check_meeting(self.phase_1, self.phase_2)
+        if network is not None:
+            network.join(self)
+
+    @property
+    def is_leader(self) -> bool:
+        """True while this server leads its ballot."""
+        return self.role is Role.LEADER
 
     # -- who is there --------------------------------------------------------------------------
 
@@ -203,15 +231,32 @@ class MultiPaxosNode(Node):
         self.role, self.leader = Role.FOLLOWER, None
         self.promised_by, self.reported, self.accepted_by = set(), {}, {}
         host.cancel_timer("heartbeat")
+        host.cancel_timer("round")
+        host.cancel_timer("progress")
         self.set_election_timer(host)
+
+    @on.timer("progress")
+    def resign(self, host: Host) -> None:
+        """A leader that cannot get anything chosen must not keep others from it."""
+        self.become_follower(host)
+
+    def set_progress_timer(self, host: Host) -> None:
+        """Set anew with each choice, and only while something is open."""
+        if self.progress_seconds is not None and self.accepted_by:
+            host.set_timer("progress", self.progress_seconds)
+        else:
+            host.cancel_timer("progress")
 
     def obey(self, host: Host, sender: str, ballot: Ballot) -> bool:
         """Whether the sender leads the highest ballot heard of. Else it is told which that is."""
         if not self.observe(host, ballot):
             self.send(host, sender, Rejected(self.ballot))
             return False
+        is_new = self.leader != sender
         self.leader, self.attempts = sender, 0
         self.set_election_timer(host)
+        if is_new:
+            clients.pass_on(self, host)
         return True
 
     @on(Rejected)
@@ -271,6 +316,8 @@ class MultiPaxosNode(Node):
         for slot in range(self.chosen + 1, max(reported, default=0) + 1):
             entry = reported.get(slot, Entry(self.ballot))
             self.propose(host, slot, replace(entry, ballot=self.ballot))
+        clients.pass_on(self, host)
+        self.set_round_timer(host)
         if self.heartbeat_seconds is not None:
             self.beat(host)
 
@@ -279,24 +326,16 @@ class MultiPaxosNode(Node):
     @on(ClientRequest)
     def serve(self, host: Host, client: str, request: ClientRequest) -> None:
         """S3: the leader gives a command the next slot. A command is applied once."""
-        operation = host.operation
-        if operation is None:
-            raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
-        serial = operation.number if request.serial is None else request.serial
-        last, result = self.sessions.get(operation.client, (0, None))
-        if serial <= last:
-            # One before the last needs no answer: its client does not wait for it any more.
-            if serial == last:
-                host.respond(result)
-        elif self.role is not Role.LEADER:
-            self.refuse(host)
-        elif not any(entry is not None and entry.operation == operation for entry in self.log):
-            entry = Entry(self.ballot, request.command, operation, serial)
-            self.propose(host, len(self.log) + 1, entry)
+        clients.take(self, host, operation_of(host, client, request), request)
 
-    def refuse(self, host: Host) -> None:
+    @on(Forwarded)
+    def serve_forwarded(self, host: Host, sender: str, passed_on: Forwarded) -> None:
+        """What a client has asked of another server."""
+        clients.take(self, host, passed_on.operation, passed_on.request)
+
+    def refuse(self, host: Host, operation: Operation) -> None:
         """A server that does not lead says so, and who does."""
-        host.respond(NotLeader(self.leader))
+        answer(host, NotLeader(self.leader), operation)
 
     # -- phase 2, for one slot -----------------------------------------------------------------
 
@@ -304,7 +343,10 @@ class MultiPaxosNode(Node):
         """Phase 2a: accept it oneself, and ask the others to."""
         self.keep(host, slot, entry)
         self.persist(host)
+        is_first = not self.accepted_by
         self.accepted_by[slot] = {host.name}
+        if is_first:
+            self.set_progress_timer(host)
         self.send_all(host, Accept(slot, entry, self.chosen))
         self.advance(host)
 
@@ -315,7 +357,7 @@ class MultiPaxosNode(Node):
         self.log[slot - 1] = entry
         if given_way is None or given_way.operation in (None, entry.operation):
             return
-        host.respond(Overwritten(), to=given_way.operation)
+        clients.overwrite(self, host, given_way)
 
     @on(Accept)
     def accept(self, host: Host, sender: str, request: Accept) -> None:
@@ -337,8 +379,11 @@ class MultiPaxosNode(Node):
 
     def advance(self, host: Host) -> None:
         """Apply what is chosen, in order of slots; what is chosen behind a gap waits for it."""
+        before = self.chosen
         while self.is_quorum(host, self.phase_2, self.accepted_by.get(self.chosen + 1, ())):
             self.commit(host)
+        if self.chosen > before:
+            self.set_progress_timer(host)
 
     # -- learning ------------------------------------------------------------------------------
 
@@ -398,28 +443,53 @@ class MultiPaxosNode(Node):
         """The next slot is chosen: apply its command, and, as the leader, answer its client."""
         self.chosen += 1
         self.accepted_by.pop(self.chosen, None)
-        self.apply(self.chosen)
-        entry = self.at(self.chosen)
-        if entry is None or entry.operation is None or self.role is not Role.LEADER:
-            return
-        serial, result = self.sessions[entry.operation.client]
-        if entry.serial == serial:
-            self.answer(host, entry.operation, result)
+        answers = self.apply(self.chosen)
+        if self.is_leader:
+            for operation, result in answers:
+                self.answer(host, operation, result)
 
-    def apply(self, slot: int) -> None:
-        """Apply one slot's command to the machine, unless it was applied in an earlier slot."""
+    def apply(self, slot: int) -> Answers:
+        """Apply one slot's command to the machine, unless it was applied in an earlier slot.
+
+        Returns whom that answers, and what.
+        """
         entry = self.at(slot)
-        if entry is None or entry.operation is None:
-            return
-        serial, _ = self.sessions.get(entry.operation.client, (0, None))
-        if entry.serial > serial:
-            self.state, result = self.machine.apply(self.state, entry.command)
-            self.sessions[entry.operation.client] = (entry.serial, result)
+        if entry is None or entry.operation is entry.command is None:
+            return ()
+        operation = entry.operation
+        if operation is not None:
+            clients.forget(self, operation)
+            serial, result = self.sessions.get(operation.client, (0, None))
+            if entry.serial <= serial:
+                is_known = entry.serial == serial and not isinstance(result, Unanswered)
+                return ((operation, result),) if is_known else ()
+        self.state, answers = execute(
+            self.machine, self.state, self.sessions, entry.command, operation, entry.serial
+        )
+        return answers
 
     def answer(self, host: Host, operation: Operation, result: Any) -> None:
         """Tell a client the result of its command, which will not be lost."""
         self.persist(host)
-        host.respond(result, to=operation)
+        answer(host, result, operation)
+
+    # -- time, for machines in which it passes -------------------------------------------------
+
+    def set_round_timer(self, host: Host) -> None:
+        """A round goes by from here on, also where another leader was in the middle of one."""
+        if is_service(self.machine):
+            host.set_timer("round", seconds=self.machine.round_seconds)
+
+    @on.timer("round")
+    def end_round(self, host: Host) -> None:
+        """The leader proposes what the end of a round means; the log says when it is."""
+        if not is_service(self.machine):
+            return
+        command = self.machine.round_over(self.state)
+        proposed = [entry.command for entry in self.log[self.chosen :] if entry is not None]
+        if command is not None and command not in proposed:
+            self.propose(host, len(self.log) + 1, Entry(self.ballot, command))
+        self.set_round_timer(host)
 
 
 def quorums_of(phase: Quorums | int | None, servers: tuple[str, ...]) -> Quorums:

@@ -88,6 +88,7 @@ class PrimaryBackupServer(Node):
     start: int = 0
     answered: int = 0
     confirmed: dict[str, Place] = {}
+    is_resending: bool = False  # whether the resend timer is set
 
     def __post_init__(self) -> None:
         if self.log_max < 0:
@@ -173,16 +174,26 @@ class PrimaryBackupServer(Node):
     # -- the primary: backups that lag -----------------------------------------------------------
 
     def keep_resending(self, host: Host) -> None:
-        """Have the resend timer set exactly while something is unconfirmed."""
+        """Have the resend timer set exactly while something is unconfirmed.
+
+        Not while it runs: set anew by every command, it would never fire.
+        """
         lags = any(self.confirmed.get(each) != self.last for each in self.view.backups)
-        if lags or not self.is_settled:
+        if not lags and self.is_settled:
+            self.stop_resending(host)
+        elif not self.is_resending:
+            self.is_resending = True
             host.set_timer("resend", seconds=self.resend_seconds)
-        else:
-            host.cancel_timer("resend")
+
+    def stop_resending(self, host: Host) -> None:
+        """Nothing is unconfirmed, or it is another's affair by now."""
+        self.is_resending = False
+        host.cancel_timer("resend")
 
     @on.timer("resend")
     def resend(self, host: Host) -> None:
         """Whatever was lost: offer each backup what it has not confirmed."""
+        self.is_resending = False
         for backup in self.view.backups:
             if self.confirmed.get(backup) != self.last:
                 self.catch_up(host, backup)
@@ -292,7 +303,7 @@ class PrimaryBackupServer(Node):
         if epoch > self.epoch:
             self.epoch = epoch
             self.answered, self.confirmed = 0, {}
-            host.cancel_timer("resend")
+            self.stop_resending(host)
             host.sync()
 
     @on(Retired)

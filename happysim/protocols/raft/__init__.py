@@ -15,13 +15,10 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ChangeMembership,
     ChangeRefused,
-    ClientRequest,
     Entry,
     Forwarded,
     InstallSnapshot,
     NewerTerm,
-    NotLeader,
-    Overwritten,
     PreVote,
     PreVoteGranted,
     Probe,
@@ -36,8 +33,10 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
+from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
 
 __all__ = [
+    "Answered",
     "AppendEntries",
     "AppendEntriesRefusal",
     "AppendEntriesReply",

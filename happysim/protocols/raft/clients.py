@@ -3,24 +3,30 @@
 **Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, sections 6.2 and 6.3.
 
 **Deviates**: sessions are not opened and do not expire: a client is known by its name, and of each
-the last command is kept. An operation that is in the log already is not appended again.
+the last command is kept. An operation that is in the log already is not appended again. A patient
+server keeps what it cannot serve, and passes it on to each leader that it hears of, until it has
+applied it; the dissertation leaves it to the client to ask again. A client that awaits no answer
+has no number, so its command may take effect more than once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
+from happysim.protocols.machine import Unanswered
 from happysim.protocols.raft import membership, reads, transfer
+from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.messages import (
     ChangeMembership,
-    ClientRequest,
     Entry,
     Forwarded,
     ReadRequest,
     TransferLeadership,
 )
+from happysim.protocols.requests import ClientRequest, Overwritten, answer, operation_of
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
@@ -28,38 +34,56 @@ if TYPE_CHECKING:
 Asked = ClientRequest | ReadRequest | ChangeMembership | TransferLeadership
 
 
-def take(node: RaftNode, host: Host, operation: Operation, request: Asked, hops: int) -> None:
+def hear(node: RaftNode, host: Host, client: str, request: Asked) -> None:
+    """A client asks this server."""
+    if isinstance(request, ClientRequest):
+        take(node, host, operation_of(host, client, request), request, hops=0)
+        return
+    if host.operation is None:
+        kind = type(request).__name__
+        raise ProtocolError(f"{client} sent a {kind}; only a client script may")
+    take(node, host, host.operation, request, hops=0)
+
+
+def take(
+    node: RaftNode, host: Host, operation: Operation | None, request: Asked, hops: int
+) -> None:
     """Section 6.2: a leader serves a request; another server passes it on, once, or refuses it."""
     entry = entry_for(node, operation, request)
     if entry is not None and not is_first(node, host, entry):
         return
     if node.is_leader and node.transfer is None:
         serve(node, host, operation, request, entry)
+    elif node.patient and isinstance(request, ClientRequest):
+        keep(node, host, Forwarded(operation, request))
     elif node.forward and hops == 0 and node.leader not in (None, node.name):
         host.send(node.leader, Forwarded(operation, request))
-    else:
+    elif operation is not None:
         node.refuse(host, operation)
 
 
 def serve(
-    node: RaftNode, host: Host, operation: Operation, request: Asked, entry: Entry | None
+    node: RaftNode, host: Host, operation: Operation | None, request: Asked, entry: Entry | None
 ) -> None:
     """What a leader does about each kind of request."""
     match request:
-        case ReadRequest(command):
+        case ReadRequest(command) if operation is not None:
             reads.begin(node, host, operation, command)
-        case TransferLeadership(to):
+        case TransferLeadership(to) if operation is not None:
             transfer.begin(node, host, operation, to)
-        case ChangeMembership() if entry is not None:
+        case ChangeMembership() if entry is not None and operation is not None:
             membership.change(node, host, operation, entry)
         case ClientRequest() if entry is not None:
             node.append(host, entry)
 
 
-def entry_for(node: RaftNode, operation: Operation, request: Asked) -> Entry | None:
+def entry_for(node: RaftNode, operation: Operation | None, request: Asked) -> Entry | None:
     """The entry that a request asks for, if it does."""
     if isinstance(request, ReadRequest | TransferLeadership):
         return None
+    if operation is None:
+        command = request.command if isinstance(request, ClientRequest) else None
+        return Entry(node.current_term, command)
     serial = operation.number if request.serial is None else request.serial
     if isinstance(request, ChangeMembership):
         return Entry(node.current_term, membership.target_of(request), operation, serial)
@@ -69,10 +93,56 @@ def entry_for(node: RaftNode, operation: Operation, request: Asked) -> Entry | N
 def is_first(node: RaftNode, host: Host, entry: Entry) -> bool:
     """Section 6.3: False for a command that is in the log, or was applied and is answered."""
     operation = entry.operation
-    if operation is None or operation in node.pending:
+    if operation is None:
+        return True
+    if operation in node.pending:
         return False  # A copy; whoever commits the entry will answer.
     last, result = node.sessions.get(operation.client, (0, None))
-    if entry.serial == last:
-        host.respond(result, to=operation)
+    if entry.serial == last and not isinstance(result, Unanswered):
+        answer(host, result, operation)
     # One before the last needs no answer: its client has had one, or does not wait for it.
     return entry.serial > last
+
+
+# -- patient servers -----------------------------------------------------------------------------
+
+
+def keep(node: RaftNode, host: Host, kept: Forwarded) -> None:
+    """Pass a request on, if there is a leader, and to later ones until it is applied here.
+
+    What awaits no answer has no number to know it by, and is passed on once.
+    """
+    leader = None if node.leader == node.name else node.leader
+    if (kept.operation is not None or leader is None) and kept not in node.kept:
+        node.kept.append(kept)
+    if leader is not None:
+        host.send(leader, kept)
+
+
+def pass_on(node: RaftNode, host: Host) -> None:
+    """There is a new leader: it is told what others did not bring to an end."""
+    kept, node.kept = node.kept, []
+    for each in kept:
+        take(node, host, each.operation, each.request, hops=1)
+
+
+def forget(node: RaftNode, operation: Operation) -> None:
+    """The operation is applied, and so its client awaits none of before."""
+    if node.kept:
+        node.kept = [each for each in node.kept if not is_settled(each.operation, operation)]
+
+
+def is_settled(kept: Operation | None, applied: Operation) -> bool:
+    """True for an operation of the same client, of that number or a smaller one."""
+    return kept is not None and kept.client == applied.client and kept.number <= applied.number
+
+
+def overwrite(node: RaftNode, host: Host, entry: Entry) -> None:
+    """An entry is removed from this log: its client is told, or a patient server tries again."""
+    if entry.operation is None:
+        return
+    if node.patient and not isinstance(entry.command, Configuration):
+        request = ClientRequest(entry.command, entry.serial)
+        keep(node, host, Forwarded(entry.operation, request))
+    else:
+        answer(host, Overwritten(), entry.operation)

@@ -12,20 +12,6 @@ from happysim.protocols.raft.configuration import Configuration
 
 
 @message
-class ClientRequest:
-    """A client script asks for `command`; the answer is its result, or one of the next two.
-
-    A client that repeats a command, because an answer is late, numbers its commands itself: each
-    has a larger `serial` than the one before, from 1 on, and a repetition has the same. It then is
-    applied once (dissertation, section 6.3). Without one, each call is a command of its own. A
-    client numbers either all of its commands or none.
-    """
-
-    command: Any
-    serial: int | None = None
-
-
-@message
 class ReadRequest:
     """A client script asks for the result of a command that changes nothing.
 
@@ -72,25 +58,6 @@ class TransferRefused:
     reason: str
 
 
-@message
-class NotLeader:
-    """The answer to a request that was refused. It had no effect; `leader` may know better.
-
-    A leader that hands over names its successor.
-    On a network that copies messages this is said of one copy of the request only.
-    """
-
-    leader: str | None
-
-
-@message
-class Overwritten:
-    """The answer to a request whose entry a newer leader has removed from some server's log.
-
-    It may still take effect, through a copy of the entry on another server, or never will.
-    """
-
-
 # -- servers (figure 2) --------------------------------------------------------------------------
 
 
@@ -98,8 +65,9 @@ class Overwritten:
 class Entry:
     """One place of the log: a command, whom to answer, and which of that client's commands it is.
 
-    Without an `operation` it is a no-op, a leader's first entry. Where the command is a
-    Configuration, it is that of the cluster from here on.
+    Without an `operation` nobody awaits an answer; without a command either it is a no-op, a
+    leader's first entry. Where the command is a Configuration, it is that of the cluster from here
+    on.
     """
 
     term: int
@@ -138,9 +106,13 @@ class TimeoutNow:
 
 @message
 class Forwarded:
-    """A follower passes on what a client has asked of it. It is passed on once, not again."""
+    """A server that does not lead passes on what a client has asked of it.
 
-    operation: Operation
+    It is passed on once, not again, unless servers are patient. Without an `operation` the client
+    awaits no answer.
+    """
+
+    operation: Operation | None
     request: Any
 
 

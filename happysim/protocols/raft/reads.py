@@ -24,7 +24,8 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
 from happysim.protocols.raft.configuration import quorum_index
-from happysim.protocols.raft.messages import NotLeader, Probe
+from happysim.protocols.raft.messages import Probe
+from happysim.protocols.requests import NotLeader
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode

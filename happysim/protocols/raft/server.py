@@ -31,12 +31,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection
+from dataclasses import InitVar
 from typing import Any
 
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.protocols.machine import Unanswered, execute, is_service
 from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
@@ -46,13 +48,10 @@ from happysim.protocols.raft.messages import (
     AppendEntriesRefusal,
     AppendEntriesReply,
     ChangeMembership,
-    ClientRequest,
     Entry,
     Forwarded,
     InstallSnapshot,
     NewerTerm,
-    NotLeader,
-    Overwritten,
     PreVote,
     PreVoteGranted,
     Probe,
@@ -67,6 +66,7 @@ from happysim.protocols.raft.messages import (
 )
 from happysim.protocols.raft.reads import PendingRead
 from happysim.protocols.raft.transfer import Transfer
+from happysim.protocols.requests import ClientRequest, NotLeader, answer
 
 
 class Role(enum.StrEnum):
@@ -89,6 +89,11 @@ class RaftNode(Node):
     passes it on to the leader, which answers. If that message is lost, so is the request. With
     `lease_reads` a leader answers reads at once while its lease lasts, which needs clocks (so it is
     for runs in virtual time), whose rates are off by no more than the fraction `clock_drift`.
+
+    With `patient` it keeps a ClientRequest until it has applied it: it waits for a leader, and
+    tells the next one where that one fails. Then no such client is refused, or told that it was
+    overwritten. A `machine` may be a Service (`happysim.protocols.machine`): one that answers when
+    it likes, and in which time passes. `network`, where given, is asked to `join(self)`.
 
     Timeouts are in seconds. With `no_op` a new leader appends an empty entry at once, so that what
     earlier leaders left is committed without waiting for a command. `heartbeat_seconds=None` turns
@@ -125,6 +130,8 @@ class RaftNode(Node):
     lease_reads: bool = False
     clock_drift: float = 0.01
     forward: bool = False
+    patient: bool = False
+    network: InitVar[Any] = None
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -136,6 +143,7 @@ class RaftNode(Node):
     # `pending`: where in the log the operations are that are not yet committed. `hears_leader`:
     # whether it has heard from a leader since its election timer last fired (with `check_quorum`).
     # `configuration`: the newest in the log, which is at `configuration_index`, or the first.
+    # `kept`: what a patient server has been asked, and has not applied.
     role: Role = Role.FOLLOWER
     leader: str | None = None
     hears_leader: bool = False
@@ -145,6 +153,7 @@ class RaftNode(Node):
     state: Any = None
     sessions: dict[str, tuple[int, Any]] = {}
     pending: dict[Operation, int] = {}
+    kept: list[Forwarded] = []
 
     # Of a candidate; of a leader (figure 2). Empty otherwise. `probing`: the followers whose log
     # is not known to agree at their next_index, since they refused what was sent. `heard`: those
@@ -164,7 +173,7 @@ class RaftNode(Node):
     asked_at: dict[int, int] = {}
     lease_until: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, network: Any) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -183,6 +192,8 @@ class RaftNode(Node):
             )
         if self.max_entries < 1:
             raise ProtocolError(f"{self.name}: max_entries={self.max_entries} has to be at least 1")
+        if network is not None:
+            network.join(self)
 
     @property
     def is_leader(self) -> bool:
@@ -259,6 +270,7 @@ class RaftNode(Node):
         self.next_index, self.match_index = {}, {}
         host.cancel_timer("heartbeat")
         host.cancel_timer("quorum")
+        host.cancel_timer("round")
         if self.transfer is not None:
             host.cancel_timer("transfer")
             transfer.give_up(self, host, f"{self.name} leads no more")
@@ -384,6 +396,8 @@ class RaftNode(Node):
         self.leases = self.lease_reads
         if self.check_quorum:
             self.set_quorum_timer(host)
+        self.set_round_timer(host)
+        clients.pass_on(self, host)
 
     def set_quorum_timer(self, host: Host) -> None:
         """The longest that a follower waits before it stands."""
@@ -416,10 +430,7 @@ class RaftNode(Node):
     @on(ClientRequest, ReadRequest, ChangeMembership, TransferLeadership)
     def serve(self, host: Host, client: str, request: clients.Asked) -> None:
         """Figure 2, leaders: append a client's command. Section 8: each command once."""
-        if host.operation is None:
-            kind = type(request).__name__
-            raise ProtocolError(f"{client} sent a {kind}; only a client script may")
-        clients.take(self, host, host.operation, request, hops=0)
+        clients.hear(self, host, client, request)
 
     @on(Forwarded)
     def serve_forwarded(self, host: Host, sender: str, passed_on: Forwarded) -> None:
@@ -429,7 +440,7 @@ class RaftNode(Node):
     def refuse(self, host: Host, operation: Operation) -> None:
         """Section 8: a server that does not lead rejects a request, and names who does."""
         leader = self.leader if self.transfer is None else self.transfer.to
-        host.respond(NotLeader(leader), to=operation)
+        answer(host, NotLeader(leader), operation)
 
     def append(self, host: Host, entry: Entry) -> None:
         """Add an entry to this leader's log, and see to it that the others add it too."""
@@ -453,6 +464,8 @@ class RaftNode(Node):
         self.replicate(host)
         if self.reads or self.leases:
             reads.beat(self, host)
+        if self.kept:
+            clients.pass_on(self, host)  # Kept during a transfer that was given up.
         self.set_heartbeat_timer(host)
 
     def replicate(self, host: Host) -> None:
@@ -484,9 +497,11 @@ class RaftNode(Node):
         """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
         if self.role is not Role.FOLLOWER:
             self.become_follower(host)
-        self.leader = leader
+        is_new, self.leader = self.leader != leader, leader
         self.hears_leader = self.check_quorum
         self.set_election_timer(host)
+        if is_new:
+            clients.pass_on(self, host)
 
     def merge(self, host: Host, request: AppendEntries) -> None:
         """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
@@ -506,7 +521,7 @@ class RaftNode(Node):
         for entry in self.log.truncate(index):
             if entry.operation is not None:
                 self.pending.pop(entry.operation, None)
-                host.respond(Overwritten(), to=entry.operation)
+                clients.overwrite(self, host, entry)
         if self.configuration_index >= index:
             self.configure(host)
 
@@ -612,24 +627,55 @@ class RaftNode(Node):
         entry = self.log.entry(index)
         operation = entry.operation
         if operation is None:
+            if entry.command is not None:
+                self.execute(host, index)
             return
         self.pending.pop(operation, None)
+        clients.forget(self, operation)
         if isinstance(entry.command, Configuration) and entry.command.is_joint:
             return  # Its client is answered when the new voters are on their own.
         serial, result = self.sessions.get(operation.client, (0, None))
         if entry.serial > serial:
-            if isinstance(entry.command, Configuration):
-                result = entry.command
-            else:
-                self.state, result = self.machine.apply(self.state, entry.command)
-            self.sessions[operation.client] = (entry.serial, result)
-        if entry.serial >= serial:
+            self.execute(host, index)
+        elif entry.serial == serial and not isinstance(result, Unanswered):
+            self.answer(host, index, operation, result)
+
+    def execute(self, host: Host, index: int) -> None:
+        """Apply a command for the first time, and answer whom that answers."""
+        entry = self.log.entry(index)
+        if isinstance(entry.command, Configuration):
+            if entry.operation is not None:
+                self.sessions[entry.operation.client] = (entry.serial, entry.command)
+                self.answer(host, index, entry.operation, entry.command)
+            return
+        self.state, answers = execute(
+            self.machine, self.state, self.sessions, entry.command, entry.operation, entry.serial
+        )
+        for operation, result in answers:
             self.answer(host, index, operation, result)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
         if self.is_leader:
-            host.respond(result, to=operation)
+            answer(host, result, operation)
+
+    # -- time, for machines in which it passes ---------------------------------------------------
+
+    def set_round_timer(self, host: Host) -> None:
+        """A round goes by from here on, also where another leader was in the middle of one."""
+        if is_service(self.machine):
+            host.set_timer("round", seconds=self.machine.round_seconds)
+
+    @on.timer("round")
+    def end_round(self, host: Host) -> None:
+        """The leader proposes what the end of a round means; the log says when it is."""
+        if not is_service(self.machine):
+            return
+        entry = Entry(self.current_term, self.machine.round_over(self.state))
+        proposed = [each.command for each in self.log.behind(self.commit_index)]
+        if entry.command is not None and entry.command not in proposed:
+            self.append(host, entry)
+        self.set_round_timer(host)
 
     # -- dissertation, section 3.10: leadership transfer -----------------------------------------
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
+from happysim.protocols.raft import clients
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.membership import configuration_at
-from happysim.protocols.raft.messages import InstallSnapshot, Overwritten, Snapshot
+from happysim.protocols.raft.messages import InstallSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
@@ -60,7 +61,7 @@ def install(node: RaftNode, host: Host, snapshot: Snapshot) -> None:
         for entry in node.log.entries:
             operation = entry.operation
             if operation is not None and entry.serial > applied.get(operation.client, 0):
-                host.respond(Overwritten(), to=operation)
+                clients.overwrite(node, host, entry)
         node.log = Log([], snapshot.index, snapshot.term)
     node.snapshot = snapshot
     node.restore(host)

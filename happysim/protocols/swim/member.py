@@ -26,6 +26,7 @@ where there were others; a claim that is overridden does not come back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, replace
 from typing import Any
 
@@ -50,10 +51,12 @@ class MembershipProtocol(Node):
     """One member. All MembershipProtocols of a world know each other from the start.
 
     With `seeds` it knows nobody, and joins through the members named there; `seeds=()` is for the
-    first member of such a group. `period_seconds` is the protocol period; a direct ping is waited
-    for `probe_seconds`, then so many `delegates` are asked, for the rest of the period. Where the
-    number of members has b bits, which is 1 + floor(log2), a suspicion lasts `suspicion_factor` * b
-    periods, and an update rides on `gossip_factor` * b messages, at most `updates_max` on one.
+    first member of such a group. `nodes` are seeds as well, as nodes or names.
+
+    `period_seconds` is the protocol period; a direct ping is waited for `probe_seconds`, then so
+    many `delegates` are asked, for the rest of the period. Where the number of members has b bits,
+    which is 1 + floor(log2), a suspicion lasts `suspicion_factor` * b periods, and an update rides
+    on `gossip_factor` * b messages, at most `updates_max` on one.
     `health_max` above 0 turns local health on: a member whose probes fail takes its time, up to
     1 + `health_max` times as long.
 
@@ -70,6 +73,7 @@ class MembershipProtocol(Node):
     gossip_factor: int = 3
     updates_max: int = 6
     health_max: int = 0
+    nodes: InitVar[Iterable[str | Node] | None] = None
     network: InitVar[Any] = None
 
     # The number of this life of the member, and of the refutations in it; -1 before the first.
@@ -83,7 +87,9 @@ class MembershipProtocol(Node):
     sequence: int = 0  # of the last probe
     health: int = 0  # Lifeguard: 0 is well
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, nodes: Iterable[str | Node] | None, network: Any) -> None:
+        if nodes is not None:
+            self.seeds = self.names_of(nodes)
         if not 0 < self.probe_seconds < self.period_seconds:
             raise ProtocolError(
                 f"{self.name}: probe_seconds={self.probe_seconds} leaves no time for the delegates;"
@@ -99,6 +105,16 @@ class MembershipProtocol(Node):
             network.join(self)
 
     # -- who there is ----------------------------------------------------------------------------
+
+    def names_of(self, nodes: Iterable[str | Node]) -> tuple[str, ...]:
+        """The names of these members, but for its own; of `nodes` nothing else is kept."""
+        if isinstance(nodes, str) or self.seeds is not None:
+            raise ProtocolError(
+                f"{self.name}: nodes={nodes!r}, seeds={self.seeds!r}: give one of the two, "
+                "as a list of nodes or names"
+            )
+        names = [each if isinstance(each, str) else each.name for each in nodes]
+        return tuple(name for name in dict.fromkeys(names) if name != self.name)
 
     def named(self, *statuses: Status) -> tuple[str, ...]:
         """Members of which that is claimed here, by name."""

@@ -28,6 +28,19 @@ def test_a_decrement_survives_a_merge_with_a_state_that_is_older() -> None:
     assert a.value == -2
 
 
+@pytest.mark.parametrize("kind", [GCounter, PNCounter])
+def test_a_count_is_of_one_where_nothing_else_is_said(kind: Any) -> None:
+    a, b = kind("a"), kind("b")
+    a.increment()
+    b.merge_delta(a.increment_delta())
+    assert a.value == 2
+    if kind is PNCounter:
+        a.decrement()
+        assert a.value == 1
+        b.merge_delta(a.decrement_delta())
+        assert a.value == b.value == 0
+
+
 def test_incrementing_by_zero_leaves_the_state_as_it_was() -> None:
     counter = GCounter("a")
     counter.increment(0)

@@ -15,6 +15,11 @@ def test_timestamps_grow_though_the_clock_stands_or_goes_back() -> None:
     assert [nanoseconds(stamp) for stamp in stamps] == [7, 7, 7, 8]
 
 
+def test_a_timestamp_is_nanoseconds_above_sixteen_bits_that_count() -> None:
+    clock = HybridClock()
+    assert [clock.tick(now) for now in (0, 0, 1, 1)] == [1, 2, 65_536, 65_537]
+
+
 def test_an_effect_is_after_its_cause_on_a_slower_clock() -> None:
     cause = HybridClock().tick(1_000)
     slow = HybridClock()

@@ -1,0 +1,58 @@
+"""What drives a machine keeps: the next state, the sessions, and who is to be answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from happysim import Register, Write
+from happysim.core.script import Operation
+from happysim.protocols.machine import Addressed, Unanswered, execute, is_service
+
+ONE, TWO, NEXT = Operation("c1", 1), Operation("c2", 1), Operation("c1", 2)
+
+
+@dataclass(frozen=True)
+class Bell:
+    """A service: who waits is answered when it rings."""
+
+    initial: tuple[Operation, ...] = ()
+    round_seconds: float = 1.0
+
+    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
+        if isinstance(command, Addressed) and command.command == "wait":
+            return (*state, command.operation), ()
+        if isinstance(command, Addressed):
+            return state, ((command.operation, command.command),)
+        return (), tuple((each, "rang") for each in state)
+
+    def round_over(self, state: Any) -> Any:
+        return "ring" if state else None
+
+
+def test_a_plain_machine_answers_who_asks_and_is_told_no_names() -> None:
+    sessions: dict[str, tuple[int, Any]] = {}
+    state, answers = execute(Register(), None, sessions, Write(1), ONE, 1)
+    assert (state, answers) == (1, ((ONE, None),))
+    assert sessions == {"c1": (1, None)}
+    assert execute(Register(), None, sessions, Write(2))[1] == ()
+    assert not is_service(Register())
+
+
+def test_a_service_answers_later_and_the_sessions_know_what() -> None:
+    sessions: dict[str, tuple[int, Any]] = {}
+    state, answers = execute(Bell(), (), sessions, "wait", ONE, 1)
+    assert (state, answers) == ((ONE,), ())
+    assert sessions == {"c1": (1, Unanswered(ONE))}
+    state, _ = execute(Bell(), state, sessions, "wait", TWO, 1)
+    state, answers = execute(Bell(), state, sessions, Bell().round_over(state))
+    assert answers == ((ONE, "rang"), (TWO, "rang"))
+    assert sessions == {"c1": (1, "rang"), "c2": (1, "rang")}
+
+
+def test_a_late_answer_is_not_that_of_a_later_command() -> None:
+    sessions: dict[str, tuple[int, Any]] = {}
+    state, _ = execute(Bell(), (), sessions, "wait", ONE, 1)
+    state, _ = execute(Bell(), state, sessions, "else", NEXT, 2)
+    execute(Bell(), state, sessions, "ring")
+    assert sessions == {"c1": (2, "else")}
