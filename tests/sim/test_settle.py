@@ -14,6 +14,7 @@ from happysim import Host, Node, Simulation, World, message, on
 from happysim.core.prng import Random
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.settle import Settler, settler
+from happysim.sim.values import SHARED, promise_of
 
 
 @message
@@ -203,3 +204,37 @@ def test_known_limit_an_entry_replaced_in_the_middle_of_a_log_waits_for_the_next
     assert built_in_sets(live.values["journal"])
     simulation.run_until(8)
     assert not built_in_sets(live.values["journal"])
+
+
+@dataclass(frozen=True)
+class Plain:
+    number: int
+
+
+@dataclass(frozen=True)
+class PlainToo(Plain):
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Base:
+    number: int
+
+
+@dataclass(frozen=True)
+class WithSet(Base):
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Opaque:
+    number: int
+
+
+class OpaqueToo(Opaque):
+    names: Any = None
+
+
+@pytest.mark.parametrize(("kind", "safe"), [(Plain, True), (Base, False), (Opaque, False)])
+def test_a_class_promises_no_more_than_its_subclasses(kind: type, safe: bool) -> None:
+    assert (promise_of(kind) == SHARED) == safe
