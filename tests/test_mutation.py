@@ -233,7 +233,8 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
 
     told = mutation.report(mutation.State(tmp_path / "state"), options)
     line = source_text.splitlines()[first.line - 1].strip()
-    assert f"`ballot.py`, line {first.line}, `{line}`, `{first.name}`. **not explained**" in told
+    place = f"`ballot.py`, line {first.line}, `{line}`, `{first.name}`"
+    assert f"{place}. {mutation.NOT_EXPLAINED}" in told
     assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 0 | 50% |" in told
 
     why = "Equivalent: nobody looks."

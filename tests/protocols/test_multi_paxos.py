@@ -59,6 +59,26 @@ def accepted(world: World, leader: str, follower: str, slot: int = 1) -> World:
 # -- leaders --------------------------------------------------------------------------------------
 
 
+class Clock:
+    """A host that only notes for how long timers are set."""
+
+    def __init__(self) -> None:
+        self.seconds: list[tuple[float, float]] = []
+
+    def set_timer(self, name: str, seconds: tuple[float, float]) -> None:
+        self.seconds.append(seconds)
+
+
+def test_the_longest_pause_doubles_with_each_attempt_six_times() -> None:
+    clock: Any = Clock()
+    node = MultiPaxosNode("n1", election_seconds=(1.0, 2.0))
+    for attempts in range(8):
+        node.attempts = attempts
+        node.set_election_timer(clock)
+    longest = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 128.0]
+    assert clock.seconds == [(1.0, most) for most in longest]
+
+
 def test_promises_of_a_majority_make_a_leader_which_beats_at_once() -> None:
     world = elect(cluster(3, heartbeats=True), "n1", "n2")
     assert (world["n1"].role, world["n1"].ballot) == (Role.LEADER, Ballot(1, "n1"))

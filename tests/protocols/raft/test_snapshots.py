@@ -14,6 +14,7 @@ from happysim.protocols.raft import (
     Role,
     Snapshot,
 )
+from happysim.protocols.raft.snapshots import is_due
 from properties.raft import PLAIN, along, ask, client, elect
 from properties.raft_snapshots import asking, snapshots
 
@@ -91,3 +92,13 @@ def test_a_log_that_contradicts_a_snapshot_goes_as_a_whole_and_its_clients_are_t
     assert (server.log, server.state, server.commit_index) == (Log([], 2, 2), ("a", "b"), 2)
     assert server.pending == {}
     assert along(world, "deliver n2 -> c1").history.of("c1")[0].result == Overwritten()
+
+
+def test_the_next_snapshot_is_due_so_many_entries_after_the_last() -> None:
+    node = RaftNode("n1", snapshot_entries=3)
+    node.snapshot = Snapshot(index=4)
+    due = []
+    for index in range(4, 9):
+        node.commit_index = index
+        due.append(is_due(node))
+    assert due == [False, False, False, True, True]
