@@ -29,8 +29,8 @@ STEPS = {
     swim.an_incarnation_is_forgotten: 0,  # a crash
     swim.two_sides_never_meet_again: 0,
     swim.one_member_misses_the_answer: 0,
-    swim.healthy_members_stay_buried_in_time: 1200,
-    swim.two_sides_never_meet_again_in_time: 1000,
+    swim.healthy_members_stay_buried_in_time: 2000,
+    swim.two_sides_never_meet_again_in_time: 1700,
 }
 
 
