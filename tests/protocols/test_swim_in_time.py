@@ -178,9 +178,10 @@ def test_the_rules_hold_in_time_too() -> None:
     assert wrong_views(simulation.world) == ""
 
 
-def test_who_takes_all_others_for_dead_knocks_at_each_of_them() -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_who_takes_all_others_for_dead_knocks_at_each_of_them(seed: int) -> None:
     """m3 is gone for good; m1 and m2 were parted until neither had anyone left to probe."""
-    simulation = group(3)
+    simulation = group(3, seed)
     simulation.crash("m3")
     pairs = sorted(both_ways(("m1",), ("m2",)))
     simulation.cut(pairs, "m1 | m2")
