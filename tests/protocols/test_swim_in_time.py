@@ -183,6 +183,7 @@ def test_who_takes_all_others_for_dead_knocks_at_each_of_them(seed: int) -> None
     """m3 is gone for good; m1 and m2 were parted until neither had anyone left to probe."""
     simulation = group(3, seed)
     simulation.crash("m3")
+    simulation.run(1.0 + seed)
     pairs = sorted(both_ways(("m1",), ("m2",)))
     simulation.cut(pairs, "m1 | m2")
     simulation.run(60)
