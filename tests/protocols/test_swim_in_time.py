@@ -176,3 +176,21 @@ def test_the_rules_hold_in_time_too() -> None:
     simulation.run(15)
     assert simulation.broken is None
     assert wrong_views(simulation.world) == ""
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_who_takes_all_others_for_dead_knocks_at_each_of_them(seed: int) -> None:
+    """m3 is gone for good; m1 and m2 were parted until neither had anyone left to probe."""
+    simulation = group(3, seed)
+    simulation.crash("m3")
+    simulation.run(1.0 + seed)
+    pairs = sorted(both_ways(("m1",), ("m2",)))
+    simulation.cut(pairs, "m1 | m2")
+    simulation.run(60)
+    assert simulation.world["m1"].dead_members == ("m2", "m3")
+    assert simulation.world["m2"].dead_members == ("m1", "m3")
+    # Whichever was the last to be probed: the turn must not stop there.
+    simulation.mend(pairs, "m1 | m2")
+    simulation.run(60)
+    assert simulation.world["m1"].alive_members == ("m1", "m2")
+    assert simulation.world["m2"].alive_members == ("m1", "m2")

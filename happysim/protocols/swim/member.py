@@ -407,4 +407,5 @@ class MembershipProtocol(Node):
         """The dead may not be: one that hears what is said of it answers with a new incarnation."""
         dead = self.dead_members
         if dead:
-            self.ping(host, dead[self.sequence % len(dead)])
+            # Not in turn by the number of the probe: who takes all for dead makes no probes.
+            self.ping(host, dead[0] if len(dead) == 1 else host.random.choice(dead))
