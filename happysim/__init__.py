@@ -98,10 +98,15 @@ from happysim.sim.node_faults import (
     Wipe,
 )
 from happysim.sim.policy import simulated
+from happysim.sim.scripted import replay_in_time
 from happysim.sim.simulate import simulate
 from happysim.sim.simulation import Simulation
 from happysim.sim.swarm import swarm
+from happysim.smt.induction import induction
+from happysim.smt.margin import Margin, NoMargin, margin
 from happysim.smt.prove import prove, smt
+from happysim.smt.realise import Realised, Undecided, Unrealisable, realise, realise_schedule
+from happysim.smt.timing import Timing
 from happysim.spec.hazard import Hazard
 from happysim.spec.linearizability import linearize
 from happysim.spec.objects import (
@@ -185,10 +190,12 @@ __all__ = [
     "LoseUnsynced",
     "LyingSync",
     "MVRegister",
+    "Margin",
     "MembershipProtocol",
     "Misdirect",
     "MultiPaxosNode",
     "Network",
+    "NoMargin",
     "Node",
     "NodeView",
     "NotLeader",
@@ -211,6 +218,7 @@ __all__ = [
     "RandomizedStrategy",
     "Read",
     "ReadRequest",
+    "Realised",
     "Register",
     "Report",
     "Ring",
@@ -229,7 +237,10 @@ __all__ = [
     "Swizzle",
     "TearWrites",
     "TimedOut",
+    "Timing",
+    "Undecided",
     "Unknown",
+    "Unrealisable",
     "Upgrade",
     "Verdict",
     "Wipe",
@@ -254,12 +265,14 @@ __all__ = [
     "eventually",
     "explore",
     "exponential",
+    "induction",
     "internet_network",
     "linearizable",
     "linearize",
     "local_network",
     "lognormal",
     "lossy_network",
+    "margin",
     "message",
     "mobile_3g_network",
     "mobile_4g_network",
@@ -273,7 +286,10 @@ __all__ = [
     "quiescent",
     "randomly",
     "reachable",
+    "realise",
+    "realise_schedule",
     "replay",
+    "replay_in_time",
     "satellite_network",
     "shrink",
     "simulate",

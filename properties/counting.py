@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from happysim import Drift, Skew, World, call, message, sleep
+from happysim import Drift, Skew, TimedOut, World, call, message, sleep
 from happysim.sim.swarm import Menu, usual_faults
 
 KEYS = ("x", "y")
@@ -80,20 +80,23 @@ def count(
     """After a while add, and read now and then, `rounds` times, each until someone has answered.
 
     `asks` makes a request of an addition, and of a reading. A request that was refused or not
-    answered is followed by another, to another server: nobody knows whether the first was done.
+    answered is followed by another, to another server: nobody knows whether the first was done. A
+    client that was not answered waits longer the next time.
     """
     digits = "".join(each for each in name if each.isdigit())
     at, number = int(digits or 0), 0
     yield sleep(wait)
     for left in range(rounds)[::-1]:
         kind = Total if left % 3 == 1 else Add
-        ask = asks[kind is Total]
+        ask, patience = asks[kind is Total], timeout
         while True:
             number += 1
             command = kind(KEYS[(at + left) % len(KEYS)], (name, number), left)
-            answer = yield call(servers[at % len(servers)], ask(command), timeout=timeout)
+            answer = yield call(servers[at % len(servers)], ask(command), timeout=patience)
             if isinstance(answer, int):
                 break
+            if isinstance(answer, TimedOut):
+                patience = min(2 * patience, 10 * timeout)
             better = pointed_to(answer)
             at = servers.index(better) if better in servers else at + 1
             yield sleep((0.0, timeout / 4))

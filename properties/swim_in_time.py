@@ -47,7 +47,6 @@ def leaver(name: str, wait: float) -> Iterator[object]:
         arguments={
             "size": (2, 3, 4, 5),
             "seeded": (False, False, True),
-            "leaves": (False, False, True),
             "health_max": (0, 0, 4),
         },
     ),
@@ -65,6 +64,29 @@ def in_rough_weather(
     members = [kind(f"m{number}", seeds, health_max=health_max) for number in range(1, size + 1)]
     scripts = [Script("c", leaver, "m3", ROUGH_SECONDS)] if leaves and size > 2 else []
     return World.of(*members, *scripts, faults=Faults(crashes=1, unsynced_loss=True))
+
+
+@bounded(
+    by=swarm(
+        seed=1,
+        runs=4,
+        until=ROUGH_SECONDS,
+        calm=120.0,
+        menu=faults_and_clocks(),
+        # Of a majority with one that has left in it, no majority may be left.
+        core="all",
+        arguments={"size": (3, 4, 5), "seeded": (False, True), "health_max": (0, 4)},
+    ),
+    unknown_passes=True,
+)
+def one_leaves(
+    kind: type[MembershipProtocol] = MembershipProtocol,
+    size: int = 4,
+    seeded: bool = False,
+    health_max: int = 0,
+) -> World:
+    """m3 is asked to leave; a crash after that brings it back."""
+    return in_rough_weather(kind, size, seeded, True, health_max)
 
 
 @monitor(in_rough_weather)
@@ -112,6 +134,12 @@ def a_majority_knows_who_is_there(world: World) -> bool | str:
     return f"{views}; gone are {sorted(gone)}"
 
 
+every_rule_where_one_leaves = every_rule.over(one_leaves, "every_rule_where_one_leaves")
+who_is_there_is_known_where_one_leaves = a_majority_knows_who_is_there.over(
+    one_leaves, "who_is_there_is_known_where_one_leaves"
+)
+
+
 @reachable(in_rough_weather)
 def a_member_is_buried_and_comes_back(world: World) -> bool:
     """It has refuted its death, or lives again, and another knows it."""
@@ -127,3 +155,9 @@ def a_member_is_buried_and_comes_back(world: World) -> bool:
 @reachable(in_rough_weather)
 def someone_is_declared_dead(world: World) -> bool:
     return any(member.dead_members for member in here(world))
+
+
+@reachable(one_leaves)
+def all_others_know_that_it_has_left(world: World) -> bool:
+    left = world["m3"].has_left
+    return left and all("m3" in member.named(Status.LEFT) for member in here(world))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from happysim.core.errors import DiskFull
@@ -12,7 +11,7 @@ from happysim.core.host import FULL, Host, Site, check_immutable, listed, second
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
-from happysim.sim.agenda import Agenda, Entry, ns_of
+from happysim.sim.agenda import Agenda, ns_of
 from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
@@ -107,13 +106,6 @@ class LiveHost(Host):
     def bind(self, live: LiveNode) -> None:
         """Serve this node."""
         self._live = live
-
-    def open(self, sender: str | None, operation: Operation | None) -> None:
-        """A handler begins."""
-        self._sender, self._operation = sender, operation
-        self.is_open = True
-        if self.was_used:
-            self.forget()
 
     def forget(self) -> None:
         """Forget what the last handler drew, read and waited for."""
@@ -242,8 +234,7 @@ class LiveHost(Host):
         known = live.entries.get(name)
         if known is None or due < known:
             live.entries[name] = due
-            entry: Entry = (due, agenda.ticket(), live.ring, name, due, None)
-            heappush(agenda.heap, entry)
+            agenda.at(due, live.ring, name, due)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""

@@ -31,19 +31,6 @@ Gate = Callable[[Route, Any, Operation | None, int], bool]
 _NONE = Fraction(0)
 
 
-class _Handlers(dict[type, Callable[[Any, str, Any], Any]]):
-    """How a node handles each class of message. One that only a later class knows is unknown."""
-
-    def __init__(self, live: LiveNode) -> None:
-        super().__init__()
-        self.live = live
-
-    def __missing__(self, message: type) -> Callable[[Any, str, Any], Any]:
-        if self.live.process.faults.ignores_unknown:
-            return lambda host, sender, message: None
-        raise unknown_message(self.live.kind, self.live.name, message)
-
-
 class LiveNode:
     """One node in virtual time."""
 
@@ -84,8 +71,9 @@ class LiveNode:
         self.values["name"] = self.name
         self.set_fields(fields)
         handlers = kind.happysim_handlers
-        self.handlers = _Handlers(self)
-        self.handlers.update((each, getattr(node, n)) for each, n in handlers.messages.items())
+        self.handlers: dict[type, Callable[[Any, str, Any], Any]] = {
+            each: getattr(node, name) for each, name in handlers.messages.items()
+        }
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
         self._settler = settler(kind)
@@ -119,10 +107,15 @@ class LiveNode:
         host._sender, host._operation, host.is_open = source, operation, True
         if host.was_used:
             host.forget()
+        kind = type(message)
         try:
-            said = self.handlers[type(message)](host, source, message)
+            handler = self.handlers[kind]
+        except KeyError:
+            handler = self._handler_of_unknown(kind)
+        try:
+            said = handler(host, source, message)
         except Exception as error:
-            self._raise(error, self.kind.happysim_handlers.messages.get(type(message), ""))
+            self._raise(error, self.kind.happysim_handlers.messages.get(kind, ""))
             said = None
         host.is_open = False
         self.calls += 1
@@ -137,10 +130,18 @@ class LiveNode:
         if self.observe is not None:
             self.observe(Kind.DELIVER, self, source, message, operation)
 
+    def _handler_of_unknown(self, message: type) -> Callable[[Any, str, Any], Any]:
+        """One that only a later class knows is unknown to this one."""
+        if self.process.faults.ignores_unknown:
+            return lambda host, sender, message: None
+        raise unknown_message(self.kind, self.name, message)
+
     def run(self, kind: Kind, what: str, call: Callable[[Any], Any]) -> None:
         """Run a handler that no message brings: of a timer or an action, or `on_start`."""
         host = self.host
-        host.open(None, None)
+        host._sender, host._operation, host.is_open = None, None, True
+        if host.was_used:
+            host.forget()
         try:
             said = call(host)
         except Exception as error:

@@ -155,8 +155,7 @@ class Route:
             self.traffic.lost += 1
             return
         slope = self._slope
-        delay = self._least + int(self._draw() * slope) if slope else self._sample()
-        at = now + delay
+        at = now + (self._least + int(self._draw() * slope) if slope else self._sample())
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:

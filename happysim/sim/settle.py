@@ -104,6 +104,8 @@ class Settler:
             ):
                 self._look(values, self._by_log)
                 break
+        if not self._deep:
+            return
         for name, settled in self._deep:
             held = values[name]
             made = settled(held)
@@ -118,19 +120,20 @@ class Settler:
 
     def _look(self, values: dict[str, Any], fields: list[_Field]) -> None:
         """Settle those of some fields that hold something else than before."""
-        shown, moved = self._shown, False
+        shown, moved, replaced = self._shown, False, False
         for field in fields:
-            value, before = values[field.name], field.sort
-            if value is not field.held or before > _SAME:
-                values[field.name] = field.look(value)
+            value, sort, held, before = values[field.name], field.sort, field.held, field.shown
+            if value is not held or sort > _SAME:
+                made = values[field.name] = field.look(value)
                 shown[field.name] = field.shown
-                moved = moved or field.sort != before
+                moved = moved or field.sort != sort
+                replaced = replaced or made is not held or field.shown is not before
         if moved:
             self._sort()
-            return
-        self._equal = self._get_equal(shown)
-        if fields is not self._by_value:
-            self._note()
+        elif replaced:
+            self._equal = self._get_equal(shown)
+            if fields is not self._by_value:
+                self._note()
 
 
 class _Field:
@@ -149,12 +152,13 @@ class _Field:
     def look(self, value: Any) -> Any:
         """Settle what the field holds now, and take down how it is to be compared."""
         kind = type(value)
+        if self.sort == _LOG and value is self.held:
+            self._look_at_log(value)
+            return value
         if kind is list or kind is dict:
             if value is self.held and self.sort == _FLAT and value == self.shown:
                 return value
-            if all(map(is_set_free, value)) and (
-                kind is list or all(map(is_set_free, value.values()))
-            ):
+            if is_set_free(tuple(value)) and (kind is list or is_set_free(tuple(value.values()))):
                 self.sort, self.held, self.shown = _FLAT, value, value.copy()
                 return value
         elif is_set_free(value):
@@ -162,10 +166,16 @@ class _Field:
             return value
         value = self.held = self.shown = self.settle(value)
         if self.log is not None and self.log.holds(value):
-            self.sort = _LOG
+            self.sort, self.shown = _LOG, self.log.tail.entries
         else:
             self.sort = _SAME if type(value) in _SETS or cannot_change(value) else _DEEP
         return value
+
+    def _look_at_log(self, value: Any) -> None:
+        assert self.log is not None
+        self.log.settle(value)
+        self.sort = _LOG if self.log.holds(value) else _DEEP
+        self.shown = self.log.tail.entries
 
     def watch(self) -> tuple[Get, Any, list[Any], list[Any]]:
         """How to see whether a log has changed: get the list from its holder, and compare."""

@@ -63,10 +63,12 @@ def _promise_of_class(kind: Any, within: tuple[type, ...]) -> int:
         return ANYTHING
     if issubclass(kind, enum.Enum):
         return SHARED
-    if not dataclasses.is_dataclass(kind) or kind.__subclasses__():
+    if "__dataclass_fields__" not in vars(kind):
         return ANYTHING
     fields = hints_of(kind)
     promised = [promise_of(fields.get(name), (*within, kind)) for name in field_names(kind)]
+    # A value may be of a subclass, which promises no more than it holds itself.
+    promised += [_promise_of_class(each, within) for each in kind.__subclasses__()]
     if any(each >= STABLE for each in promised):
         return ANYTHING
     frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
@@ -236,7 +238,12 @@ def is_set_free(value: Any) -> bool:
     if kind in _ATOMS:
         return True
     if kind is tuple:
-        return all(type(each) in _ATOMS or is_set_free(each) for each in value)
+        for each in value:
+            if type(each) in _ATOMS:
+                continue
+            if not is_set_free(each):
+                return False
+        return True
     if not is_frozen_class(kind):
         return issubclass(kind, enum.Enum)
     return all(is_set_free(getattr(value, name)) for name in field_names(kind))

@@ -183,6 +183,42 @@ def rings_once(world):
     return world["a"].rang < 2 or "it rang twice"
 """
 
+
+def test_a_saved_trace_is_realised_within_bounds_or_ruled_out(project: Project) -> None:
+    """Exit codes say which: 1 where it happens, 0 where it cannot, 3 where that is not known."""
+    ring = RING.replace("@bounded(by=simulated(until=5))\n", "")
+    project.write("ring.py", ring)
+    assert project.run("check", "ring.py", "--save", "kept").code == 1
+    (trace,) = Path("kept").glob("*/*.trace")
+    assert project.run("replay", "--in-time", str(trace)).code == 2
+    made = project.run("realise", str(trace), "--drift", "0.1", "--save", "timed")
+    assert made.code == 1
+    assert f"{trace}: rings_once is broken in time, at 2 s:\n1 fire a ring\n2 fire" in made.out
+    assert "replay: happysim replay --in-time timed/ring/rings_once--" in made.out
+    (timed,) = Path("timed").glob("*/*.trace")
+    assert project.run("replay", "--in-time", str(timed)).code == 1
+    late = project.run("realise", str(trace), "--timer", "ring=3:4", "--save", "later")
+    assert "replay: happysim replay --in-time --timer ring=3:4 later/ring/" in late.out
+    assert project.run("realise", str(trace), "--seconds", "0").code == 3
+    project.write("ring.py", ring.replace("< 2", "< 3"))
+    mended = project.run("realise", str(trace))
+    assert mended.code == 2
+    assert "rings_once is not broken any more: nothing is wrong on this schedule" in mended.err
+
+
+def test_what_bounds_rule_out_exits_with_0(project: Project) -> None:
+    """Three seconds of one clock are longer than one of another, unless they are far off."""
+    two = RING.replace("@bounded(by=simulated(until=5))\n", "")
+    two = two.replace('World.of(Bell("a"))', 'World.of(Bell("a"), Bell("b"))')
+    project.write("race.py", two.replace("< 2 or", "< world['b'].rang + 3 or"))
+    assert project.run("check", "race.py", "--save", "kept").code == 1
+    (trace,) = Path("kept").glob("*/*.trace")
+    ruled_out = project.run("realise", str(trace), "--drift", "0.1")
+    assert ruled_out.code == 0
+    assert "cannot happen; these clash:" in ruled_out.out
+    assert project.run("realise", str(trace), "--drift", "0.6").code == 1
+
+
 # -- what a person types wrong -------------------------------------------------------------------
 
 WRONG = {
@@ -215,6 +251,8 @@ WRONG = {
     "timers": ("replay a.trace --timer t=1:2", r"--timer is of runs in time; add --in-time"),
     "no timer": ("replay a.trace --in-time --timer 1:2", r"'1:2': write NAME=LEAST:MOST"),
     "no number of a timer": ("replay a.trace --in-time --timer t=1:x", r"'x' is not a number of s"),
+    "no latency": ("realise a.trace --latency fast", r"'fast' is not a number of seconds: write"),
+    "no bounds": ("realise a.trace --drift 1", r"a\.trace: cannot be read as a trace"),
     "a folder as a trace": ("show .", r"\.: cannot be read as a trace: .*[Dd]irectory"),
     "not a trace": ("shrink p.py", r"p\.py, line 1: not a trace: it should begin with `happysim"),
     "two traces": ("shrink a.trace b.trace", r"unrecognized arguments: b\.trace"),

@@ -16,6 +16,7 @@ from happysim import (
     Put,
     Script,
     Simulation,
+    Skew,
     TimedOut,
     World,
     at,
@@ -143,6 +144,16 @@ def test_leaders_agree_after_a_partition_of_a_lossy_network() -> None:
     simulation.run(15.0)
     assert not agree(simulation.world)
     assert simulation.run_until(agree, within=60)
+
+
+def test_a_clock_from_before_its_origin_stops_no_leader() -> None:
+    """With `hybrid` timestamps follow the clock, where it goes on, and else count."""
+    leaders = [multi_leader.MultiLeaderNode(name, hybrid=True) for name in ("a", "b")]
+    client = Script("c", insists, ("a",), multi_leader.Put("k", 1), multi_leader.Put("k", 2))
+    skewed = at(0.0, Skew("a", offset=-60.0))
+    simulation = simulated(*leaders, client, seed=1, faults=[skewed])
+    assert simulation.run_until(lambda world: len(answers(world)) > 0, within=30)
+    assert simulation.world["a"].clock > 0
 
 
 @pytest.mark.parametrize("digests", [False, True])

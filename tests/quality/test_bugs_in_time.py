@@ -48,7 +48,7 @@ CAUGHT: list[tuple[str, Any, int]] = [
     ("swim", swim.TakesTheLastWord, 2),
     ("phi_accrual", WatcherThatGoesBack, 8),
     ("primary_backup", primary_backup.AppliesInOrderOfArrival, 1),
-    ("primary_backup", primary_backup.TakesLateSnapshots, 17),
+    ("primary_backup", primary_backup.ServesBeforeItsViewIsSettled, 60),
     ("chain", chain.PassesOnWhatACrashCanTake, 21),
     ("chain", chain.AnswersBeforeItHasJoined, 6),
     ("craq", craq.KeepsDirtyKeys, 3),

@@ -14,6 +14,7 @@ from happysim import Host, Node, Simulation, World, message, on
 from happysim.core.prng import Random
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.settle import Settler, settler
+from happysim.sim.values import SHARED, promise_of
 
 
 @message
@@ -74,6 +75,7 @@ def held() -> tuple[Settler, Any, dict[str, Any]]:
     node.listed += [Item(1), Item(2)]
     node.flat["x"] = (1, "a")
     node.nested["x"] = {"a"}
+    node.keyed[frozenset({"k"})] = 1
     made.settle_all(vars(node))
     made.settle(vars(node))
     assert built_in_sets(tuple(vars(node).values())) == []
@@ -82,6 +84,10 @@ def held() -> tuple[Settler, Any, dict[str, Any]]:
 
 def swap(holder: Any, name: str, value: Any) -> None:
     setattr(holder, name, value)
+
+
+def swap_key(values: dict[Any, Any], key: Any) -> None:
+    values[key] = values.pop(key)
 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
@@ -96,6 +102,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "a new value of a flat dict": lambda node: node.flat.update(y=(1, frozenset({"a"}))),
     "a flat dict by another": lambda node: swap(node, "flat", {"x": (1, frozenset({"a"}))}),
     "a key of a dict": lambda node: node.keyed.update({frozenset({"a"}): 1}),
+    "a key of a dict by an equal one": lambda node: swap_key(node.keyed, frozenset({"k"})),
     "an item of a list": lambda node: node.listed.__setitem__(0, Item(1, frozenset({"a"}))),
     "a new item of a list": lambda node: node.listed.append(Item(1, frozenset({"a"}))),
     "a new entry of a log": lambda node: node.journal.items.append(Item(1, frozenset({"a"}))),
@@ -197,3 +204,37 @@ def test_known_limit_an_entry_replaced_in_the_middle_of_a_log_waits_for_the_next
     assert built_in_sets(live.values["journal"])
     simulation.run_until(8)
     assert not built_in_sets(live.values["journal"])
+
+
+@dataclass(frozen=True)
+class Plain:
+    number: int
+
+
+@dataclass(frozen=True)
+class PlainToo(Plain):
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Base:
+    number: int
+
+
+@dataclass(frozen=True)
+class WithSet(Base):
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Opaque:
+    number: int
+
+
+class OpaqueToo(Opaque):
+    names: Any = None
+
+
+@pytest.mark.parametrize(("kind", "safe"), [(Plain, True), (Base, False), (Opaque, False)])
+def test_a_class_promises_no_more_than_its_subclasses(kind: type, safe: bool) -> None:
+    assert (promise_of(kind) == SHARED) == safe
