@@ -161,11 +161,14 @@ def digest(*paths: str) -> str:
 def affordable(
     file: str, lines: range | None, measures: Sequence[Measure], seconds: float
 ) -> list[Check]:
-    """The checks that reach these lines of a file (None: any), cheapest first, while time lasts."""
+    """The checks that reach these lines of a file, cheapest first, as far as there is time.
+
+    None are the lines that run on import: every check is taken to reach them.
+    """
     found = []
     for each in sorted(measures, key=lambda each: each.seconds):
         reached = each.lines.get(file, [])
-        reaches = bool(reached) if lines is None else not set(lines).isdisjoint(reached)
+        reaches = lines is None or not set(lines).isdisjoint(reached)
         if each.fault is None and reaches and each.seconds <= seconds:
             found.append(each.check)
             seconds -= each.seconds
