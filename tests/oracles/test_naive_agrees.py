@@ -235,7 +235,7 @@ ONE_DOWN = Case(IDLE, Faults(crashes=2, down_max=1), unordered(), (1, 1, 1, 1), 
 
 # Without the phase that explains a failure: it runs for a minute.
 @settings(
-    max_examples=200,
+    max_examples=120,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
