@@ -14,12 +14,19 @@ from happysim.core.script import Operation
 
 
 class Machine(Protocol):
-    """What is replicated. The sequential objects of `happysim.spec.objects` are machines."""
+    """What is replicated. The sequential objects of `happysim.spec.objects` are machines.
+
+    States are immutable values (numbers, text, tuples, frozen dataclasses): they travel in
+    snapshots.
+    """
 
     initial: Any
 
     def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The next state and the result of `command` in `state`, and a function of these alone."""
+        """The next state and the result of `command` in `state`, and a function of these alone.
+
+        A command that only reads returns `state` itself as the next state.
+        """
 
 
 class KeyedMachine(Machine, Protocol):

@@ -38,11 +38,10 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered, execute, is_service
+from happysim.protocols.machine import Journal, Machine, Unanswered, execute, is_service
 from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
-from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesRefusal,
