@@ -271,7 +271,6 @@ class RaftNode(Node):
         host.cancel_timer("quorum")
         host.cancel_timer("round")
         if self.transfer is not None:
-            host.cancel_timer("transfer")
             transfer.give_up(self, host, f"{self.name} leads no more")
         reads.refuse_all(self, host)
         self.set_election_timer(host)
