@@ -32,7 +32,9 @@ def take(
         if not is_first(node, host, operation, serial):
             return
     if node.is_leader:
-        if operation is None or not any(e and e.operation == operation for e in node.log):
+        # A copy of what is in the log; what is chosen is applied, and so is no first any more.
+        still_open = node.log[node.chosen :]
+        if operation is None or not any(e and e.operation == operation for e in still_open):
             entry = Entry(node.ballot, request.command, operation, serial)
             node.propose(host, len(node.log) + 1, entry)
     elif node.patient:
