@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered
+from happysim.protocols.machine import recall
 from happysim.protocols.multi_paxos.messages import Entry, Forwarded
 from happysim.protocols.requests import ClientRequest, Overwritten, answer
 
@@ -45,11 +45,10 @@ def take(
 
 def is_first(node: MultiPaxosNode, host: Host, operation: Operation, serial: int) -> bool:
     """False for a command that was applied; its answer is given again, if it is the last."""
-    last, result = node.sessions.get(operation.client, (0, None))
-    if serial == last and not isinstance(result, Unanswered):
-        answer(host, result, operation)
-    # One before the last needs no answer: its client does not wait for it any more.
-    return serial > last
+    is_new, answers = recall(node.sessions, operation, serial)
+    for asked, result in answers:
+        answer(host, result, asked)
+    return is_new
 
 
 def hold(node: MultiPaxosNode, host: Host, held: Forwarded) -> None:

@@ -38,14 +38,7 @@ from happysim.core.node import Node, durable, on
 from happysim.core.quorums import Quorums, disjoint, majority, sizes
 from happysim.core.script import Operation
 from happysim.protocols.ballot import NO_BALLOT, Ballot
-from happysim.protocols.machine import (
-    Answers,
-    Journal,
-    Machine,
-    Unanswered,
-    execute,
-    is_service,
-)
+from happysim.protocols.machine import Answers, Journal, Machine, execute, is_service, recall
 from happysim.protocols.multi_paxos import clients
 from happysim.protocols.multi_paxos.messages import (
     Accept,
@@ -459,10 +452,9 @@ class MultiPaxosNode(Node):
         operation = entry.operation
         if operation is not None:
             clients.forget(self, operation)
-            serial, result = self.sessions.get(operation.client, (0, None))
-            if entry.serial <= serial:
-                is_known = entry.serial == serial and not isinstance(result, Unanswered)
-                return ((operation, result),) if is_known else ()
+            is_new, answers = recall(self.sessions, operation, entry.serial)
+            if not is_new:
+                return answers
         self.state, answers = execute(
             self.machine, self.state, self.sessions, entry.command, operation, entry.serial
         )

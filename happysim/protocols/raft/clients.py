@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered
+from happysim.protocols.machine import recall
 from happysim.protocols.raft import membership, reads, transfer
 from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.messages import (
@@ -97,11 +97,10 @@ def is_first(node: RaftNode, host: Host, entry: Entry) -> bool:
         return True
     if operation in node.pending:
         return False  # A copy; whoever commits the entry will answer.
-    last, result = node.sessions.get(operation.client, (0, None))
-    if entry.serial == last and not isinstance(result, Unanswered):
-        answer(host, result, operation)
-    # One before the last needs no answer: its client has had one, or does not wait for it.
-    return entry.serial > last
+    is_new, answers = recall(node.sessions, operation, entry.serial)
+    for asked, result in answers:
+        answer(host, result, asked)
+    return is_new
 
 
 # -- patient servers -----------------------------------------------------------------------------

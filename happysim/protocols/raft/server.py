@@ -38,7 +38,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.machine import Journal, Machine, Unanswered, execute, is_service
+from happysim.protocols.machine import Journal, Machine, execute, is_service, recall
 from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
@@ -632,11 +632,11 @@ class RaftNode(Node):
         clients.forget(self, operation)
         if isinstance(entry.command, Configuration) and entry.command.is_joint:
             return  # Its client is answered when the new voters are on their own.
-        serial, result = self.sessions.get(operation.client, (0, None))
-        if entry.serial > serial:
+        is_new, answers = recall(self.sessions, operation, entry.serial)
+        if is_new:
             self.execute(host, index)
-        elif entry.serial == serial and not isinstance(result, Unanswered):
-            self.answer(host, index, operation, result)
+        for asked, result in answers:
+            self.answer(host, index, asked, result)
 
     def execute(self, host: Host, index: int) -> None:
         """Apply a command for the first time, and answer whom that answers."""
