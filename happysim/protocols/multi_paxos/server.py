@@ -45,14 +45,13 @@ from happysim.protocols.multi_paxos.messages import (
     Accepted,
     Chosen,
     Entry,
-    Forwarded,
     Heartbeat,
     Missing,
     Prepare,
     Promise,
     Rejected,
 )
-from happysim.protocols.requests import ClientRequest, NotLeader, answer, operation_of
+from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer, operation_of
 
 # After so many elections in vain the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6

@@ -18,7 +18,6 @@ from happysim.protocols.raft.messages import (
     ChangeMembership,
     ChangeRefused,
     Entry,
-    Forwarded,
     InstallSnapshot,
     NewerTerm,
     PreVote,
@@ -35,7 +34,7 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
-from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
+from happysim.protocols.requests import Answered, ClientRequest, Forwarded, NotLeader, Overwritten
 
 __all__ = [
     "Answered",

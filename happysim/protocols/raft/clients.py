@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
+from happysim.protocols import requests
 from happysim.protocols.machine import recall
 from happysim.protocols.raft import membership, reads, transfer
 from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.messages import (
     ChangeMembership,
     Entry,
-    Forwarded,
     ReadRequest,
     TransferLeadership,
 )
-from happysim.protocols.requests import ClientRequest, Overwritten, answer, operation_of
+from happysim.protocols.requests import ClientRequest, Forwarded, Overwritten, answer, operation_of
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
@@ -106,16 +106,12 @@ def is_first(node: RaftNode, host: Host, entry: Entry) -> bool:
 # -- patient servers -----------------------------------------------------------------------------
 
 
-def keep(node: RaftNode, host: Host, kept: Forwarded) -> None:
-    """Pass a request on, if there is a leader, and to later ones until it is applied here.
-
-    What awaits no answer has no number to know it by, and is passed on once.
-    """
+def keep(node: RaftNode, host: Host, asked: Forwarded) -> None:
+    """Pass a request on, if there is a leader, and to later ones until it is applied here."""
     leader = None if node.leader == node.name else node.leader
-    if (kept.operation is not None or leader is None) and kept not in node.kept:
-        node.kept.append(kept)
+    requests.keep(node.kept, asked, leader)
     if leader is not None:
-        host.send(leader, kept)
+        host.send(leader, asked)
 
 
 def pass_on(node: RaftNode, host: Host) -> None:
@@ -125,15 +121,10 @@ def pass_on(node: RaftNode, host: Host) -> None:
         take(node, host, each.operation, each.request, hops=1)
 
 
-def forget(node: RaftNode, operation: Operation) -> None:
-    """The operation is applied, and so its client awaits none of before."""
+def forget(node: RaftNode, applied: Operation) -> None:
+    """An operation is applied, and so its client awaits none of before."""
     if node.kept:
-        node.kept = [each for each in node.kept if not is_settled(each.operation, operation)]
-
-
-def is_settled(kept: Operation | None, applied: Operation) -> bool:
-    """True for an operation of the same client, of that number or a smaller one."""
-    return kept is not None and kept.client == applied.client and kept.number <= applied.number
+        node.kept = requests.still_open(node.kept, applied)
 
 
 def overwrite(node: RaftNode, host: Host, entry: Entry) -> None:

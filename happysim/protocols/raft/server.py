@@ -48,7 +48,6 @@ from happysim.protocols.raft.messages import (
     AppendEntriesReply,
     ChangeMembership,
     Entry,
-    Forwarded,
     InstallSnapshot,
     NewerTerm,
     PreVote,
@@ -65,7 +64,7 @@ from happysim.protocols.raft.messages import (
 )
 from happysim.protocols.raft.reads import PendingRead
 from happysim.protocols.raft.transfer import Transfer
-from happysim.protocols.requests import ClientRequest, NotLeader, answer
+from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer
 
 
 class Role(enum.StrEnum):
