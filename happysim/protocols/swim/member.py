@@ -383,9 +383,10 @@ class MembershipProtocol(Node):
     def updates_for(self, to: str) -> tuple[Update, ...]:
         """The updates that were sent least often so far. They count as sent now."""
         chosen = sorted(self.gossip, key=lambda name: (self.gossip[name], name))[: self.updates_max]
+        sends = self.gossip_factor * self.bits() if chosen else 0
         for name in chosen:
             self.gossip[name] += 1
-            if self.gossip[name] >= self.gossip_factor * self.bits():
+            if self.gossip[name] >= sends:
                 del self.gossip[name]
         told = self.claims.get(to)
         if told is not None and told.status is not Status.ALIVE and to not in chosen:
