@@ -31,6 +31,7 @@ from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
 
 # After so many attempts the pause before the next one does not grow any more.
@@ -124,7 +125,7 @@ class PaxosNode(Node):
     peers: tuple[str, ...] | None = None
     retry_seconds: tuple[float, float] = (0.1, 0.2)
     catch_up_seconds: float | None = 1.0
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Acceptor: what it must remember (sections 2.2 and 2.5).
     promised: Ballot = durable(default=NO_BALLOT)
@@ -142,7 +143,7 @@ class PaxosNode(Node):
     round_seen: int = 0
     waiting: list[Operation] = []
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(

@@ -37,6 +37,7 @@ from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.quorums import Quorums, disjoint, majority, sizes
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
 from happysim.protocols.machine import Answers, Journal, Machine, execute, is_service, recall
 from happysim.protocols.multi_paxos import clients
@@ -96,7 +97,7 @@ class MultiPaxosNode(Node):
     phase_1: Quorums | int | None = None
     phase_2: Quorums | int | None = None
     patient: bool = False
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Acceptor: the ballot promised (a leader's or candidate's own), and what was accepted, by slot.
     ballot: Ballot = durable(default=NO_BALLOT)
@@ -119,7 +120,7 @@ class MultiPaxosNode(Node):
     reported: dict[int, Entry] = {}
     accepted_by: dict[int, set[str]] = {}
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(

@@ -38,6 +38,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.machine import Journal, Machine, execute, is_service, recall
 from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
@@ -129,7 +130,7 @@ class RaftNode(Node):
     clock_drift: float = 0.01
     forward: bool = False
     patient: bool = False
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -171,7 +172,7 @@ class RaftNode(Node):
     asked_at: dict[int, int] = {}
     lease_until: int = 0
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
