@@ -33,6 +33,7 @@ from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
 from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
+from happysim.protocols.requests import operation_of_script
 
 # After so many attempts the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6
@@ -185,9 +186,7 @@ class PaxosNode(Node):
     @on(Propose)
     def take_proposal(self, host: Host, client: str, request: Propose) -> None:
         """A client is answered when this node learns the decision, whoever brought it about."""
-        operation = host.operation
-        if operation is None:
-            raise ProtocolError(f"{client} sent a Propose; only a client script may")
+        operation = operation_of_script(host, client, request)
         if request.value is None:
             raise ProtocolError(f"{client} proposed None, which is no value; give a value")
         if self.chosen is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.script import Operation
@@ -76,6 +77,16 @@ def operation_of(host: Host, client: str, request: ClientRequest) -> Operation |
     """The operation that a request is; None where no answer is awaited."""
     if host.operation is None and request.serial is not None:
         return NodeOperation(client, request.serial)
+    return host.operation
+
+
+def operation_of_script(host: Host, client: str, request: Any) -> Operation:
+    """The operation that a request is. Raises `ProtocolError` for one that awaits no answer."""
+    if host.operation is None:
+        kind = type(request).__name__
+        raise ProtocolError(
+            f"{host.name}: {client} sent {kind}; only a client script may, and awaits the answer"
+        )
     return host.operation
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
 from happysim.protocols import requests
@@ -26,7 +25,14 @@ from happysim.protocols.raft.messages import (
     ReadRequest,
     TransferLeadership,
 )
-from happysim.protocols.requests import ClientRequest, Forwarded, Overwritten, answer, operation_of
+from happysim.protocols.requests import (
+    ClientRequest,
+    Forwarded,
+    Overwritten,
+    answer,
+    operation_of,
+    operation_of_script,
+)
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
@@ -39,10 +45,7 @@ def hear(node: RaftNode, host: Host, client: str, request: Asked) -> None:
     if isinstance(request, ClientRequest):
         take(node, host, operation_of(host, client, request), request, hops=0)
         return
-    if host.operation is None:
-        kind = type(request).__name__
-        raise ProtocolError(f"{client} sent a {kind}; only a client script may")
-    take(node, host, host.operation, request, hops=0)
+    take(node, host, operation_of_script(host, client, request), request, hops=0)
 
 
 def take(
