@@ -18,6 +18,7 @@ from happysim.protocols.raft import (
 from properties.raft import along, ask, elect
 from properties.raft_membership import admin, changing
 from properties.raft_transfer import hands_over
+from tests.support.worlds import answers
 
 
 def voters(*names: str, learners: tuple[str, ...] = ()) -> Configuration:
@@ -38,10 +39,6 @@ def ready(*clients: Any, size: int = 3, joining: int = 0, **options: Any) -> Wor
     """n1 leads, and has committed its no-op with n2."""
     world = elect(changing(size, joining, *clients, no_op=True, **options), "n1", "n2")
     return entries_arrive(world, "n1", "n2")
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
 
 
 def test_a_configuration_is_used_from_the_moment_it_is_in_the_log() -> None:
