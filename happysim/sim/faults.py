@@ -16,6 +16,7 @@ from happysim.core.prng import Random
 from happysim.sim.live import LiveNode
 
 if TYPE_CHECKING:
+    from happysim.sim.by_hand import ByHand
     from happysim.sim.simulation import Simulation
 
 End = Callable[[], None]
@@ -37,7 +38,7 @@ class Fault(Protocol):
         """True where it leaves these processes, and what they send each other, alone."""
 
 
-def node_named(simulation: Simulation, name: str, what: str) -> LiveNode:
+def node_named(simulation: ByHand, name: str, what: str) -> LiveNode:
     """The live node of a name. Raises `ScenarioError` where there is none."""
     found = simulation.processes.get(name)
     if not isinstance(found, LiveNode):
