@@ -72,10 +72,6 @@ class Simulated:
             self.seed + number, self.until, self.faults, self.calm, self.core
         )
 
-    def knobs(self, number: int, scenario: Scenario) -> Knobs:
-        """What run `number` is made with."""
-        return self.drawer(scenario)(number)
-
     def explore(
         self,
         scenario: Scenario,
