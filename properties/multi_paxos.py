@@ -39,6 +39,7 @@ from happysim import (
     simulated,
     slow_network,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.script import Operation
@@ -533,7 +534,8 @@ def a_cluster_of_one_chooses_at_once(world: World) -> bool:
 
 # -- all of it, elsewhere -------------------------------------------------------------------------
 
-THEOREMS = (
+every_theorem = together(
+    one_command,
     one_leader_a_ballot,
     state_machine_safety,
     chosen_is_on_a_quorum,
@@ -542,17 +544,6 @@ THEOREMS = (
     who_does_not_lead_will_stand,
     who_leads_beats,
 )
-
-
-@always(one_command)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_through_a_crash_in_an_election = every_theorem.over(elections_and_a_crash)
 every_theorem_of_a_successor = every_theorem.over(successor)

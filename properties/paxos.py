@@ -33,6 +33,7 @@ from happysim import (
     reachable,
     simulated,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.network import Delivery
@@ -341,7 +342,8 @@ def a_node_alone_decides_at_once(world: World) -> bool:
 
 # -- all of it, elsewhere -------------------------------------------------------------------------
 
-THEOREMS = (
+every_theorem = together(
+    second_attempt,
     agreement,
     validity,
     learned_is_chosen,
@@ -349,17 +351,6 @@ THEOREMS = (
     who_wants_a_decision_tries_again,
     who_learns_answers,
 )
-
-
-@always(second_attempt)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_through_a_crash_of_an_acceptor = every_theorem.over(acceptor_crashes)
 every_theorem_through_a_crash_of_the_proposer = every_theorem.over(proposer_crashes)

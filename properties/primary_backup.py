@@ -31,6 +31,7 @@ from happysim import (
     quiescent,
     reachable,
     step_always,
+    together,
     uniform,
     unordered,
 )
@@ -482,25 +483,16 @@ SAFETY = (
     one_primary_an_epoch,
     what_is_unconfirmed_is_sent_again,
 )
-CONTRACT = (
+# In every mode.
+every_safety_property = together(failover, *SAFETY, mode="async")
+# What an answer promises holds in modes SYNC and SEMI_SYNC.
+every_property = together(
+    failover,
+    *SAFETY,
     an_answered_command_is_on_enough_backups,
     answered_commands_survive,
     clients_see_one_machine,
 )
-
-
-@always(failover, mode="async")
-def every_safety_property(world: World) -> bool | str:
-    """Those of the above about one world that hold in every mode."""
-    return next((said for each in SAFETY if (said := each(world)) is not True), True)
-
-
-@always(failover)
-def every_property(world: World) -> bool | str:
-    """And those about what an answer promises, in modes SYNC and SEMI_SYNC."""
-    every = SAFETY + CONTRACT
-    return next((said for each in every if (said := each(world)) is not True), True)
-
 
 without_suspicion = every_property.over(two_clients, "without_suspicion")
 without_suspicion_semi_sync = every_property.over(

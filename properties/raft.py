@@ -39,6 +39,7 @@ from happysim import (
     ordered,
     reachable,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.network import Delivery
@@ -569,15 +570,7 @@ THEOREMS = (
 )
 
 
-@always(one_command)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
+every_theorem = together(one_command, *THEOREMS)
 
 election_safety_of_four_servers = election_safety.over(four_servers)
 election_safety_through_a_crash = election_safety.over(elections_and_a_crash)

@@ -19,6 +19,7 @@ from happysim import (
     duplicating,
     reachable,
     step_always,
+    together,
     uniform,
 )
 from happysim.protocols.raft import Journal, RaftNode, Role
@@ -139,24 +140,14 @@ def a_command_is_applied_once(world: World) -> bool | str:
     return True
 
 
-SNAPSHOT_THEOREMS = (
+every_theorem_of_snapshots = together(
+    snapshots_in_rough_seas,
     *THEOREMS,
     a_snapshot_is_the_applied_prefix,
     snapshots_of_one_index_are_equal,
     nothing_is_missing_between_snapshot_and_log,
     a_command_is_applied_once,
 )
-
-
-@always(snapshots_in_rough_seas)
-def every_theorem_of_snapshots(world: World) -> bool | str:
-    """Each theorem about one world, here and of `properties/raft.py`."""
-    for theorem in SNAPSHOT_THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_when_left_behind = every_theorem_of_snapshots.over(left_behind)
 every_theorem_with_late_snapshots = every_theorem_of_snapshots.over(late_snapshots)
