@@ -15,16 +15,15 @@ from properties.chain import (
     X1,
     X2,
     a_server_joins,
-    along,
     ask,
     chain_of,
     client,
     in_chain,
-    no_copy_in_flight,
     no_more_pings,
     reported_is_down,
     servers_of,
 )
+from properties.worlds import along, no_copy_in_flight
 
 Y1, READ_Y = Update(Put("y", 1)), Query(Get("y"))
 

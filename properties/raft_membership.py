@@ -36,7 +36,6 @@ from happysim.protocols.raft import (
 from happysim.protocols.raft.configuration import is_quorum
 from properties.raft import (
     PLAIN,
-    along,
     ask,
     client,
     clients_see_one_machine,
@@ -52,6 +51,7 @@ from properties.raft import (
     terms,
     who_does_not_lead_will_stand,
 )
+from properties.worlds import along
 
 
 def changing(

@@ -23,7 +23,6 @@ from happysim import (
 )
 from happysim.protocols.raft import ClientRequest, NotLeader, RaftNode, ReadRequest, Role
 from properties.raft import (
-    along,
     clients_see_one_machine,
     cluster,
     elect,
@@ -33,6 +32,7 @@ from properties.raft import (
     servers_of,
     terms,
 )
+from properties.worlds import along
 
 
 def reads(*servers: str) -> Iterator[Any]:

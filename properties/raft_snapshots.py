@@ -22,7 +22,8 @@ from happysim import (
     together,
     uniform,
 )
-from happysim.protocols.raft import Journal, RaftNode, Role
+from happysim.protocols.raft import ClientRequest, Journal, RaftNode, Role
+from properties.clients import insists
 from properties.raft import (
     THEOREMS,
     ask,
@@ -31,7 +32,6 @@ from properties.raft import (
     commit_index_only_grows,
     elect,
     every_theorem,
-    insists,
     leader_append_only,
     leaders_of,
     servers_of,
@@ -76,7 +76,7 @@ def one_server_and_a_crash(kind: type[RaftNode] = RaftNode) -> World:
 @bounded(by=uniform(seed=1, runs=150, steps=100), within=terms(4), unknown_passes=True)
 def snapshots_in_rough_seas(kind: type[RaftNode] = RaftNode, every: int = 1) -> World:
     """Three servers, of which one may be down; one client goes from server to server."""
-    clients = [*asking("a", "b"), Script("c3", insists, "c", "n2", "n3", "n1")]
+    clients = [*asking("a", "b"), Script("c3", insists, ClientRequest("c"), "n2", "n3", "n1")]
     faults = Faults(crashes=2, unsynced_loss=True)
     options: dict[str, Any] = {"no_op": True, "pipeline": True, "max_entries": 2}
     made = snapshots(3, *clients, kind=kind, faults=faults, snapshot_entries=every, **options)
