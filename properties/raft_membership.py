@@ -34,6 +34,7 @@ from happysim.protocols.raft import (
     Role,
 )
 from happysim.protocols.raft.configuration import is_quorum
+from properties.clients import asks
 from properties.raft import (
     PLAIN,
     ask,
@@ -75,14 +76,10 @@ def without(names: list[str], name: str) -> tuple[str, ...]:
     return tuple(each for each in names if each != name)
 
 
-def changes(server: str, *targets: str) -> Iterator[Any]:
-    """A client that asks `server` for one set of voters after the other: "n1 n2 n3"."""
-    for voters in targets:
-        yield call(server, ChangeMembership(tuple(voters.split())))
-
-
 def admin(name: str, server: str, *targets: str) -> Script:
-    return Script(name, changes, server, *targets)
+    """A client that asks `server` for one set of voters after the other: "n1 n2 n3"."""
+    wanted = (ChangeMembership(tuple(voters.split())) for voters in targets)
+    return Script(name, asks, *((server, change) for change in wanted))
 
 
 # -- scenarios ------------------------------------------------------------------------------------
