@@ -135,6 +135,7 @@ from happysim.spec.property import (
     quiescent,
     reachable,
     step_always,
+    together,
 )
 from happysim.spec.report import Report
 from happysim.spec.scenario import Scenario, bounded
@@ -300,6 +301,7 @@ __all__ = [
     "smt",
     "step_always",
     "swarm",
+    "together",
     "uniform",
     "uniform_latency",
     "unlimited",
