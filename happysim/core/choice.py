@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,20 +55,16 @@ class Kind(enum.StrEnum):
 _FAULTS = frozenset(
     {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
 )
-_TIMED = frozenset(
-    {
-        Kind.PAUSE,
-        Kind.RESUME,
-        Kind.SLOW,
-        Kind.CUT,
-        Kind.MEND,
-        Kind.CLOG,
-        Kind.RELEASE,
-        Kind.LINK,
-        Kind.CLOCK,
-        Kind.DISK,
-    }
-)
+# Kinds whose text is about a message between two processes, and those that name one process.
+OF_MESSAGES = frozenset({Kind.DELIVER, Kind.DROP, Kind.DUPLICATE})
+_TIMED_AT_A_PROCESS = frozenset({Kind.PAUSE, Kind.RESUME, Kind.SLOW, Kind.CLOCK, Kind.DISK})
+_OF_PROCESSES = _TIMED_AT_A_PROCESS | {Kind.FIRE, Kind.ACT, Kind.START, Kind.CRASH, Kind.RESTART}
+_TIMED = _TIMED_AT_A_PROCESS | {Kind.CUT, Kind.MEND, Kind.CLOG, Kind.RELEASE, Kind.LINK}
+_KINDS = {kind.value: kind for kind in Kind}
+# What stands at the end of a text. Text in quotes is passed over: a message may hold anything.
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_READING = re.compile(_QUOTED + r"| reading (?P<told>(?:-?\d+|full)(?:, (?:-?\d+|full))*)$")
+_CHOOSING = re.compile(_QUOTED + r"| choosing (?P<told>.*)$")
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,29 @@ class Choice:
     reading: str = ""
     at: int | None = field(default=None, compare=False)
 
+    @classmethod
+    def parse(cls, text: str, at: int | None = None) -> Choice | None:
+        """The choice of that text, at a nanosecond; None where it is the text of none."""
+        word, _, body = text.partition(" ")
+        kind = _KINDS.get(word)
+        if kind is None:
+            return None
+        choosing = reading = ""
+        if not kind.is_timed:
+            body, reading = _split(body, _READING)
+            body, choosing = _split(body, _CHOOSING)
+        node = source = ""
+        what = body
+        if kind in OF_MESSAGES:
+            source, _, behind = body.partition(" -> ")
+            node, _, what = behind.partition(" ")
+        elif kind is Kind.INVOKE:
+            node, _, what = body.partition(" -> ")
+        elif kind in _OF_PROCESSES:
+            node, _, what = body.partition(" ")
+        made = cls(kind, node, source, what, choosing, reading, at)
+        return made if str(made) == text else None
+
     @property
     def is_fault(self) -> bool:
         """True where the choice costs budget."""
@@ -108,6 +128,12 @@ class Choice:
         if self.reading:
             words.append(f"reading {self.reading}")
         return " ".join(word for word in words if word)
+
+
+def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
+    """A text up to a mark that stands in no quotes, and what the mark says."""
+    found = next((each for each in mark.finditer(text) if each["told"] is not None), None)
+    return (text, "") if found is None else (text[: found.start()], found["told"])
 
 
 BUDGETS = (

@@ -16,8 +16,8 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -66,9 +66,6 @@ from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
 from happysim.core.script_process import ScriptProcess
 from happysim.core.topology import Network
-
-# What a handler reads from its clock and of a full disk, at the end of a choice's text.
-_READING = re.compile(r" reading ((?:\d+|full)(?:, (?:\d+|full))*)$")
 
 
 def message_text(message: Frozen, operation: Operation | None) -> str:
@@ -141,86 +138,78 @@ class Tables:
             known = self._moves[slot][cell] = self._compute_moves(slot, cell)
         return known
 
-    def moves_told(self, slot: int, cell: int, text: str) -> Sequence[Move]:
-        """The moves from a cell among which the choice of that text is, if it is enabled.
+    def moves_told(self, slot: int, cell: int, told: Choice) -> Sequence[Move]:
+        """The moves from a cell among which a choice is, if it is enabled.
 
-        A text that says what a handler reads from its clock names one step, which is run on that.
+        One that says what its handler reads from a clock is run on that.
         """
-        told = _READING.search(text)
-        if told is None and self._spoils and isinstance(self.processes[slot], NodeProcess):
-            # What may befall a disk is much; only what the text names is worked out.
-            return self._moves_reading(slot, cell, text, ())
-        if told is None:
-            try:
+        # What may befall a disk is much; only what the choice names is worked out.
+        spoils = self._spoils and isinstance(self.processes[slot], NodeProcess)
+        if not told.reading and not spoils:
+            # Where another step of this node reads its clock, this one need not.
+            with suppress(NoClock):
                 free, faults = self.moves(slot, cell)
                 return (*free, *faults)
-            except NoClock:
-                # Some other step of this node reads its clock; this one need not.
-                return self._moves_reading(slot, cell, text, ())
-        readings = tuple(int(each) if each != FULL else each for each in told[1].split(", "))
-        return self._moves_reading(slot, cell, text[: told.start()], readings)
-
-    def _moves_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
-    ) -> list[Move]:
-        """Those of the steps that a text may name, run with a clock that shows these times.
-
-        None where the handler looks more often: it cannot have been this step.
-        """
         try:
-            return list(self._steps_reading(slot, cell, text, readings))
+            return tuple(self._steps_told(slot, cell, told))
         except NoClock:
-            return []
+            # Its handler looks more often than the choice says: it cannot have been this step.
+            return ()
 
-    def _steps_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
-    ) -> Iterator[Move]:
+    def _steps_told(self, slot: int, cell: int, told: Choice) -> Iterator[Move]:
+        """The steps that a choice may be, with a clock that shows the times that it tells."""
         state, inbox = self.cells[slot].values[cell]
-        name, reading = self.names[slot], ", ".join(map(str, readings))
-        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
-            envelope: Envelope = self.envelopes.values[number]
-            source = self.names[envelope.source]
-            choice = Choice(Kind.DELIVER, name, source, envelope.text)
-            if text.startswith(str(choice)):
-                event = Event("deliver", envelope.message, source, envelope.operation, readings)
-                rest = self.network.take(inbox, number, envelope.source)
-                effects = (
-                    self._effects(slot, state, event, choice, FREE)
-                    if readings
-                    else self.delivery_effects(slot, state, number)
-                )
-                for effect in effects:
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, rest, told, envelope.source)
-        value = self.states[slot].values[state]
-        for kind in (Kind.FIRE, Kind.ACT, Kind.START):
-            what = (
-                text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
-            )
-            choice = Choice(kind, name, "", what)
-            if text.startswith(str(choice)) and self._may(slot, value, kind, what):
-                event = Event(kind.value, what or None, readings=readings)
-                for effect in self._effects(slot, state, event, choice, FREE):
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, inbox, told)
-        if text.split(" ", 1)[0] in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
-            yield from self._faults(slot, state, inbox, self._crash_effects(slot, state, text))
-        for event, choice, cost in self._restarts(slot, value):
-            if text == str(choice) or text.startswith(f"{choice} choosing "):
-                told_event = event._replace(readings=readings)
-                for effect in self._effects(slot, state, told_event, choice, cost):
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, inbox, told)
+        if told.kind in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+            crashes = self._crash_effects(slot, state, told.what)
+            yield from self._faults(slot, state, inbox, crashes)
+            return
+        for effects, rest, source in self._effects_told(slot, state, inbox, told):
+            for effect in effects:
+                choice = replace(effect.choice, reading=told.reading)
+                yield self._move(slot, rest, effect._replace(choice=choice), source)
 
-    def _crash_effects(self, slot: int, state: int, text: str | None = None) -> list[Effect]:
-        """Each way in which a process may crash, if there is a budget for it; or that of a text."""
+    def _effects_told(
+        self, slot: int, state: int, inbox: Inbox, told: Choice
+    ) -> Iterator[tuple[list[Effect], Inbox, int]]:
+        """What a choice may do, with the inbox that it leaves, and who sent what it delivers."""
+        bare = replace(told, choosing="", reading="", at=None)
+        shown = told.reading.split(", ") if told.reading else ()
+        readings = tuple(each if each == FULL else int(each) for each in shown)
+        value = self.states[slot].values[state]
+        if told.kind is Kind.DELIVER and self.receives(slot, state):
+            for number in self.network.heads(inbox):
+                envelope: Envelope = self.envelopes.values[number]
+                source = envelope.source
+                if (self.names[source], envelope.text) != (told.source, told.what):
+                    continue
+                rest = self.network.take(inbox, number, source)
+                if not readings:
+                    yield self.delivery_effects(slot, state, number), rest, source
+                    continue
+                event = Event(
+                    "deliver", envelope.message, told.source, envelope.operation, readings
+                )
+                yield self._effects(slot, state, event, bare, FREE), rest, source
+        elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START):
+            event = Event(told.kind.value, told.what or None)
+            if event in self.processes[slot].events(value):
+                event = event._replace(readings=readings)
+                yield self._effects(slot, state, event, bare, FREE), inbox, NOWHERE
+        elif told.kind is Kind.RESTART:
+            for event, choice, cost in self._restarts(slot, value):
+                if choice == bare:
+                    told_event = event._replace(readings=readings)
+                    yield self._effects(slot, state, told_event, bare, cost), inbox, NOWHERE
+
+    def _crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
+        """Each way in which a process may crash, if there is a budget for it; or the one told."""
         made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
             for event in self.processes[slot].crashes(self.states[slot].values[state]):
                 losing = f"losing {event.what}" if event.what else ""
                 what = event.what.text if isinstance(event.what, Mishap) else losing
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                if text in (None, str(choice)):
+                if told in (None, what):
                     made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
         return made
 
@@ -232,11 +221,6 @@ class Tables:
                 what = event.what.text if isinstance(event.what, Mishap | Version) else ""
                 choice = Choice(Kind.RESTART, self.names[slot], "", what)
                 yield event, choice, _cost(event.what, RESTART)
-
-    def _may(self, slot: int, value: Any, kind: Kind, what: str) -> bool:
-        """True where an event may befall a node now, whatever its handler does."""
-        told = (Event(each.kind, each.what) for each in self.processes[slot].events(value))
-        return Event(kind.value, what or None) in told
 
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         state, inbox = self.cells[slot].values[number]

@@ -163,40 +163,38 @@ class World:
     def find(self, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
         """For the engine: an enabled choice by its text, as `enabled` gives it; None if it is not.
 
-        Only the moves of the node that the text names are looked at.
+        Only the moves of the node that it names are looked at.
         """
-        text = str(wanted)
-        words = text.split(" ", 4)
-        names = [words[at] for at in (1, 3) if at < len(words)]
-        at_source = words[0] == Kind.INVOKE or "->" not in words[2:3]
-        slot = self.tables.slot_of.get(names[0 if at_source else -1], -1) if names else -1
-        if slot < 0 or words[0] in (Kind.PARTITION, Kind.HEAL):
-            return next((each for each in self.enabled() if str(each[0]) == text), None)
-        for move in self.tables.moves_told(slot, self.cells[slot], text):
+        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        if told is None:
+            return None
+        text, tables = str(told), self.tables
+        if told.kind in (Kind.PARTITION, Kind.HEAL):
+            network = ((each, -1, after) for after, each in tables.network_faults(self.ledger))
+            return next((found for found in network if str(found[0]) == text), None)
+        slot = tables.slot_of.get(told.node, -1)
+        for move in tables.moves_told(slot, self.cells[slot], told) if slot >= 0 else ():
             if str(move.choice) == text:
                 if move.cost:
-                    allowed = self.tables.pay(self.ledger, move.cost) >= 0
+                    allowed = tables.pay(self.ledger, move.cost) >= 0
                 else:
-                    allowed = not self.tables.blocked(self.ledger, move.source, slot)
+                    allowed = not tables.blocked(self.ledger, move.source, slot)
                 return (move.choice, slot, move) if allowed else None
         return None
 
     def is_idle(self, wanted: Choice | str) -> bool:
         """For the engine: True for a delivery that would change nothing, and so is no choice."""
-        text = str(wanted)
-        words = text.split(" ", 4)
-        if len(words) < 5 or words[0] != Kind.DELIVER:
-            return False
-        slot = self.tables.slot_of.get(words[3], -1)
-        return slot >= 0 and any(
-            text.startswith(f"{Kind.DELIVER} {words[1]} -> {words[3]} {envelope.text}")
-            and self.tables.names[envelope.source] == words[1]
-            for envelope, _ in self._waiting(slot)
+        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        return (
+            told is not None
+            and told.kind is Kind.DELIVER
+            and (told.source, told.what) in self.arriving(told.node)
         )
 
     def arriving(self, name: str) -> Iterator[tuple[str, str]]:
         """For the engine: sender and text of each message in flight to a process, by content."""
-        for envelope, _ in self._waiting(self.tables.slot_of[name]):
+        slot = self.tables.slot_of.get(name, -1)
+        for envelope, _ in self._waiting(slot) if slot >= 0 else ():
             yield self.tables.names[envelope.source], envelope.text
 
     def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import Choice, Kind
+from happysim.core.choice import OF_MESSAGES, Choice, Kind
 from happysim.core.errors import HappysimError, ScheduleError
 from happysim.core.freeze import freeze
 from happysim.core.local_step import NEW, UP, Event, NodeState, Outcome
@@ -37,7 +37,7 @@ from happysim.sim.route import Route
 from happysim.sim.scripted_process import Impossible, ScriptedClient, ScriptedNode
 from happysim.sim.scripted_steps import NODE_STEPS, check_free
 from happysim.sim.simulation import Process, Simulation
-from happysim.sim.told import OF_MESSAGES, Seconds, Span, clocks_told, pairs_told, span_told
+from happysim.sim.told import Seconds, Span, clocks_told, pairs_told, span_told
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario, scenario_of
 
