@@ -185,10 +185,13 @@ class World:
     def is_idle(self, wanted: Choice | str) -> bool:
         """For the engine: True for a delivery that would change nothing, and so is no choice."""
         told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        if told is None or told.kind is not Kind.DELIVER:
+            return False
+        slot, source = (self.tables.slot_of.get(name, -1) for name in (told.node, told.source))
         return (
-            told is not None
-            and told.kind is Kind.DELIVER
-            and (told.source, told.what) in self.arriving(told.node)
+            (told.source, told.what) in self.arriving(told.node)
+            and self.tables.receives(slot, self.state_number(slot))
+            and not self.tables.blocked(self.ledger, source, slot)
         )
 
     def arriving(self, name: str) -> Iterator[tuple[str, str]]:

@@ -206,6 +206,14 @@ def test_a_delivery_without_effect_is_no_choice_where_nothing_waits_behind_it(ne
     assert len(world.in_flight) == 1
 
 
+@pytest.mark.parametrize("befalls", ["crash r", "partition r | s"])
+def test_a_delivery_that_cannot_happen_is_not_one_without_effect(befalls: str) -> None:
+    note = "deliver s -> r Note(text='x')"
+    world = pair("x", faults=Faults(crashes=1, partitions=1)).step("act s send")
+    assert world.is_idle(note)
+    assert not world.step(befalls).is_idle(note)
+
+
 def test_on_an_ordered_network_a_delivery_without_effect_makes_way() -> None:
     world = pair("xa", network=ordered()).after("act s send", "act s send")
     assert "deliver s -> r Note(text='a')" not in texts(world)
