@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from happysim.core.disk import LIES_KEPT, Atlas
+from happysim.core.disk import LIES_KEPT, Atlas, budget_of
 from happysim.core.errors import ScenarioError
 
 unlimited = math.inf
@@ -49,12 +49,29 @@ class Kind(enum.StrEnum):
     @property
     def is_fault(self) -> bool:
         """True for what costs budget: the environment does it, not the protocol."""
-        return self in _FAULTS
+        return self in BUDGET_OF
 
 
-_FAULTS = frozenset(
-    {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
-)
+# The budgets of `Faults`, in order, each with the kind of choice that it pays for. Where there are
+# several of a kind, the first pays for every choice of it, and another besides for those in which
+# that befalls the disk too.
+BUDGETS = {
+    "drops": Kind.DROP,
+    "duplicates": Kind.DUPLICATE,
+    "crashes": Kind.CRASH,
+    "restarts": Kind.RESTART,
+    "partitions": Kind.PARTITION,
+    "heals": Kind.HEAL,
+    "wipes": Kind.RESTART,
+    "stales": Kind.RESTART,
+    "tears": Kind.CRASH,
+    "rots": Kind.RESTART,
+    "misdirects": Kind.RESTART,
+    "lies": Kind.CRASH,
+}
+BUDGET_OF = {kind: name for name, kind in reversed(BUDGETS.items())}
+# What befalls a disk, with the budget of the crash or the restart in which it does.
+DISK_BUDGETS = {name: BUDGET_OF[kind] for name, kind in BUDGETS.items() if BUDGET_OF[kind] != name}
 # Kinds whose text is about a message between two processes, and those that name one process.
 OF_MESSAGES = frozenset({Kind.DELIVER, Kind.DROP, Kind.DUPLICATE})
 _TIMED_AT_A_PROCESS = frozenset({Kind.PAUSE, Kind.RESUME, Kind.SLOW, Kind.CLOCK, Kind.DISK})
@@ -114,6 +131,14 @@ class Choice:
         """True where the choice costs budget."""
         return self.kind.is_fault
 
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """The budgets that pay for it, by name."""
+        paid = [BUDGET_OF.get(self.kind, "")]
+        if self.kind in (Kind.CRASH, Kind.RESTART):
+            paid.append(budget_of(self.what))
+        return tuple(name for name in paid if name)
+
     def __str__(self) -> str:
         return self._text
 
@@ -134,31 +159,6 @@ def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
     """A text up to a mark that stands in no quotes, and what the mark says."""
     found = next((each for each in mark.finditer(text) if each["told"] is not None), None)
     return (text, "") if found is None else (text[: found.start()], found["told"])
-
-
-BUDGETS = (
-    "drops",
-    "duplicates",
-    "crashes",
-    "restarts",
-    "partitions",
-    "heals",
-    "wipes",
-    "stales",
-    "tears",
-    "rots",
-    "misdirects",
-    "lies",
-)
-# What befalls a disk befalls it in a crash or at a restart, which must be paid for too.
-DISK_BUDGETS = {
-    "wipes": "restarts",
-    "stales": "restarts",
-    "tears": "crashes",
-    "rots": "restarts",
-    "misdirects": "restarts",
-    "lies": "crashes",
-}
 
 
 def _check_names(field: str, names: object) -> None:
