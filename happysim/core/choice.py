@@ -251,6 +251,11 @@ class Faults:
         """True where a crash may lose writes that were not synced, in whole or in part."""
         return self.unsynced_loss or self.tears > 0
 
+    @cached_property
+    def spoil_disks(self) -> bool:
+        """True where something may befall a disk, besides that writes are lost."""
+        return any(getattr(self, name) for name in DISK_BUDGETS)
+
     @property
     def images_kept(self) -> int:
         """How many older synced images of each disk a fault may fall back to."""

@@ -17,40 +17,29 @@ depend on them: every order is by content.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Choice, Faults, Kind
-from happysim.core.disk import Image, Mark, Mishap
+from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.disk import Mishap
 from happysim.core.entries import (
-    BASE,
     COSTS,
     CRASH,
-    CRASHES,
-    DAMAGE,
     DROP,
     DUPLICATE,
     FREE,
-    HEAL,
     NOWHERE,
-    PARTITION,
     RESTART,
-    RESTARTS,
-    STATUS,
-    SYNCED,
     Cell,
     Effect,
     Envelope,
-    Ledger,
     Move,
     Numbering,
 )
-from happysim.core.errors import NoClock, ProtocolError, ScenarioError
-from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.errors import ProtocolError
+from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
-from happysim.core.host import FULL
+from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
     UP,
@@ -58,23 +47,12 @@ from happysim.core.local_step import (
     NodeState,
     Outcome,
     Version,
-    is_response,
-    response_parts,
 )
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
-from happysim.core.script_process import ScriptProcess
+from happysim.core.texts import message_text, state_texts
 from happysim.core.topology import Network
-
-
-def message_text(message: Frozen, operation: Operation | None) -> str:
-    """A message on its way as a trace shows it."""
-    if is_response(message):
-        number, value = response_parts(message)
-        return f"answer {describe(value)} to call {number}"
-    call = "" if operation is None else f" as call {operation.number}"
-    return describe(message) + call
 
 
 class Tables:
@@ -105,10 +83,12 @@ class Tables:
         self.rank: list[tuple[int, str]] = []
         self.batches = Numbering(())
         self.record_batches = Numbering(())
-        self.ledgers = Numbering(Ledger(self.budgets))
+        self.ledgers = Ledgers(processes, faults)
+        # What a kernel asks of them.
+        self.pay = self.ledgers.pay
+        self.blocked = self.ledgers.blocked
+        self.ledger_moves = self.ledgers.moves
         self.histories = Numbering(History())
-        self.splits = self._splits()
-        self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
         self.misses = 0
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
@@ -119,8 +99,6 @@ class Tables:
         ]
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
-        self._paid: dict[tuple[int, int], int] = {}
-        self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
@@ -138,70 +116,7 @@ class Tables:
             known = self._moves[slot][cell] = self._compute_moves(slot, cell)
         return known
 
-    def moves_told(self, slot: int, cell: int, told: Choice) -> Sequence[Move]:
-        """The moves from a cell among which a choice is, if it is enabled.
-
-        One that says what its handler reads from a clock is run on that.
-        """
-        # What may befall a disk is much; only what the choice names is worked out.
-        spoils = self._spoils and isinstance(self.processes[slot], NodeProcess)
-        if not told.reading and not spoils:
-            # Where another step of this node reads its clock, this one need not.
-            with suppress(NoClock):
-                free, faults = self.moves(slot, cell)
-                return (*free, *faults)
-        try:
-            return tuple(self._steps_told(slot, cell, told))
-        except NoClock:
-            # Its handler looks more often than the choice says: it cannot have been this step.
-            return ()
-
-    def _steps_told(self, slot: int, cell: int, told: Choice) -> Iterator[Move]:
-        """The steps that a choice may be, with a clock that shows the times that it tells."""
-        state, inbox = self.cells[slot].values[cell]
-        if told.kind in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
-            crashes = self._crash_effects(slot, state, told.what)
-            yield from self._faults(slot, state, inbox, crashes)
-            return
-        for effects, rest, source in self._effects_told(slot, state, inbox, told):
-            for effect in effects:
-                choice = replace(effect.choice, reading=told.reading)
-                yield self._move(slot, rest, effect._replace(choice=choice), source)
-
-    def _effects_told(
-        self, slot: int, state: int, inbox: Inbox, told: Choice
-    ) -> Iterator[tuple[list[Effect], Inbox, int]]:
-        """What a choice may do, with the inbox that it leaves, and who sent what it delivers."""
-        bare = replace(told, choosing="", reading="", at=None)
-        shown = told.reading.split(", ") if told.reading else ()
-        readings = tuple(each if each == FULL else int(each) for each in shown)
-        value = self.states[slot].values[state]
-        if told.kind is Kind.DELIVER and self.receives(slot, state):
-            for number in self.network.heads(inbox):
-                envelope: Envelope = self.envelopes.values[number]
-                source = envelope.source
-                if (self.names[source], envelope.text) != (told.source, told.what):
-                    continue
-                rest = self.network.take(inbox, number, source)
-                if not readings:
-                    yield self.delivery_effects(slot, state, number), rest, source
-                    continue
-                event = Event(
-                    "deliver", envelope.message, told.source, envelope.operation, readings
-                )
-                yield self._effects(slot, state, event, bare, FREE), rest, source
-        elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START):
-            event = Event(told.kind.value, told.what or None)
-            if event in self.processes[slot].events(value):
-                event = event._replace(readings=readings)
-                yield self._effects(slot, state, event, bare, FREE), inbox, NOWHERE
-        elif told.kind is Kind.RESTART:
-            for event, choice, cost in self._restarts(slot, value):
-                if choice == bare:
-                    told_event = event._replace(readings=readings)
-                    yield self._effects(slot, state, told_event, bare, cost), inbox, NOWHERE
-
-    def _crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
+    def crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
         """Each way in which a process may crash, if there is a budget for it; or the one told."""
         made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
@@ -210,10 +125,10 @@ class Tables:
                 what = event.what.text if isinstance(event.what, Mishap) else losing
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
                 if told in (None, what):
-                    made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+                    made += self.effects_of(slot, state, event, choice, _cost(event.what, CRASH))
         return made
 
-    def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+    def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
         process = self.processes[slot]
         if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
@@ -235,10 +150,10 @@ class Tables:
                 if effects:
                     source = self.envelopes.values[envelope].source
                     rest = network.take(inbox, envelope, source)
-                    free += [self._move(slot, rest, effect, source) for effect in effects]
+                    free += [self.move(slot, rest, effect, source) for effect in effects]
         own, faults = self.own_effects(slot, state)
-        free += [self._move(slot, inbox, effect) for effect in own]
-        return tuple(free), tuple(self._faults(slot, state, inbox, faults))
+        free += [self.move(slot, inbox, effect) for effect in own]
+        return tuple(free), tuple(self.faults_of(slot, state, inbox, faults))
 
     def receives(self, slot: int, state: int) -> bool:
         """True where a process in a local state takes messages: not while it is down."""
@@ -253,7 +168,7 @@ class Tables:
             source = self.names[envelope.source]
             event = Event("deliver", envelope.message, source, envelope.operation)
             choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
-            made = self._effects(slot, state, event, choice, FREE)
+            made = self.effects_of(slot, state, event, choice, FREE)
             # A delivery that changes nothing is not a step: the message stays in flight.
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
@@ -268,15 +183,15 @@ class Tables:
             for event in process.events(value):
                 what = str(event.what) if event.kind in ("fire", "act") else ""
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
-                own += self._effects(slot, state, event, choice, FREE)
+                own += self.effects_of(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            faults += self._crash_effects(slot, state)
-            for event, choice, cost in self._restarts(slot, value):
-                faults += self._effects(slot, state, event, choice, cost)
+            faults += self.crash_effects(slot, state)
+            for event, choice, cost in self.restarts(slot, value):
+                faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
         return known
 
-    def _effects(
+    def effects_of(
         self, slot: int, state: int, event: Event, choice: Choice, cost: int
     ) -> list[Effect]:
         """Run the process, and number what it does."""
@@ -318,7 +233,7 @@ class Tables:
         record = self.record_batches.number(outcome.records)
         return Effect(state, own, tuple(sends), record, cost, choice, None, idle)
 
-    def _move(self, slot: int, inbox: Inbox, effect: Effect, source: int = NOWHERE) -> Move:
+    def move(self, slot: int, inbox: Inbox, effect: Effect, source: int = NOWHERE) -> Move:
         """An effect on one cell. `inbox` is what waits there once the event has happened."""
         if effect.raised is not None:
             return Move(-1, (), 0, effect.cost, source, effect.choice, effect.raised)
@@ -327,7 +242,7 @@ class Tables:
         after = self.cells[slot].number(Cell(effect.state, inbox))
         return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
 
-    def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
+    def faults_of(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
         """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
         network, cells = self.network, self.cells[slot]
         drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
@@ -344,7 +259,7 @@ class Tables:
                 yield Move(cells.number(Cell(state, more)), (), 0, DUPLICATE, NOWHERE, choice)
         for effect in own:
             crash = effect.choice.kind is Kind.CRASH
-            yield self._move(slot, network.cut(inbox, None) if crash else inbox, effect)
+            yield self.move(slot, network.cut(inbox, None) if crash else inbox, effect)
 
     def envelope(
         self, source: int, target: int, message: Frozen, operation: Operation | None
@@ -383,79 +298,10 @@ class Tables:
             inbox = self.network.put(inbox, number, source, self.rank)
         return self.cells[slot].number(Cell(state, inbox))
 
-    def pay(self, ledger: int, cost: int) -> int:
-        """The ledger after a fault was paid for; -1 where there is no budget for it."""
-        known = self._paid.get((ledger, cost))
-        if known is None:
-            known = self._paid[ledger, cost] = self._pay(self.ledgers.values[ledger], cost)
-        return known
-
-    def _pay(self, ledger: Ledger, cost: int) -> int:
-        down = ledger.down + (cost in CRASHES) - (cost in RESTARTS)
-        if not ledger.budgets[cost - 1] or down > max(self.faults.down_max, ledger.down):
-            return -1
-        budgets = _less(ledger.budgets, cost)
-        if cost in BASE:
-            if not budgets[BASE[cost] - 1]:
-                return -1
-            budgets = _less(budgets, BASE[cost])
-        return self.ledgers.number(ledger._replace(budgets=budgets, down=down))
-
-    def was_paid(self, budget: int) -> bool:
-        """True where some fault of that index in `Faults.budgets` was ever taken."""
-        return any(
-            budget + 1 in (cost, BASE.get(cost)) and after >= 0
-            for (_, cost), after in self._paid.items()
-        ) or (
-            budget + 1 in (PARTITION, HEAL)
-            and any(
-                ledger.budgets[budget] != self.budgets[budget] for ledger in self.ledgers.values
-            )
-        )
-
-    def network_faults(self, ledger: int) -> list[tuple[int, Choice]]:
-        """Partitions and heals possible now: the ledger after each, and its choice."""
-        value: Ledger = self.ledgers.values[ledger]
-        made = []
-        if value.budgets[PARTITION - 1] and not value.cut:
-            for side in self.splits:
-                after = Ledger(_less(value.budgets, PARTITION), value.down, side)
-                choice = Choice(Kind.PARTITION, what=self.cut_text(side))
-                made.append((self.ledgers.number(after), choice))
-        if value.budgets[HEAL - 1] and value.cut:
-            after = Ledger(_less(value.budgets, HEAL), value.down)
-            made.append((self.ledgers.number(after), Choice(Kind.HEAL)))
-        return made
-
-    def ledger_moves(self, ledger: int) -> tuple[int, ...]:
-        """The ledgers that a partition or a heal leads to now."""
-        known = self._ledger_moves.get(ledger)
-        if known is None:
-            known = tuple(after for after, _ in self.network_faults(ledger))
-            self._ledger_moves[ledger] = known
-        return known
-
     def state(self, slot: int, cell: int) -> int:
         """The number of the local state of a cell."""
         found: int = self.cells[slot].values[cell].state
         return found
-
-    def cut_text(self, side: frozenset[int]) -> str:
-        """A split as text: the names on each side."""
-        nodes = self._node_slots()
-        here = " ".join(self.names[slot] for slot in nodes if slot in side)
-        there = " ".join(self.names[slot] for slot in nodes if slot not in side)
-        return f"{here} | {there}"
-
-    def blocked(self, ledger: int, source: int, target: int) -> bool:
-        """True where a partition keeps messages of `source` from `target`."""
-        cut = self.ledgers.values[ledger].cut
-        if not cut or source == NOWHERE:
-            return False
-        scripts = isinstance(self.processes[source], ScriptProcess) or isinstance(
-            self.processes[target], ScriptProcess
-        )
-        return not scripts and (source in cut) != (target in cut)
 
     def record(self, history: int, batch: int) -> int:
         """The history after a batch of records."""
@@ -471,38 +317,6 @@ class Tables:
             known = self._recorded[history, batch] = self.histories.number(value)
         return known
 
-    def _node_slots(self) -> list[int]:
-        return [slot for slot, each in enumerate(self.processes) if isinstance(each, NodeProcess)]
-
-    def _splits(self) -> list[frozenset[int]]:
-        """One side of each partition to try, each partition once."""
-        nodes = self._node_slots()
-        if not self.faults.partitions:
-            return []
-        if self.faults.splits:
-            sides = [self._named_side(names, nodes) for names in self.faults.splits]
-        elif not self.faults.partitions:
-            sides = []
-        else:
-            # The first node is always on the far side, so each split is listed once.
-            rest = nodes[1:]
-            sizes = range(1, len(nodes))
-            sides = [frozenset(side) for size in sizes for side in combinations(rest, size)]
-        once: dict[frozenset[frozenset[int]], frozenset[int]] = {}
-        for side in sides:
-            once.setdefault(frozenset({side, frozenset(nodes) - side}), side)
-        return list(once.values())
-
-    def _named_side(self, names: tuple[str, ...], nodes: list[int]) -> frozenset[int]:
-        side = frozenset(self.slot_of.get(name, NOWHERE) for name in names)
-        for name in names:
-            if self.slot_of.get(name) not in nodes:
-                raise ScenarioError(f"Faults(splits=...): {name!r} is no node of this world")
-        if not side or side == set(nodes):
-            where = "names nobody" if not side else "leaves nobody on the other side"
-            raise ScenarioError(f"Faults(splits=...): the side {names!r} {where}")
-        return side
-
     # -- states as text --------------------------------------------------------------------------
 
     def state_text(self, slot: int, state: int) -> tuple[tuple[str, str], ...]:
@@ -510,46 +324,10 @@ class Tables:
         known = self._state_texts[slot].get(state)
         if known is None:
             value = self.states[slot].values[state]
-            known = self._state_texts[slot][state] = _texts(self.processes[slot], value)
+            known = self._state_texts[slot][state] = state_texts(self.processes[slot], value)
         return known
 
 
 def _cost(what: Frozen, base: int) -> int:
     """What a crash or a restart costs, with what befalls the disk in it."""
     return COSTS[what.budget] if isinstance(what, Mishap) else base
-
-
-def _marks_text(marks: tuple[Mark, ...]) -> str:
-    return ", ".join(f"{mark.address} {mark.what}" for mark in marks) or "none"
-
-
-def _images_text(images: tuple[Image, ...]) -> str:
-    """Images of a disk as text: the values of each, and what is damaged of them."""
-    told = [
-        describe((tuple, *image.values))
-        + (f" with {_marks_text(image.marks)}" if image.marks else "")
-        for image in images
-    ]
-    return f"[{', '.join(told)}]"
-
-
-def _less(budgets: tuple[float, ...], cost: int) -> tuple[float, ...]:
-    return tuple(budget - (at == cost - 1) for at, budget in enumerate(budgets))
-
-
-def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, NodeState):
-        answers = [("answers", describe((list, *value.answers)))]
-        return (*answers, ("waiting", str(value.waiting)))
-    assert isinstance(process, NodeProcess)
-    process = process.at(value)
-    fields = zip(process.kind.happysim_fields, value.fields, strict=True)
-    texts = [(name, describe(frozen)) for name, frozen in fields]
-    texts.append(("timers", describe((list, *value.timers))))
-    if process.faults.damages:
-        texts.append((DAMAGE, _marks_text(value.marks)))
-    if process.faults.images_kept:
-        texts.append((SYNCED, _images_text(value.synced)))
-    if value.unsynced:
-        texts.append(("unsynced", _images_text(value.unsynced)))
-    return ((STATUS, value.status), *texts)

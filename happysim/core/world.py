@@ -37,6 +37,7 @@ from happysim.core.process import NodeProcess
 from happysim.core.script import Operation, Script
 from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
+from happysim.core.told import moves_told
 from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
 
@@ -157,7 +158,7 @@ class World:
         for slot, move in costly:
             if tables.pay(self.ledger, move.cost) >= 0:
                 yield move.choice, slot, move
-        for ledger, choice in tables.network_faults(self.ledger):
+        for ledger, choice in tables.ledgers.network_faults(self.ledger):
             yield choice, -1, ledger
 
     def find(self, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
@@ -170,10 +171,12 @@ class World:
             return None
         text, tables = str(told), self.tables
         if told.kind in (Kind.PARTITION, Kind.HEAL):
-            network = ((each, -1, after) for after, each in tables.network_faults(self.ledger))
+            network = (
+                (each, -1, after) for after, each in tables.ledgers.network_faults(self.ledger)
+            )
             return next((found for found in network if str(found[0]) == text), None)
         slot = tables.slot_of.get(told.node, -1)
-        for move in tables.moves_told(slot, self.cells[slot], told) if slot >= 0 else ():
+        for move in moves_told(tables, slot, self.cells[slot], told) if slot >= 0 else ():
             if str(move.choice) == text:
                 if move.cost:
                     allowed = tables.pay(self.ledger, move.cost) >= 0
@@ -286,7 +289,7 @@ class World:
     def partition(self) -> str | None:
         """The partition in force, as `n1 | n2 n3`, or None."""
         ledger: Ledger = self._read(("ledger",))
-        return self.tables.cut_text(ledger.cut) if ledger.cut else None
+        return self.tables.ledgers.cut_text(ledger.cut) if ledger.cut else None
 
     @property
     def is_quiescent(self) -> bool:
@@ -323,7 +326,7 @@ class World:
         ledger: Ledger = self.tables.ledgers.values[self.ledger]
         found.append(f"faults left: {self._budgets_text(ledger.budgets)}")
         if ledger.cut:
-            found.append(f"partition: {self.tables.cut_text(ledger.cut)}")
+            found.append(f"partition: {self.tables.ledgers.cut_text(ledger.cut)}")
         return found
 
     def _budgets_text(self, left: tuple[float, ...]) -> str:

@@ -25,7 +25,7 @@ from happysim.core.freeze import freeze
 from happysim.core.local_step import NEW, UP, Event, NodeState, Outcome
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Request
-from happysim.core.tables import message_text
+from happysim.core.texts import message_text
 from happysim.core.world import World
 from happysim.sim.agenda import seconds_text
 from happysim.sim.client import LiveClient
