@@ -67,7 +67,7 @@ class Mishap(NamedTuple):
     def text(self) -> str:
         """As a choice shows it, behind the name of the node."""
         return {
-            "crashes": f"losing {self.losing}",
+            "crashes": f"losing {self.losing}" if self.losing else "",
             "tears": f"losing {self.losing} tearing {self.address}",
             "lies": f"losing {self.losing} synced",
             "wipes": "wiped",
@@ -214,6 +214,15 @@ def synced_after(
         if not known or image != known[-1]:
             known = (*known, image)[-keeps - 1 :]
     return known
+
+
+def synced_after_restart(
+    known: tuple[Image, ...], image: Image, mishap: Mishap
+) -> tuple[Image, ...]:
+    """The images that were synced, once a disk is found to be other than a crash has left it."""
+    if mishap.budget == "wipes":
+        return (image,)
+    return known[:-1] if mishap.budget == "stales" else (*known[:-1], image)
 
 
 # -- what may befall it --------------------------------------------------------------------------

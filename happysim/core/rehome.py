@@ -34,7 +34,7 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
         state = own.states[slot].values[world._cell(slot).state]
         process = tables.processes[slot]
         if loose and isinstance(process, NodeProcess):
-            state = process.at(state).tracked(state)
+            state = process.at(state).disk.tracked(state)
         cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
         waiting = own.network.waiting(world._cell(slot).inbox)
         batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))

@@ -121,11 +121,11 @@ class Tables:
         made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
             for event in self.processes[slot].crashes(self.states[slot].values[state]):
-                losing = f"losing {event.what}" if event.what else ""
-                what = event.what.text if isinstance(event.what, Mishap) else losing
+                assert isinstance(event.what, Mishap)
+                what, cost = event.what.text, COSTS[event.what.budget]
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
                 if told in (None, what):
-                    made += self.effects_of(slot, state, event, choice, _cost(event.what, CRASH))
+                    made += self.effects_of(slot, state, event, choice, cost)
         return made
 
     def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
@@ -135,7 +135,8 @@ class Tables:
             for event in process.restarts(value):
                 what = event.what.text if isinstance(event.what, Mishap | Version) else ""
                 choice = Choice(Kind.RESTART, self.names[slot], "", what)
-                yield event, choice, _cost(event.what, RESTART)
+                cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART
+                yield event, choice, cost
 
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         state, inbox = self.cells[slot].values[number]
@@ -326,8 +327,3 @@ class Tables:
             value = self.states[slot].values[state]
             known = self._state_texts[slot][state] = state_texts(self.processes[slot], value)
         return known
-
-
-def _cost(what: Frozen, base: int) -> int:
-    """What a crash or a restart costs, with what befalls the disk in it."""
-    return COSTS[what.budget] if isinstance(what, Mishap) else base

@@ -241,7 +241,7 @@ class Scripted(Simulation):
         if isinstance(live, LiveClient):
             return not live.awaits(letter.message.number)
         process = live.process
-        state = process.tracked(NodeState(UP, live.fields(), tuple(sorted(live.deadlines))))
+        state = process.disk.tracked(NodeState(UP, live.fields(), tuple(sorted(live.deadlines))))
         event = Event("deliver", freeze(letter.message), choice.source, letter.operation)
         try:
             outcomes = process.run(state, event)
