@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from happysim.core.altered import altered
 from happysim.core.choice import DISK_BUDGETS, Choice, Faults, unlimited
-from happysim.core.disk import Atlas, altered
+from happysim.core.disk import Atlas
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import freeze, thaw
 from happysim.core.host import Host
