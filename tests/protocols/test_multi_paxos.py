@@ -33,10 +33,7 @@ from happysim.protocols.multi_paxos import (
 )
 from properties.multi_paxos import asks, client, cluster, elect, first_leader, gap
 from properties.raft import along, ask
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
+from tests.support.worlds import answers
 
 
 def insists_on(command: Any, *servers: str) -> Iterator[Any]:

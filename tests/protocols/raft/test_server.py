@@ -22,16 +22,13 @@ from happysim.protocols.raft import (
 )
 from happysim.protocols.raft.replication import common_index, refusal
 from properties.raft import along, ask, asks, client, cluster, elect, first_leader
+from tests.support.worlds import answers
 
 # How the rest of an AppendEntries begins that brings something for the first place of the log.
 FIRST_ENTRY = ", prev_index=0, prev_term=0, entries=(E"
 # What the leader of term 1 sends when it has its no-op, and a command behind it.
 NO_OP = f"AppendEntries(term=1, prev_index=0, prev_term=0, entries=({Entry(1)!r},)"
 BOTH = f"AppendEntries(term=1, prev_index=0, prev_term=0, entries=({Entry(1)!r}, E"
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
 
 
 def terms_in(server: NodeView) -> list[int]:
