@@ -262,8 +262,7 @@ class World:
         found = []
         for slot in range(len(self.cells)):
             self._read(("inbox", slot))
-            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
-                envelope = self.tables.envelopes.values[number]
+            for envelope, copies in self._waiting(slot):
                 source, target = self.tables.names[envelope.source], self.tables.names[slot]
                 found += [Message(source, target, envelope.message)] * copies
         return tuple(found)
@@ -316,8 +315,7 @@ class World:
             for field, text in self.tables.state_text(slot, self._cell(slot).state):
                 found.append(f"{name}.{field} = {text}")
         for slot, name in enumerate(self.tables.names):
-            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
-                envelope = self.tables.envelopes.values[number]
+            for envelope, copies in self._waiting(slot):
                 times = f" ({copies} times)" if copies > 1 else ""
                 found.append(
                     f"in flight: {self.tables.names[envelope.source]} -> {name} "
