@@ -249,12 +249,12 @@ class World:
         return NodeView(self, slot)
 
     def nodes(self, kind: type[Node] = Node) -> tuple[NodeView, ...]:
-        """The nodes of a class, in the order the world lists them."""
-        return tuple(
-            NodeView(self, slot)
-            for slot, each in enumerate(self.tables.processes)
-            if isinstance(each, NodeProcess) and issubclass(each.kind, kind)
+        """The nodes that run a class now, or a subclass of it, in the order the world lists them."""
+        slots = (
+            slot for slot, each in enumerate(self.tables.processes) if isinstance(each, NodeProcess)
         )
+        views = (NodeView(self, slot) for slot in slots)
+        return tuple(view for view in views if issubclass(view._kind, kind))
 
     @property
     def in_flight(self) -> tuple[Message, ...]:
