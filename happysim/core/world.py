@@ -249,7 +249,7 @@ class World:
         return NodeView(self, slot)
 
     def nodes(self, kind: type[Node] = Node) -> tuple[NodeView, ...]:
-        """The nodes that run a class now, or a subclass of it, in the order the world lists them."""
+        """The nodes that run a class now, or a subclass of it, in the order of the world."""
         slots = (
             slot for slot, each in enumerate(self.tables.processes) if isinstance(each, NodeProcess)
         )
