@@ -26,6 +26,7 @@ from typing import Any, get_args
 from happysim import Property, Register, bfs, explore, linearizable
 from happysim.kernel.switch import VARIABLE, kernel
 from happysim.search.policy import Memory
+from happysim.spec.report import Report
 from tests.oracles.models import paxos, register, two_phase
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,24 +138,23 @@ def build_peer(folder: Path) -> dict[str, str]:
     return {each: str(folder / f"target/release/{each}") for each in names}
 
 
-def bytes_a_world(case: str, memory: Memory) -> float:
-    """What the native kernel keeps for each world."""
-    prop = judged(case)
-    native = kernel()
+def measured(prop: Property, memory: Memory = "exact") -> tuple[Report, float]:
+    """One search here, and the bytes that its kernel keeps for each world (0: unknown)."""
     kept: list[Any] = []
-    original = native.explore
+    used = kernel()
+    original = used.explore
 
     def keep(*arguments: Any) -> Any:
-        found = original(*arguments)
-        kept.append(found)
-        return found
+        kept.append(original(*arguments))
+        return kept[-1]
 
-    native.explore = keep
+    used.explore = keep
     try:
-        explore(prop.scenario, prop, by=bfs(memory))
+        report = explore(prop.scenario, prop, by=bfs(memory))
     finally:
-        native.explore = original
-    return float(kept[0].path.__self__.bytes / kept[0].worlds)
+        used.explore = original
+    bytes_all = getattr(getattr(kept[0].path, "__self__", None), "bytes", 0)
+    return report, bytes_all / report.worlds
 
 
 def rows_of(case: str, peers: dict[str, str]) -> list[tuple[str, int, float]]:
@@ -202,7 +202,7 @@ def main(cases: list[str], quick: bool) -> None:
             print(f"ahead of {PEER} on {cpus}: {told}; {mean:.1f} in the geometric mean")
     for case in cases:
         for memory in get_args(Memory) if case not in FULL else ():
-            print(f"{case}, {memory}: {bytes_a_world(case, memory):.1f} bytes a world")
+            print(f"{case}, {memory}: {measured(judged(case), memory)[1]:.1f} bytes a world")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
 
-from happysim.core.disk import altered
+from happysim.core.altered import altered
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import describe, freeze, thaw
 from happysim.core.host import Host, listed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from happysim.core.disk import LIES_KEPT, Atlas
+from happysim.core.disk import LIES_KEPT, Atlas, budget_of
 from happysim.core.errors import ScenarioError
 
 unlimited = math.inf
@@ -48,26 +49,39 @@ class Kind(enum.StrEnum):
     @property
     def is_fault(self) -> bool:
         """True for what costs budget: the environment does it, not the protocol."""
-        return self in _FAULTS
+        return self in BUDGET_OF
 
 
-_FAULTS = frozenset(
-    {Kind.DROP, Kind.DUPLICATE, Kind.CRASH, Kind.RESTART, Kind.PARTITION, Kind.HEAL}
-)
-_TIMED = frozenset(
-    {
-        Kind.PAUSE,
-        Kind.RESUME,
-        Kind.SLOW,
-        Kind.CUT,
-        Kind.MEND,
-        Kind.CLOG,
-        Kind.RELEASE,
-        Kind.LINK,
-        Kind.CLOCK,
-        Kind.DISK,
-    }
-)
+# The budgets of `Faults`, in order, each with the kind of choice that it pays for. Where there are
+# several of a kind, the first pays for every choice of it, and another besides for those in which
+# that befalls the disk too.
+BUDGETS = {
+    "drops": Kind.DROP,
+    "duplicates": Kind.DUPLICATE,
+    "crashes": Kind.CRASH,
+    "restarts": Kind.RESTART,
+    "partitions": Kind.PARTITION,
+    "heals": Kind.HEAL,
+    "wipes": Kind.RESTART,
+    "stales": Kind.RESTART,
+    "tears": Kind.CRASH,
+    "rots": Kind.RESTART,
+    "misdirects": Kind.RESTART,
+    "lies": Kind.CRASH,
+}
+BUDGET_OF = {kind: name for name, kind in reversed(BUDGETS.items())}
+# What befalls a disk, with the budget of the crash or the restart in which it does.
+DISK_BUDGETS = {name: BUDGET_OF[kind] for name, kind in BUDGETS.items() if BUDGET_OF[kind] != name}
+# Kinds whose text is about a message between two processes, and those that name one process.
+OF_MESSAGES = frozenset({Kind.DELIVER, Kind.DROP, Kind.DUPLICATE})
+_TIMED_AT_A_PROCESS = frozenset({Kind.PAUSE, Kind.RESUME, Kind.SLOW, Kind.CLOCK, Kind.DISK})
+_OF_PROCESSES = _TIMED_AT_A_PROCESS | {Kind.FIRE, Kind.ACT, Kind.START, Kind.CRASH, Kind.RESTART}
+_TIMED = _TIMED_AT_A_PROCESS | {Kind.CUT, Kind.MEND, Kind.CLOG, Kind.RELEASE, Kind.LINK}
+_KINDS = {kind.value: kind for kind in Kind}
+# What stands at the end of a text. Text in quotes is passed over: a message may hold anything.
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_READING = re.compile(_QUOTED + r"| reading (?P<told>(?:-?\d+|full)(?:, (?:-?\d+|full))*)$")
+_CHOOSING = re.compile(_QUOTED + r"| choosing (?P<told>.*)$")
 
 
 @dataclass(frozen=True)
@@ -89,10 +103,41 @@ class Choice:
     reading: str = ""
     at: int | None = field(default=None, compare=False)
 
+    @classmethod
+    def parse(cls, text: str, at: int | None = None) -> Choice | None:
+        """The choice of that text, at a nanosecond; None where it is the text of none."""
+        word, _, body = text.partition(" ")
+        kind = _KINDS.get(word)
+        if kind is None:
+            return None
+        choosing = reading = ""
+        if not kind.is_timed:
+            body, reading = _split(body, _READING)
+            body, choosing = _split(body, _CHOOSING)
+        node = source = ""
+        what = body
+        if kind in OF_MESSAGES:
+            source, _, behind = body.partition(" -> ")
+            node, _, what = behind.partition(" ")
+        elif kind is Kind.INVOKE:
+            node, _, what = body.partition(" -> ")
+        elif kind in _OF_PROCESSES:
+            node, _, what = body.partition(" ")
+        made = cls(kind, node, source, what, choosing, reading, at)
+        return made if str(made) == text else None
+
     @property
     def is_fault(self) -> bool:
         """True where the choice costs budget."""
         return self.kind.is_fault
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """The budgets that pay for it, by name."""
+        paid = [BUDGET_OF.get(self.kind, "")]
+        if self.kind in (Kind.CRASH, Kind.RESTART):
+            paid.append(budget_of(self.what))
+        return tuple(name for name in paid if name)
 
     def __str__(self) -> str:
         return self._text
@@ -110,29 +155,10 @@ class Choice:
         return " ".join(word for word in words if word)
 
 
-BUDGETS = (
-    "drops",
-    "duplicates",
-    "crashes",
-    "restarts",
-    "partitions",
-    "heals",
-    "wipes",
-    "stales",
-    "tears",
-    "rots",
-    "misdirects",
-    "lies",
-)
-# What befalls a disk befalls it in a crash or at a restart, which must be paid for too.
-DISK_BUDGETS = {
-    "wipes": "restarts",
-    "stales": "restarts",
-    "tears": "crashes",
-    "rots": "restarts",
-    "misdirects": "restarts",
-    "lies": "crashes",
-}
+def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
+    """A text up to a mark that stands in no quotes, and what the mark says."""
+    found = next((each for each in mark.finditer(text) if each["told"] is not None), None)
+    return (text, "") if found is None else (text[: found.start()], found["told"])
 
 
 def _check_names(field: str, names: object) -> None:
@@ -224,6 +250,11 @@ class Faults:
     def tracks_writes(self) -> bool:
         """True where a crash may lose writes that were not synced, in whole or in part."""
         return self.unsynced_loss or self.tears > 0
+
+    @cached_property
+    def spoil_disks(self) -> bool:
+        """True where something may befall a disk, besides that writes are lost."""
+        return any(getattr(self, name) for name in DISK_BUDGETS)
 
     @property
     def images_kept(self) -> int:

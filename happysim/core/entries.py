@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Kind
 from happysim.core.freeze import Frozen
 from happysim.core.local_step import Raised
 from happysim.core.network import Inbox
@@ -20,8 +20,10 @@ FREE, DROP, DUPLICATE, CRASH, RESTART, PARTITION, HEAL = range(7)
 COSTS = {name: at for at, name in enumerate(BUDGETS, 1)}
 # What else a cost pays: the crash or the restart in which a disk fault happens.
 BASE = {COSTS[name]: COSTS[base] for name, base in DISK_BUDGETS.items()}
-CRASHES = frozenset({CRASH, *(cost for cost, base in BASE.items() if base == CRASH)})
-RESTARTS = frozenset({RESTART, *(cost for cost, base in BASE.items() if base == RESTART)})
+CRASHES, RESTARTS = (
+    frozenset(COSTS[name] for name, kind in BUDGETS.items() if kind is befalling)
+    for befalling in (Kind.CRASH, Kind.RESTART)
+)
 NOWHERE = -1
 
 

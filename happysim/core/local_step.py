@@ -28,8 +28,8 @@ AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "resta
 class Event(NamedTuple):
     """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
 
-    `what` is a frozen message, the name of a timer or an action, how many writes a crash loses, or
-    what befalls the disk. `readings` is what its handler finds on its clock, each time it looks, in
+    `what` is a frozen message, the name of a timer or an action, what befalls the disk, or the
+    class to restart as. `readings` is what its handler finds on its clock, each time it looks, in
     nanoseconds, and "full" where it syncs a full disk.
     """
 

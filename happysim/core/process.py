@@ -13,25 +13,12 @@ from typing import Any
 
 from happysim.core.choice import Faults
 from happysim.core.determinism import shifted_surroundings
-from happysim.core.disk import (
-    Atlas,
-    Image,
-    Mishap,
-    crashed,
-    kept_marks,
-    lies,
-    restarted,
-    restarts,
-    synced_after,
-    tears,
-    unsynced_after,
-)
+from happysim.core.disk import Mishap
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
 from happysim.core.freeze import Frozen, describe, freeze, thaw
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.local_step import (
     ADVICE,
-    AT_RESTART,
     DOWN,
     NEW,
     UP,
@@ -42,6 +29,7 @@ from happysim.core.local_step import (
     raised_by,
 )
 from happysim.core.node import Node
+from happysim.core.node_disk import NodeDisk
 from happysim.core.script_process import ScriptProcess
 
 # A handler's first runs are all checked for determinism, then one in so many.
@@ -62,9 +50,7 @@ class NodeProcess:
         self._calls: dict[str, int] = {}
         handlers = self.kind.happysim_handlers
         self.site.timers = handlers.timers
-        pairs = zip(self.kind.happysim_fields, self.kind.happysim_durable, strict=True)
-        self.durable_names = tuple(name for name, keep in pairs if keep)
-        self.first_image = Image(self._durable(self.made_with))
+        self.disk = NodeDisk(self.kind, self.made_with, self.site, self.faults)
         plain = replace(self.faults, upgrades=())
         self.later = tuple(
             NodeProcess(self.name, kind, self._made_as(kind), self.site.copy(), plain)
@@ -92,17 +78,7 @@ class NodeProcess:
 
     def initial(self) -> NodeState:
         """The node before it has started."""
-        return self.tracked(NodeState(NEW, self.made_with))
-
-    def tracked(self, state: NodeState) -> NodeState:
-        """The state with what faults need to know of its disk: it holds what it holds, synced."""
-        if self.faults.images_kept and not state.synced:
-            return state._replace(synced=(self.image(state),))
-        return state
-
-    def image(self, state: NodeState) -> Image:
-        """What is on the disk of a node, if nothing written is lost."""
-        return Image(self._durable(state.fields), state.marks)
+        return self.disk.tracked(NodeState(NEW, self.made_with))
 
     def events(self, state: NodeState) -> Iterable[Event]:
         """What this node may do by itself, in a fixed order; faults are not among it."""
@@ -138,17 +114,10 @@ class NodeProcess:
         """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
         if self.at(state) is not self:
             return self.at(state).crashes(state)
-        faults = self.faults
-        if state.status != UP or (faults.crashable and self.name not in faults.crashable):
+        crashable = self.faults.crashable
+        if state.status != UP or (crashable and self.name not in crashable):
             return []
-        lost = len(state.unsynced) if faults.unsynced_loss else 0
-        found = [Event("crash", losing) for losing in range(lost + 1)]
-        mishaps: list[Mishap] = []
-        if faults.tears:
-            mishaps += tears(self.durable_names, state.unsynced, self.image(state))
-        if faults.lies:
-            mishaps += lies(state.synced)
-        return [*found, *(Event("crash", each) for each in mishaps if self._in_atlas(each))]
+        return [Event("crash", mishap) for mishap in self.disk.crashes(state)]
 
     def restarts(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may restart now: as its disk is, or with a disk fault."""
@@ -156,13 +125,8 @@ class NodeProcess:
             return []
         if self.at(state) is not self:
             return [*self.at(state).restarts(state), *self._upgrades(state)]
-        found = [Event("restart")]
-        budgets = [name for name in AT_RESTART if getattr(self.faults, name)]
-        if budgets:
-            names, now = self.durable_names, self.image(state)
-            mishaps = restarts(names, state.synced, now, self.first_image, budgets)
-            found += [Event("restart", each) for each in mishaps if self._in_atlas(each)]
-        return [*found, *self._upgrades(state)]
+        spoilt = [Event("restart", mishap) for mishap in self.disk.restarts(state)]
+        return [Event("restart"), *spoilt, *self._upgrades(state)]
 
     def _upgrades(self, state: NodeState) -> list[Event]:
         return [
@@ -178,27 +142,24 @@ class NodeProcess:
         """
         old, new = self.at(state), self.later[number - 1]
         pairs = zip(old.kind.happysim_fields, state.fields, strict=True)
-        carried = {name: thaw(value) for name, value in pairs if name in old.durable_names}
+        carried = {name: thaw(value) for name, value in pairs if name in old.disk.names}
         migrate = getattr(new.kind, "migrate", None)
         if migrate is None:
-            carried = {name: each for name, each in carried.items() if name in new.durable_names}
+            carried = {name: each for name, each in carried.items() if name in new.disk.names}
         else:
             carried = migrate(carried)
         where = f"{new.kind.__name__}.migrate on {self.name}"
-        unknown = sorted(set(carried) - set(new.durable_names))
+        unknown = sorted(set(carried) - set(new.disk.names))
         if unknown:
             raise ProtocolError(
                 f"{where}: it gave {', '.join(unknown)}; the durable fields of "
-                f"{new.kind.__name__} are {', '.join(new.durable_names) or 'none'}"
+                f"{new.kind.__name__} are {', '.join(new.disk.names) or 'none'}"
             )
         fields = tuple(
             freeze(carried[name], f"{where}: {name}") if name in carried else made
             for name, made in zip(new.kind.happysim_fields, new.made_with, strict=True)
         )
-        return new.tracked(NodeState(DOWN, fields, version=number))
-
-    def _in_atlas(self, mishap: Mishap) -> bool:
-        return in_atlas(self.faults.atlas, self.site, mishap)
+        return new.disk.tracked(NodeState(DOWN, fields, version=number))
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
@@ -207,11 +168,12 @@ class NodeProcess:
         if self.at(state) is not self:
             return self.at(state).run(state, event)
         if isinstance(event.what, Mishap) and event.kind == "restart":
-            state = self._restarted(state, event.what)
+            state = self.disk.restarted(state, event.what)
         if event.kind == "deliver" and not self._knows(event):
             return [Outcome(state)]
         if event.kind == "crash":
-            after = self._crashed(state, event.what)
+            assert isinstance(event.what, Mishap)
+            after = self.disk.crashed(state, event.what)
             # What this node had asked for as a client may still happen, but it gets no answer.
             return [Outcome(after, records=(("abandon", self.name, None),))]
         calls = self._handler_of(event)
@@ -319,71 +281,12 @@ class NodeProcess:
         fields = self._freeze(node, where)
         if full:
             fields = synced[-1] if synced else state.fields
-        after = self._after(state, fields, host, synced)
+        after = self.disk.written(state._replace(status=UP), fields, synced)
+        after = after._replace(timers=tuple(sorted(host._timers)))
         delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
         sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
         outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
-
-    def _after(
-        self,
-        state: NodeState,
-        fields: tuple[Frozen, ...],
-        host: Host,
-        synced: list[tuple[Frozen, ...]],
-    ) -> NodeState:
-        faults, before = self.faults, self.image(state)
-        now = self._image_after(before, fields)
-        unsynced: tuple[Image, ...] = ()
-        known = state.synced
-        if faults.tracks_writes or faults.images_kept:
-            images = [self._image_after(before, each) for each in synced]
-            if faults.tracks_writes:
-                unsynced = unsynced_after(state.unsynced, before, images, now)
-            if faults.images_kept:
-                known = synced_after(state.synced, images, faults.images_kept)
-        timers = tuple(sorted(host._timers))
-        return NodeState(UP, fields, timers, unsynced, now.marks, known, state.version)
-
-    def _image_after(self, before: Image, fields: tuple[Frozen, ...]) -> Image:
-        values = self._durable(fields)
-        return Image(values, kept_marks(self.durable_names, before, values))
-
-    def _crashed(self, state: NodeState, what: Frozen) -> NodeState:
-        mishap = what if isinstance(what, Mishap) else Mishap("crashes", int(what))  # type: ignore[call-overload]
-        now = self.image(state)
-        image = crashed(self.durable_names, state.unsynced, state.synced, now, mishap)
-        synced = state.synced
-        if self.faults.images_kept:
-            # What the crash has left is what is on the disk, synced or not.
-            if mishap.budget == "lies":
-                synced = synced[: -mishap.losing]
-            synced = synced_after(synced, [image], self.faults.images_kept)
-        return self._with_image(state, image)._replace(status=DOWN, timers=(), synced=synced)
-
-    def _restarted(self, state: NodeState, mishap: Mishap) -> NodeState:
-        names, now = self.durable_names, self.image(state)
-        image = restarted(names, state.synced, now, self.first_image, mishap)
-        synced = state.synced
-        if self.faults.images_kept:
-            synced = (image,) if mishap.budget == "wipes" else (*synced[:-1], image)
-            if mishap.budget == "stales":
-                synced = state.synced[:-1]
-        return self._with_image(state, image)._replace(synced=synced)
-
-    def _with_image(self, state: NodeState, image: Image) -> NodeState:
-        """A node that holds what is on this disk, and is else as it was made."""
-        values = iter(image.values)
-        durable = self.kind.happysim_durable
-        fields = tuple(
-            next(values) if keep else made
-            for keep, made in zip(durable, self.made_with, strict=True)
-        )
-        return state._replace(fields=fields, unsynced=(), marks=image.marks)
-
-    def _durable(self, fields: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
-        durable = self.kind.happysim_durable
-        return tuple(field for field, keep in zip(fields, durable, strict=True) if keep)
 
     def _thaw(self, fields: tuple[Frozen, ...]) -> Node:
         node = object.__new__(self.kind)
@@ -416,18 +319,6 @@ def unknown_message(kind: type[Node], name: str, message: type) -> ProtocolError
     return ProtocolError(
         f"{name} runs {kind.__name__}, which does not handle {message.__name__}; add a handler, or "
         "let such messages be dropped with Faults(ignores_unknown=True)"
-    )
-
-
-def in_atlas(atlas: Atlas | None, site: Site, mishap: Mishap) -> bool:
-    """True where an atlas allows this to befall the disk of the node at a site."""
-    if atlas is None:
-        return True
-    nodes = (site.name, *site.peers)
-    touched = [each for each in (mishap.address, mishap.other) if each] or [""]
-    # A torn record was never confirmed, so no quorum counts on its copy.
-    return mishap.budget == "tears" or all(
-        atlas.allows(site.name, nodes, address) for address in touched
     )
 
 

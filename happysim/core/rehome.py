@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Faults, Kind, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import NodeProcess
@@ -34,7 +34,7 @@ def rehome(world: World, tables: Tables, loose: bool = False) -> World:
         state = own.states[slot].values[world._cell(slot).state]
         process = tables.processes[slot]
         if loose and isinstance(process, NodeProcess):
-            state = process.at(state).tracked(state)
+            state = process.at(state).disk.tracked(state)
         cell = tables.cells[slot].number(Cell(tables.states[slot].number(state), ()))
         waiting = own.network.waiting(world._cell(slot).inbox)
         batch = tuple(numbers[number] for number, copies in waiting for _ in range(copies))
@@ -57,10 +57,13 @@ def loosened(tables: Tables) -> Tables:
     Disks fail only as the world's own faults say: to remember what may become of each takes memory.
     Partitions are left out: what they add to a run is that messages are not delivered.
     """
-    disks = [name for name in DISK_BUDGETS if getattr(tables.faults, name)]
-    free: dict[str, Any] = dict.fromkeys(
-        ("drops", "duplicates", "crashes", "restarts", "down_max", *disks), unlimited
-    )
+    free: dict[str, Any] = {
+        name: unlimited
+        for name, kind in BUDGETS.items()
+        if kind not in (Kind.PARTITION, Kind.HEAL)
+        and (name not in DISK_BUDGETS or getattr(tables.faults, name))
+    }
+    free["down_max"] = unlimited
     return with_faults(tables, replace(tables.faults, **free, crashable=(), atlas=None))
 
 

@@ -16,41 +16,30 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Choice, Faults, Kind
-from happysim.core.disk import Image, Mark, Mishap
+from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.disk import Mishap
 from happysim.core.entries import (
-    BASE,
     COSTS,
     CRASH,
-    CRASHES,
-    DAMAGE,
     DROP,
     DUPLICATE,
     FREE,
-    HEAL,
     NOWHERE,
-    PARTITION,
     RESTART,
-    RESTARTS,
-    STATUS,
-    SYNCED,
     Cell,
     Effect,
     Envelope,
-    Ledger,
     Move,
     Numbering,
 )
-from happysim.core.errors import NoClock, ProtocolError, ScenarioError
-from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.errors import ProtocolError
+from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
-from happysim.core.host import FULL
+from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
     UP,
@@ -58,26 +47,12 @@ from happysim.core.local_step import (
     NodeState,
     Outcome,
     Version,
-    is_response,
-    response_parts,
 )
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
-from happysim.core.script_process import ScriptProcess
+from happysim.core.texts import message_text, state_texts
 from happysim.core.topology import Network
-
-# What a handler reads from its clock and of a full disk, at the end of a choice's text.
-_READING = re.compile(r" reading ((?:\d+|full)(?:, (?:\d+|full))*)$")
-
-
-def message_text(message: Frozen, operation: Operation | None) -> str:
-    """A message on its way as a trace shows it."""
-    if is_response(message):
-        number, value = response_parts(message)
-        return f"answer {describe(value)} to call {number}"
-    call = "" if operation is None else f" as call {operation.number}"
-    return describe(message) + call
 
 
 class Tables:
@@ -108,10 +83,12 @@ class Tables:
         self.rank: list[tuple[int, str]] = []
         self.batches = Numbering(())
         self.record_batches = Numbering(())
-        self.ledgers = Numbering(Ledger(self.budgets))
+        self.ledgers = Ledgers(processes, faults)
+        # What a kernel asks of them.
+        self.pay = self.ledgers.pay
+        self.blocked = self.ledgers.blocked
+        self.ledger_moves = self.ledgers.moves
         self.histories = Numbering(History())
-        self.splits = self._splits()
-        self._spoils = any(getattr(faults, name) for name in DISK_BUDGETS)
         self.misses = 0
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
@@ -122,8 +99,6 @@ class Tables:
         ]
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
-        self._paid: dict[tuple[int, int], int] = {}
-        self._ledger_moves: dict[int, tuple[int, ...]] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
@@ -141,102 +116,27 @@ class Tables:
             known = self._moves[slot][cell] = self._compute_moves(slot, cell)
         return known
 
-    def moves_told(self, slot: int, cell: int, text: str) -> Sequence[Move]:
-        """The moves from a cell among which the choice of that text is, if it is enabled.
-
-        A text that says what a handler reads from its clock names one step, which is run on that.
-        """
-        told = _READING.search(text)
-        if told is None and self._spoils and isinstance(self.processes[slot], NodeProcess):
-            # What may befall a disk is much; only what the text names is worked out.
-            return self._moves_reading(slot, cell, text, ())
-        if told is None:
-            try:
-                free, faults = self.moves(slot, cell)
-                return (*free, *faults)
-            except NoClock:
-                # Some other step of this node reads its clock; this one need not.
-                return self._moves_reading(slot, cell, text, ())
-        readings = tuple(int(each) if each != FULL else each for each in told[1].split(", "))
-        return self._moves_reading(slot, cell, text[: told.start()], readings)
-
-    def _moves_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
-    ) -> list[Move]:
-        """Those of the steps that a text may name, run with a clock that shows these times.
-
-        None where the handler looks more often: it cannot have been this step.
-        """
-        try:
-            return list(self._steps_reading(slot, cell, text, readings))
-        except NoClock:
-            return []
-
-    def _steps_reading(
-        self, slot: int, cell: int, text: str, readings: tuple[int | str, ...]
-    ) -> Iterator[Move]:
-        state, inbox = self.cells[slot].values[cell]
-        name, reading = self.names[slot], ", ".join(map(str, readings))
-        for number in self.network.heads(inbox) if self.receives(slot, state) else ():
-            envelope: Envelope = self.envelopes.values[number]
-            source = self.names[envelope.source]
-            choice = Choice(Kind.DELIVER, name, source, envelope.text)
-            if text.startswith(str(choice)):
-                event = Event("deliver", envelope.message, source, envelope.operation, readings)
-                rest = self.network.take(inbox, number, envelope.source)
-                effects = (
-                    self._effects(slot, state, event, choice, FREE)
-                    if readings
-                    else self.delivery_effects(slot, state, number)
-                )
-                for effect in effects:
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, rest, told, envelope.source)
-        value = self.states[slot].values[state]
-        for kind in (Kind.FIRE, Kind.ACT, Kind.START):
-            what = (
-                text.split(" ")[2] if kind in (Kind.FIRE, Kind.ACT) and text.count(" ") > 1 else ""
-            )
-            choice = Choice(kind, name, "", what)
-            if text.startswith(str(choice)) and self._may(slot, value, kind, what):
-                event = Event(kind.value, what or None, readings=readings)
-                for effect in self._effects(slot, state, event, choice, FREE):
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, inbox, told)
-        if text.split(" ", 1)[0] in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
-            yield from self._faults(slot, state, inbox, self._crash_effects(slot, state, text))
-        for event, choice, cost in self._restarts(slot, value):
-            if text == str(choice) or text.startswith(f"{choice} choosing "):
-                told_event = event._replace(readings=readings)
-                for effect in self._effects(slot, state, told_event, choice, cost):
-                    told = effect._replace(choice=replace(effect.choice, reading=reading))
-                    yield self._move(slot, inbox, told)
-
-    def _crash_effects(self, slot: int, state: int, text: str | None = None) -> list[Effect]:
-        """Each way in which a process may crash, if there is a budget for it; or that of a text."""
+    def crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
+        """Each way in which a process may crash, if there is a budget for it; or the one told."""
         made: list[Effect] = []
         if self.faults.budgets[CRASH - 1]:
             for event in self.processes[slot].crashes(self.states[slot].values[state]):
-                losing = f"losing {event.what}" if event.what else ""
-                what = event.what.text if isinstance(event.what, Mishap) else losing
+                assert isinstance(event.what, Mishap)
+                what, cost = event.what.text, COSTS[event.what.budget]
                 choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                if text in (None, str(choice)):
-                    made += self._effects(slot, state, event, choice, _cost(event.what, CRASH))
+                if told in (None, what):
+                    made += self.effects_of(slot, state, event, choice, cost)
         return made
 
-    def _restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+    def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
         process = self.processes[slot]
         if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
                 what = event.what.text if isinstance(event.what, Mishap | Version) else ""
                 choice = Choice(Kind.RESTART, self.names[slot], "", what)
-                yield event, choice, _cost(event.what, RESTART)
-
-    def _may(self, slot: int, value: Any, kind: Kind, what: str) -> bool:
-        """True where an event may befall a node now, whatever its handler does."""
-        told = (Event(each.kind, each.what) for each in self.processes[slot].events(value))
-        return Event(kind.value, what or None) in told
+                cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART
+                yield event, choice, cost
 
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         state, inbox = self.cells[slot].values[number]
@@ -251,10 +151,10 @@ class Tables:
                 if effects:
                     source = self.envelopes.values[envelope].source
                     rest = network.take(inbox, envelope, source)
-                    free += [self._move(slot, rest, effect, source) for effect in effects]
+                    free += [self.move(slot, rest, effect, source) for effect in effects]
         own, faults = self.own_effects(slot, state)
-        free += [self._move(slot, inbox, effect) for effect in own]
-        return tuple(free), tuple(self._faults(slot, state, inbox, faults))
+        free += [self.move(slot, inbox, effect) for effect in own]
+        return tuple(free), tuple(self.faults_of(slot, state, inbox, faults))
 
     def receives(self, slot: int, state: int) -> bool:
         """True where a process in a local state takes messages: not while it is down."""
@@ -269,7 +169,7 @@ class Tables:
             source = self.names[envelope.source]
             event = Event("deliver", envelope.message, source, envelope.operation)
             choice = Choice(Kind.DELIVER, self.names[slot], source, envelope.text)
-            made = self._effects(slot, state, event, choice, FREE)
+            made = self.effects_of(slot, state, event, choice, FREE)
             # A delivery that changes nothing is not a step: the message stays in flight.
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
@@ -284,15 +184,15 @@ class Tables:
             for event in process.events(value):
                 what = str(event.what) if event.kind in ("fire", "act") else ""
                 choice = Choice(Kind(event.kind), self.names[slot], "", what)
-                own += self._effects(slot, state, event, choice, FREE)
+                own += self.effects_of(slot, state, event, choice, FREE)
             faults: list[Effect] = []
-            faults += self._crash_effects(slot, state)
-            for event, choice, cost in self._restarts(slot, value):
-                faults += self._effects(slot, state, event, choice, cost)
+            faults += self.crash_effects(slot, state)
+            for event, choice, cost in self.restarts(slot, value):
+                faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
         return known
 
-    def _effects(
+    def effects_of(
         self, slot: int, state: int, event: Event, choice: Choice, cost: int
     ) -> list[Effect]:
         """Run the process, and number what it does."""
@@ -334,7 +234,7 @@ class Tables:
         record = self.record_batches.number(outcome.records)
         return Effect(state, own, tuple(sends), record, cost, choice, None, idle)
 
-    def _move(self, slot: int, inbox: Inbox, effect: Effect, source: int = NOWHERE) -> Move:
+    def move(self, slot: int, inbox: Inbox, effect: Effect, source: int = NOWHERE) -> Move:
         """An effect on one cell. `inbox` is what waits there once the event has happened."""
         if effect.raised is not None:
             return Move(-1, (), 0, effect.cost, source, effect.choice, effect.raised)
@@ -343,7 +243,7 @@ class Tables:
         after = self.cells[slot].number(Cell(effect.state, inbox))
         return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
 
-    def _faults(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
+    def faults_of(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
         """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
         network, cells = self.network, self.cells[slot]
         drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
@@ -360,7 +260,7 @@ class Tables:
                 yield Move(cells.number(Cell(state, more)), (), 0, DUPLICATE, NOWHERE, choice)
         for effect in own:
             crash = effect.choice.kind is Kind.CRASH
-            yield self._move(slot, network.cut(inbox, None) if crash else inbox, effect)
+            yield self.move(slot, network.cut(inbox, None) if crash else inbox, effect)
 
     def envelope(
         self, source: int, target: int, message: Frozen, operation: Operation | None
@@ -399,79 +299,10 @@ class Tables:
             inbox = self.network.put(inbox, number, source, self.rank)
         return self.cells[slot].number(Cell(state, inbox))
 
-    def pay(self, ledger: int, cost: int) -> int:
-        """The ledger after a fault was paid for; -1 where there is no budget for it."""
-        known = self._paid.get((ledger, cost))
-        if known is None:
-            known = self._paid[ledger, cost] = self._pay(self.ledgers.values[ledger], cost)
-        return known
-
-    def _pay(self, ledger: Ledger, cost: int) -> int:
-        down = ledger.down + (cost in CRASHES) - (cost in RESTARTS)
-        if not ledger.budgets[cost - 1] or down > max(self.faults.down_max, ledger.down):
-            return -1
-        budgets = _less(ledger.budgets, cost)
-        if cost in BASE:
-            if not budgets[BASE[cost] - 1]:
-                return -1
-            budgets = _less(budgets, BASE[cost])
-        return self.ledgers.number(ledger._replace(budgets=budgets, down=down))
-
-    def was_paid(self, budget: int) -> bool:
-        """True where some fault of that index in `Faults.budgets` was ever taken."""
-        return any(
-            budget + 1 in (cost, BASE.get(cost)) and after >= 0
-            for (_, cost), after in self._paid.items()
-        ) or (
-            budget + 1 in (PARTITION, HEAL)
-            and any(
-                ledger.budgets[budget] != self.budgets[budget] for ledger in self.ledgers.values
-            )
-        )
-
-    def network_faults(self, ledger: int) -> list[tuple[int, Choice]]:
-        """Partitions and heals possible now: the ledger after each, and its choice."""
-        value: Ledger = self.ledgers.values[ledger]
-        made = []
-        if value.budgets[PARTITION - 1] and not value.cut:
-            for side in self.splits:
-                after = Ledger(_less(value.budgets, PARTITION), value.down, side)
-                choice = Choice(Kind.PARTITION, what=self.cut_text(side))
-                made.append((self.ledgers.number(after), choice))
-        if value.budgets[HEAL - 1] and value.cut:
-            after = Ledger(_less(value.budgets, HEAL), value.down)
-            made.append((self.ledgers.number(after), Choice(Kind.HEAL)))
-        return made
-
-    def ledger_moves(self, ledger: int) -> tuple[int, ...]:
-        """The ledgers that a partition or a heal leads to now."""
-        known = self._ledger_moves.get(ledger)
-        if known is None:
-            known = tuple(after for after, _ in self.network_faults(ledger))
-            self._ledger_moves[ledger] = known
-        return known
-
     def state(self, slot: int, cell: int) -> int:
         """The number of the local state of a cell."""
         found: int = self.cells[slot].values[cell].state
         return found
-
-    def cut_text(self, side: frozenset[int]) -> str:
-        """A split as text: the names on each side."""
-        nodes = self._node_slots()
-        here = " ".join(self.names[slot] for slot in nodes if slot in side)
-        there = " ".join(self.names[slot] for slot in nodes if slot not in side)
-        return f"{here} | {there}"
-
-    def blocked(self, ledger: int, source: int, target: int) -> bool:
-        """True where a partition keeps messages of `source` from `target`."""
-        cut = self.ledgers.values[ledger].cut
-        if not cut or source == NOWHERE:
-            return False
-        scripts = isinstance(self.processes[source], ScriptProcess) or isinstance(
-            self.processes[target], ScriptProcess
-        )
-        return not scripts and (source in cut) != (target in cut)
 
     def record(self, history: int, batch: int) -> int:
         """The history after a batch of records."""
@@ -487,38 +318,6 @@ class Tables:
             known = self._recorded[history, batch] = self.histories.number(value)
         return known
 
-    def _node_slots(self) -> list[int]:
-        return [slot for slot, each in enumerate(self.processes) if isinstance(each, NodeProcess)]
-
-    def _splits(self) -> list[frozenset[int]]:
-        """One side of each partition to try, each partition once."""
-        nodes = self._node_slots()
-        if not self.faults.partitions:
-            return []
-        if self.faults.splits:
-            sides = [self._named_side(names, nodes) for names in self.faults.splits]
-        elif not self.faults.partitions:
-            sides = []
-        else:
-            # The first node is always on the far side, so each split is listed once.
-            rest = nodes[1:]
-            sizes = range(1, len(nodes))
-            sides = [frozenset(side) for size in sizes for side in combinations(rest, size)]
-        once: dict[frozenset[frozenset[int]], frozenset[int]] = {}
-        for side in sides:
-            once.setdefault(frozenset({side, frozenset(nodes) - side}), side)
-        return list(once.values())
-
-    def _named_side(self, names: tuple[str, ...], nodes: list[int]) -> frozenset[int]:
-        side = frozenset(self.slot_of.get(name, NOWHERE) for name in names)
-        for name in names:
-            if self.slot_of.get(name) not in nodes:
-                raise ScenarioError(f"Faults(splits=...): {name!r} is no node of this world")
-        if not side or side == set(nodes):
-            where = "names nobody" if not side else "leaves nobody on the other side"
-            raise ScenarioError(f"Faults(splits=...): the side {names!r} {where}")
-        return side
-
     # -- states as text --------------------------------------------------------------------------
 
     def state_text(self, slot: int, state: int) -> tuple[tuple[str, str], ...]:
@@ -526,46 +325,5 @@ class Tables:
         known = self._state_texts[slot].get(state)
         if known is None:
             value = self.states[slot].values[state]
-            known = self._state_texts[slot][state] = _texts(self.processes[slot], value)
+            known = self._state_texts[slot][state] = state_texts(self.processes[slot], value)
         return known
-
-
-def _cost(what: Frozen, base: int) -> int:
-    """What a crash or a restart costs, with what befalls the disk in it."""
-    return COSTS[what.budget] if isinstance(what, Mishap) else base
-
-
-def _marks_text(marks: tuple[Mark, ...]) -> str:
-    return ", ".join(f"{mark.address} {mark.what}" for mark in marks) or "none"
-
-
-def _images_text(images: tuple[Image, ...]) -> str:
-    """Images of a disk as text: the values of each, and what is damaged of them."""
-    told = [
-        describe((tuple, *image.values))
-        + (f" with {_marks_text(image.marks)}" if image.marks else "")
-        for image in images
-    ]
-    return f"[{', '.join(told)}]"
-
-
-def _less(budgets: tuple[float, ...], cost: int) -> tuple[float, ...]:
-    return tuple(budget - (at == cost - 1) for at, budget in enumerate(budgets))
-
-
-def _texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, NodeState):
-        answers = [("answers", describe((list, *value.answers)))]
-        return (*answers, ("waiting", str(value.waiting)))
-    assert isinstance(process, NodeProcess)
-    process = process.at(value)
-    fields = zip(process.kind.happysim_fields, value.fields, strict=True)
-    texts = [(name, describe(frozen)) for name, frozen in fields]
-    texts.append(("timers", describe((list, *value.timers))))
-    if process.faults.damages:
-        texts.append((DAMAGE, _marks_text(value.marks)))
-    if process.faults.images_kept:
-        texts.append((SYNCED, _images_text(value.synced)))
-    if value.unsynced:
-        texts.append(("unsynced", _images_text(value.unsynced)))
-    return ((STATUS, value.status), *texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from happysim.core.freeze import Frozen, describe, thaw
 from happysim.core.local_step import UP
@@ -79,24 +79,37 @@ class NodeView:
             return thaw(self._world._read(("field", self._slot, index)))
         if name.startswith("__"):
             raise AttributeError(name)
-        try:
-            found = inspect.getattr_static(kind, name)
-        except AttributeError:
-            fields = ", ".join(kind.happysim_fields)
-            raise AttributeError(
-                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
-            ) from None
-        if isinstance(found, property) and found.fget is not None:
-            return found.fget(self)
-        if isinstance(found, FunctionType):
-            # Methods run on the view, so that what they read is read of this world.
-            return MethodType(found, self)
-        return getattr(kind, name)
+        return of_class(self, kind, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
+        refuse_assignment(self, name)
 
     def __repr__(self) -> str:
         state = self._world._read_state(self._slot)
         texts = self._world.tables.state_text(self._slot, state)
         return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
+
+
+def of_class(view: Any, kind: type[Node], name: str) -> Any:
+    """What a view of a node shows beside its fields: a property, method or constant of its class.
+
+    Properties and methods run on the view, so that what they read is read of its world. Raises
+    `AttributeError` where the class has nothing of that name.
+    """
+    try:
+        found = inspect.getattr_static(kind, name)
+    except AttributeError:
+        fields = ", ".join(kind.happysim_fields)
+        raise AttributeError(
+            f"{view.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
+        ) from None
+    if isinstance(found, property) and found.fget is not None:
+        return found.fget(view)
+    if isinstance(found, FunctionType):
+        return MethodType(found, view)
+    return getattr(kind, name)
+
+
+def refuse_assignment(view: Any, name: str) -> NoReturn:
+    """Raise `AttributeError`: a view is to read."""
+    raise AttributeError(f"{view.name}.{name}: a world is read-only; only handlers change it")

@@ -37,6 +37,7 @@ from happysim.core.process import NodeProcess
 from happysim.core.script import Operation, Script
 from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
+from happysim.core.told import moves_told
 from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
 
@@ -157,46 +158,49 @@ class World:
         for slot, move in costly:
             if tables.pay(self.ledger, move.cost) >= 0:
                 yield move.choice, slot, move
-        for ledger, choice in tables.network_faults(self.ledger):
+        for ledger, choice in tables.ledgers.network_faults(self.ledger):
             yield choice, -1, ledger
 
     def find(self, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
         """For the engine: an enabled choice by its text, as `enabled` gives it; None if it is not.
 
-        Only the moves of the node that the text names are looked at.
+        Only the moves of the node that it names are looked at.
         """
-        text = str(wanted)
-        words = text.split(" ", 4)
-        names = [words[at] for at in (1, 3) if at < len(words)]
-        at_source = words[0] == Kind.INVOKE or "->" not in words[2:3]
-        slot = self.tables.slot_of.get(names[0 if at_source else -1], -1) if names else -1
-        if slot < 0 or words[0] in (Kind.PARTITION, Kind.HEAL):
-            return next((each for each in self.enabled() if str(each[0]) == text), None)
-        for move in self.tables.moves_told(slot, self.cells[slot], text):
+        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        if told is None:
+            return None
+        text, tables = str(told), self.tables
+        if told.kind in (Kind.PARTITION, Kind.HEAL):
+            network = (
+                (each, -1, after) for after, each in tables.ledgers.network_faults(self.ledger)
+            )
+            return next((found for found in network if str(found[0]) == text), None)
+        slot = tables.slot_of.get(told.node, -1)
+        for move in moves_told(tables, slot, self.cells[slot], told) if slot >= 0 else ():
             if str(move.choice) == text:
                 if move.cost:
-                    allowed = self.tables.pay(self.ledger, move.cost) >= 0
+                    allowed = tables.pay(self.ledger, move.cost) >= 0
                 else:
-                    allowed = not self.tables.blocked(self.ledger, move.source, slot)
+                    allowed = not tables.blocked(self.ledger, move.source, slot)
                 return (move.choice, slot, move) if allowed else None
         return None
 
     def is_idle(self, wanted: Choice | str) -> bool:
         """For the engine: True for a delivery that would change nothing, and so is no choice."""
-        text = str(wanted)
-        words = text.split(" ", 4)
-        if len(words) < 5 or words[0] != Kind.DELIVER:
+        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        if told is None or told.kind is not Kind.DELIVER:
             return False
-        slot = self.tables.slot_of.get(words[3], -1)
-        return slot >= 0 and any(
-            text.startswith(f"{Kind.DELIVER} {words[1]} -> {words[3]} {envelope.text}")
-            and self.tables.names[envelope.source] == words[1]
-            for envelope, _ in self._waiting(slot)
+        slot, source = (self.tables.slot_of.get(name, -1) for name in (told.node, told.source))
+        return (
+            (told.source, told.what) in self.arriving(told.node)
+            and self.tables.receives(slot, self.state_number(slot))
+            and not self.tables.blocked(self.ledger, source, slot)
         )
 
     def arriving(self, name: str) -> Iterator[tuple[str, str]]:
         """For the engine: sender and text of each message in flight to a process, by content."""
-        for envelope, _ in self._waiting(self.tables.slot_of[name]):
+        slot = self.tables.slot_of.get(name, -1)
+        for envelope, _ in self._waiting(slot) if slot >= 0 else ():
             yield self.tables.names[envelope.source], envelope.text
 
     def _waiting(self, slot: int) -> Iterator[tuple[Envelope, int]]:
@@ -245,12 +249,12 @@ class World:
         return NodeView(self, slot)
 
     def nodes(self, kind: type[Node] = Node) -> tuple[NodeView, ...]:
-        """The nodes of a class, in the order the world lists them."""
-        return tuple(
-            NodeView(self, slot)
-            for slot, each in enumerate(self.tables.processes)
-            if isinstance(each, NodeProcess) and issubclass(each.kind, kind)
+        """The nodes that run a class now, or a subclass of it, in the order of the world."""
+        slots = (
+            slot for slot, each in enumerate(self.tables.processes) if isinstance(each, NodeProcess)
         )
+        views = (NodeView(self, slot) for slot in slots)
+        return tuple(view for view in views if issubclass(view._kind, kind))
 
     @property
     def in_flight(self) -> tuple[Message, ...]:
@@ -258,8 +262,7 @@ class World:
         found = []
         for slot in range(len(self.cells)):
             self._read(("inbox", slot))
-            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
-                envelope = self.tables.envelopes.values[number]
+            for envelope, copies in self._waiting(slot):
                 source, target = self.tables.names[envelope.source], self.tables.names[slot]
                 found += [Message(source, target, envelope.message)] * copies
         return tuple(found)
@@ -285,7 +288,7 @@ class World:
     def partition(self) -> str | None:
         """The partition in force, as `n1 | n2 n3`, or None."""
         ledger: Ledger = self._read(("ledger",))
-        return self.tables.cut_text(ledger.cut) if ledger.cut else None
+        return self.tables.ledgers.cut_text(ledger.cut) if ledger.cut else None
 
     @property
     def is_quiescent(self) -> bool:
@@ -312,8 +315,7 @@ class World:
             for field, text in self.tables.state_text(slot, self._cell(slot).state):
                 found.append(f"{name}.{field} = {text}")
         for slot, name in enumerate(self.tables.names):
-            for number, copies in self.tables.network.waiting(self._cell(slot).inbox):
-                envelope = self.tables.envelopes.values[number]
+            for envelope, copies in self._waiting(slot):
                 times = f" ({copies} times)" if copies > 1 else ""
                 found.append(
                     f"in flight: {self.tables.names[envelope.source]} -> {name} "
@@ -322,7 +324,7 @@ class World:
         ledger: Ledger = self.tables.ledgers.values[self.ledger]
         found.append(f"faults left: {self._budgets_text(ledger.budgets)}")
         if ledger.cut:
-            found.append(f"partition: {self.tables.cut_text(ledger.cut)}")
+            found.append(f"partition: {self.tables.ledgers.cut_text(ledger.cut)}")
         return found
 
     def _budgets_text(self, left: tuple[float, ...]) -> str:

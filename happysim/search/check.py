@@ -400,7 +400,7 @@ class _Search:
         first = self.tables.faults.budgets
         found = []
         for at, name in enumerate(BUDGETS):
-            if first[at] and not self.tables.was_paid(at):
+            if first[at] and not self.tables.ledgers.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}
         histories = self.tables.histories.values

@@ -59,21 +59,21 @@ def follow(
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
             break
-        timed = _timed(wanted)
-        if timed is not None:
-            taken.append(timed)
+        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+        if told is not None and told.kind.is_timed:
+            taken.append(told)
             worlds.append(world)
             continue
-        found = world.find(wanted)
-        if found is None and similar and isinstance(wanted, Choice):
-            found = stand_in(world, wanted)
+        found = None if told is None else world.find(told)
+        if found is None and similar and told is not None:
+            found = stand_in(world, told)
         if found is None:
-            if skip_missing or world.is_idle(wanted):
+            if skip_missing or (told is not None and world.is_idle(told)):
                 continue
             raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), _choices(world))}")
         choice, slot, move = found
-        if isinstance(wanted, Choice) and wanted.at is not None:
-            choice = replace(choice, at=wanted.at)
+        if told is not None and told.at is not None:
+            choice = replace(choice, at=told.at)
         if isinstance(move, Move) and move.raised is not None:
             taken.append(choice)
             raises = prop is not None and prop.sort is Sort.NO_RAISE
@@ -128,21 +128,6 @@ def _common(one: str, other: str) -> int:
     """How many characters two texts have in common from the left."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-def _timed(wanted: Choice | str) -> Choice | None:
-    """A choice that exists in time only; None for any other."""
-    if isinstance(wanted, Choice):
-        return wanted if wanted.kind.is_timed else None
-    word, _, rest = wanted.partition(" ")
-    if word not in _KINDS or not Kind(word).is_timed:
-        return None
-    node, _, what = rest.partition(" ")
-    made = Choice(Kind(word), node, "", what)
-    return made if str(made) == wanted else None
-
-
-_KINDS = frozenset(kind.value for kind in Kind)
 
 
 class _NoJudge:

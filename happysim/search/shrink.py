@@ -20,8 +20,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from happysim.core.choice import DISK_BUDGETS, Choice, Kind
-from happysim.core.disk import LIES_KEPT, budget_of
+from happysim.core.choice import BUDGETS, Choice
+from happysim.core.disk import LIES_KEPT
 from happysim.core.errors import NoClock
 from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
@@ -250,16 +250,10 @@ def _within_its_faults(scenario: Scenario, schedule: tuple[Choice, ...]) -> Scen
     if not scenario.loose:
         return scenario
     first = next(iter(scenario.worlds.values())).tables
-    used: dict[str, Any] = {
-        f"{kind.value}s": 0 for kind in (Kind.DROP, Kind.DUPLICATE, Kind.RESTART)
-    }
-    used.update(dict.fromkeys(("crashes", *DISK_BUDGETS), 0))
+    used: dict[str, Any] = dict.fromkeys(BUDGETS, 0)
     for choice in schedule:
-        name = "crashes" if choice.kind is Kind.CRASH else f"{choice.kind.value}s"
-        if name in used:
+        for name in choice.budgets:
             used[name] += 1
-        if choice.kind in (Kind.CRASH, Kind.RESTART) and budget_of(choice.what):
-            used[budget_of(choice.what)] += 1
     # How much one lie may take depends on how many may be told.
     used["lies"] *= LIES_KEPT
     tables = with_faults(first, replace(first.faults, **used))

@@ -25,14 +25,15 @@ from happysim.core.disk import (
     restarted,
     restarts,
     synced_after,
+    synced_after_restart,
     tears,
     unsynced_after,
 )
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze, thaw
 from happysim.core.local_step import AT_RESTART, NodeState
+from happysim.core.node_disk import in_atlas
 from happysim.core.prng import Random
-from happysim.core.process import in_atlas
 from happysim.sim.agenda import ns_of
 from happysim.sim.values import SHARED, hints_of, promise_of
 
@@ -209,7 +210,7 @@ class LiveDisk:
 
     def restarts(self, budget: str = "", address: str = "") -> list[Mishap]:
         """What may befall the disk at a restart, of one kind and at one address where given."""
-        made = self.live.process.first_image
+        made = self.live.process.disk.made
         budgets = (budget,) if budget else AT_RESTART
         found = restarts(self.names, self._synced, self._now, made, budgets)
         return [each for each in found if address in ("", each.address)]
@@ -226,14 +227,9 @@ class LiveDisk:
 
     def restart(self, mishap: Mishap) -> None:
         """The disk is found otherwise than the crash has left it."""
-        made, synced = self.live.process.first_image, self._synced
+        made, synced = self.live.process.disk.made, self._synced
         self._now = restarted(self.names, synced, self._now, made, mishap)
-        if mishap.budget == "wipes":
-            self._synced = (self._now,)
-        elif mishap.budget == "stales":
-            self._synced = synced[:-1]
-        else:
-            self._synced = (*synced[:-1], self._now)
+        self._synced = synced_after_restart(synced, self._now, mishap)
         self._put(self._now)
 
 

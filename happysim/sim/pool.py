@@ -8,7 +8,7 @@ from typing import Any
 
 from happysim.core.freeze import freeze
 from happysim.core.script import Operation, Response
-from happysim.core.tables import message_text
+from happysim.core.texts import message_text
 from happysim.sim.route import Route
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from happysim.core.choice import Choice, Kind
 from happysim.core.freeze import freeze
 from happysim.core.script import Operation, Response
-from happysim.core.tables import message_text
+from happysim.core.texts import message_text
 from happysim.sim.agenda import Agenda
 from happysim.sim.live import LiveNode
 from happysim.sim.route import Route

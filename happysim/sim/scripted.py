@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import Choice, Kind
+from happysim.core.choice import OF_MESSAGES, Choice, Kind
 from happysim.core.errors import HappysimError, ScheduleError
 from happysim.core.freeze import freeze
 from happysim.core.local_step import NEW, UP, Event, NodeState, Outcome
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Request
-from happysim.core.tables import message_text
+from happysim.core.texts import message_text
 from happysim.core.world import World
 from happysim.sim.agenda import seconds_text
 from happysim.sim.by_hand import Process
@@ -38,7 +38,7 @@ from happysim.sim.route import Route
 from happysim.sim.scripted_process import Impossible, ScriptedClient, ScriptedNode
 from happysim.sim.scripted_steps import NODE_STEPS, check_free
 from happysim.sim.simulation import Simulation
-from happysim.sim.told import OF_MESSAGES, Seconds, Span, clocks_told, pairs_told, span_told
+from happysim.sim.told import Seconds, Span, clocks_told, pairs_told, span_told
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario, scenario_of
 
@@ -242,7 +242,7 @@ class Scripted(Simulation):
         if isinstance(live, LiveClient):
             return not live.awaits(letter.message.number)
         process = live.process
-        state = process.tracked(NodeState(UP, live.fields(), tuple(sorted(live.deadlines))))
+        state = process.disk.tracked(NodeState(UP, live.fields(), tuple(sorted(live.deadlines))))
         event = Event("deliver", freeze(letter.message), choice.source, letter.operation)
         try:
             outcomes = process.run(state, event)

@@ -1,4 +1,4 @@
-"""What the texts of a schedule tell: choices from their text, and what befell clocks and links."""
+"""What the choices of a schedule tell by their texts: what befell clocks and links."""
 
 from __future__ import annotations
 
@@ -19,56 +19,6 @@ from happysim.sim.node_faults import exactly
 Seconds = int | float | Fraction
 # The least and the most nanoseconds of a timer; None: no most.
 Span = tuple[int, int | None]
-
-# Kinds whose text is about a message between two processes, and those that name one process.
-OF_MESSAGES = frozenset({Kind.DELIVER, Kind.DROP, Kind.DUPLICATE})
-_OF_PROCESSES = frozenset(
-    {
-        Kind.FIRE,
-        Kind.ACT,
-        Kind.START,
-        Kind.CRASH,
-        Kind.RESTART,
-        Kind.PAUSE,
-        Kind.RESUME,
-        Kind.SLOW,
-        Kind.CLOCK,
-        Kind.DISK,
-    }
-)
-_KINDS = {kind.value: kind for kind in Kind}
-# Text in quotes is passed over: a message may hold anything.
-_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-_READING = re.compile(_QUOTED + r"| reading (?P<told>(?:-?\d+|full)(?:, (?:-?\d+|full))*)$")
-_CHOOSING = re.compile(_QUOTED + r"| choosing (?P<told>.*)$")
-
-
-def choice_of(text: str, at: int | None = None) -> Choice | None:
-    """The choice of that text, at a nanosecond; None where it is the text of none."""
-    word, _, body = text.partition(" ")
-    kind = _KINDS.get(word)
-    if kind is None:
-        return None
-    choosing = reading = ""
-    if not kind.is_timed:
-        body, reading = _split(body, _READING)
-        body, choosing = _split(body, _CHOOSING)
-    source, arrow, behind = body.partition(" -> ")
-    if kind in OF_MESSAGES:
-        node, _, what = behind.partition(" ")
-        return Choice(kind, node, source, what, choosing, reading, at) if what else None
-    if kind is Kind.INVOKE:
-        return Choice(kind, source, "", behind, choosing, reading, at) if arrow else None
-    if kind in _OF_PROCESSES:
-        node, _, what = body.partition(" ")
-        return Choice(kind, node, "", what, choosing, reading, at)
-    return Choice(kind, "", "", body, at=at)
-
-
-def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
-    """A text up to a mark that stands in no quotes, and what the mark says."""
-    found = next((each for each in mark.finditer(text) if each["told"] is not None), None)
-    return (text, "") if found is None else (text[: found.start()], found["told"])
 
 
 # -- clocks --------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ before any of it has changed.
 
 from __future__ import annotations
 
-import inspect
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from happysim.core.errors import ScenarioError
@@ -16,7 +14,7 @@ from happysim.core.freeze import describe, freeze
 from happysim.core.history import History
 from happysim.core.local_step import UP
 from happysim.core.node import Node
-from happysim.core.view import Message
+from happysim.core.view import Message, of_class, refuse_assignment
 from happysim.sim.keeper import STATUS, TIMERS
 from happysim.sim.live import LiveNode
 from happysim.spec.property import PropertyError
@@ -77,22 +75,10 @@ class LiveView:
             if self._world.reads is not None:
                 self._world.reads.add((self._slot, name))
             return values[name]
-        kind = self._live.kind
-        try:
-            found = inspect.getattr_static(kind, name)
-        except AttributeError:
-            fields = ", ".join(kind.happysim_fields)
-            raise AttributeError(
-                f"{self.name} ({kind.__name__}) has no field {name!r}; its fields are {fields}"
-            ) from None
-        if isinstance(found, property) and found.fget is not None:
-            return found.fget(self)
-        if isinstance(found, FunctionType):
-            return MethodType(found, self)
-        return getattr(kind, name)
+        return of_class(self, self._live.kind, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self.name}.{name}: a world is read-only; only handlers change it")
+        refuse_assignment(self, name)
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())

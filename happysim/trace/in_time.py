@@ -10,7 +10,7 @@ from happysim.core.choice import Choice
 from happysim.core.errors import ScheduleError
 from happysim.sim.scripted import replay_in_time
 from happysim.sim.simulation import Simulation
-from happysim.sim.told import Seconds, choice_of
+from happysim.sim.told import Seconds
 from happysim.spec.property import Property, Sort
 from happysim.trace.format import Step, Trace, TraceError
 from happysim.trace.replay import resolve, start_of
@@ -66,7 +66,7 @@ def _choice(trace: Trace, step: Step) -> Choice:
             f"{where}: `{step.choice}` has no time, and so cannot be replayed in time; "
             "`happysim realise` finds times for an untimed trace"
         )
-    choice = choice_of(step.choice, step.at)
+    choice = Choice.parse(step.choice, step.at)
     if choice is None:
         raise TraceError(f"{where}: `{step.choice}` is no choice")
     return choice

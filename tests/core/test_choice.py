@@ -29,6 +29,32 @@ from happysim import Choice, Faults, Kind, ScenarioError, unlimited
 )
 def test_a_choice_reads_as_what_happens(choice: Choice, text: str) -> None:
     assert str(choice) == text
+    assert Choice.parse(text) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        (
+            "deliver a -> b M(text=' choosing 1') choosing 'it\\'s reading 5', 2 reading 7, full",
+            Choice(
+                Kind.DELIVER, "b", "a", "M(text=' choosing 1')", "'it\\'s reading 5', 2", "7, full"
+            ),
+        ),
+        ("cut a -> b choosing 1", Choice(Kind.CUT, what="a -> b choosing 1")),
+        ("heal", Choice(Kind.HEAL)),
+        ("fire a t reading -5", Choice(Kind.FIRE, "a", what="t", reading="-5")),
+        ("clock a by -1 s", Choice(Kind.CLOCK, "a", what="by -1 s")),
+        ("deliver a", None),
+        ("invoke c", None),
+        ("heal ", None),
+        ("", None),
+        ("dance n1", None),
+    ],
+)
+def test_a_choice_is_read_from_its_text(text: str, choice: Choice | None) -> None:
+    assert Choice.parse(text) == choice
+    assert choice is None or str(choice) == text
 
 
 def test_what_costs_budget_is_a_fault() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from happysim.core.choice import DISK_BUDGETS, Faults, unlimited
-from happysim.core.disk import Atlas, altered, budget_of
+from happysim.core.altered import altered
+from happysim.core.choice import DISK_BUDGETS, Choice, Faults, unlimited
+from happysim.core.disk import Atlas
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import freeze, thaw
 from happysim.core.host import Host
@@ -216,14 +217,15 @@ def test_worlds_that_differ_only_in_what_is_damaged_differ() -> None:
 def test_the_text_of_a_disk_fault_says_which_budget_pays_for_it() -> None:
     every = dict.fromkeys(DISK_BUDGETS, 1)
     up = store("append", "sync", "append", "sync", "append", unsynced_loss=True, **every)
-    paid = {}
+    paid = set()
     for text in [*faults_of(up), *faults_of(up.step("crash n"))]:
         world = up if text.startswith("crash") else up.step("crash n")
-        after = world.step(text).faults_left
-        spent = [name for name in DISK_BUDGETS if after[name] < world.faults_left[name]]
-        paid[text] = spent
-        assert spent == [name for name in [budget_of(text.split(" ", 2)[-1])] if name]
-    assert {name for spent in paid.values() for name in spent} == set(DISK_BUDGETS)
+        after, choice = world.step(text).faults_left, Choice.parse(text)
+        spent = tuple(name for name in after if after[name] < world.faults_left[name])
+        assert choice is not None
+        assert choice.budgets == spent
+        paid.update(spent)
+    assert paid == {"crashes", "restarts", *DISK_BUDGETS}
 
 
 @pytest.mark.parametrize("name", ["wipes", "stales", "tears", "rots", "misdirects", "lies"])

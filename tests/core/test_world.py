@@ -206,6 +206,14 @@ def test_a_delivery_without_effect_is_no_choice_where_nothing_waits_behind_it(ne
     assert len(world.in_flight) == 1
 
 
+@pytest.mark.parametrize("befalls", ["crash r", "partition r | s"])
+def test_a_delivery_that_cannot_happen_is_not_one_without_effect(befalls: str) -> None:
+    note = "deliver s -> r Note(text='x')"
+    world = pair("x", faults=Faults(crashes=1, partitions=1)).step("act s send")
+    assert world.is_idle(note)
+    assert not world.step(befalls).is_idle(note)
+
+
 def test_on_an_ordered_network_a_delivery_without_effect_makes_way() -> None:
     world = pair("xa", network=ordered()).after("act s send", "act s send")
     assert "deliver s -> r Note(text='a')" not in texts(world)
@@ -626,3 +634,30 @@ def test_a_split_that_is_listed_twice_or_from_both_sides_is_one_choice() -> None
     world = World.of(Counter("a", 0), Counter("b", 0), faults=faults)
 
     assert len(texts(world)) == 1
+
+
+# -- a choice that says what its handler reads -----------------------------------------------------
+
+
+class Watcher(Node):
+    """Notes the time when it is woken."""
+
+    seen: int | None = None
+
+    def on_start(self, host: Host) -> None:
+        host.set_timer("wake")
+
+    @on.timer("wake")
+    def wake(self, host: Host) -> None:
+        self.seen = host.now
+
+
+@pytest.mark.parametrize("ns", [7, 0, -5])
+def test_a_step_that_reads_a_clock_is_run_on_the_time_that_it_names(ns: int) -> None:
+    world = World.of(Watcher("w")).step(f"fire w wake reading {ns}")
+    assert world["w"].seen == ns
+
+
+@pytest.mark.parametrize("text", ["fire w wake", "fire w wake reading 1, 2 choosing 3", "fire w"])
+def test_a_step_without_the_times_that_it_reads_is_none(text: str) -> None:
+    assert World.of(Watcher("w")).find(text) is None

@@ -22,7 +22,6 @@ from happysim import (
     FreezeClock,
     Host,
     Jump,
-    Kind,
     Link,
     LoseUnsynced,
     LyingSync,
@@ -58,7 +57,6 @@ from happysim import (
 )
 from happysim.sim.net_faults import Echo
 from happysim.sim.scripted import replay_in_time
-from happysim.sim.told import choice_of
 from happysim.spec.property import no_handler_raises
 from happysim.spec.scenario import scenario_of
 from properties.raft_in_time import every_command_gets_through, five_in_time
@@ -123,7 +121,7 @@ def test_a_recorded_run_of_a_random_protocol_happens_again(case: Case, seed: int
     for kind in sorted({choice.kind.value for choice in run.schedule}):
         event(f"{case.network.kind} {kind}")
     assert told(again) == told(run)
-    assert [choice_of(str(choice), choice.at) for choice in run.schedule] == list(run.schedule)
+    assert [Choice.parse(str(choice), choice.at) for choice in run.schedule] == list(run.schedule)
     assert again.broken == run.broken
     then, now = run.world, again.world
     assert now.history == then.history
@@ -187,28 +185,8 @@ def test_a_run_of_raft_happens_again_with_its_calm_phase() -> None:
 # -- what cannot happen ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "choice"),
-    [
-        (
-            "deliver a -> b M(text=' choosing 1') choosing 'it\\'s reading 5', 2 reading 7, full",
-            Choice(
-                Kind.DELIVER, "b", "a", "M(text=' choosing 1')", "'it\\'s reading 5', 2", "7, full"
-            ),
-        ),
-        ("cut a -> b choosing 1", Choice(Kind.CUT, what="a -> b choosing 1")),
-        ("heal", Choice(Kind.HEAL)),
-        ("deliver a", None),
-        ("dance n1", None),
-    ],
-)
-def test_a_choice_is_read_from_its_text(text: str, choice: Choice | None) -> None:
-    assert choice_of(text) == choice
-    assert choice is None or str(choice) == text
-
-
 def at_(seconds: float, text: str) -> Choice:
-    choice = choice_of(text, round(seconds * NS))
+    choice = Choice.parse(text, round(seconds * NS))
     assert choice is not None
     return choice
 

@@ -90,6 +90,13 @@ def pair(*upgrades: tuple[str, type], limit: int = 5, **more: Any) -> World:
     return World.of(Counter("a", limit=limit), Counter("b"), faults=faults)
 
 
+def test_nodes_are_listed_by_the_class_that_they_run_now() -> None:
+    world = pair().after("crash a", "restart a as Counter2")
+    for seen in (world, Simulation(world).world):
+        assert [node.name for node in seen.nodes(Counter2)] == ["a"]
+        assert [node.name for node in seen.nodes(Counter)] == ["a", "b"]
+
+
 def test_an_upgrade_is_a_restart_and_carries_durable_fields_over_by_name() -> None:
     world = pair().after("fire b beat", "deliver b -> a Add(amount=1)", "crash a")
     restarts = [str(each) for each in world.choices() if str(each).startswith("restart")]

@@ -37,6 +37,13 @@ pub struct MarkMiss {
 
 const UNMARKED: u32 = u32::MAX;
 
+/// What it takes to ask the judge about a part of a world.
+pub struct Asking<'a, 'py> {
+    pub judge: &'a Bound<'py, PyAny>,
+    pub tables: &'a Tables,
+    pub exports: &'a mut Exports,
+}
+
 /// The parts that the judge has read so far. A part of the world after a step has a place too:
 /// that of the world, plus the number of places of a world.
 #[derive(Default)]
@@ -68,13 +75,8 @@ impl Parts {
     }
 
     /// Asks the judge what a part holds.
-    pub fn fill(
-        &mut self,
-        judge: &Bound<'_, PyAny>,
-        tables: &Tables,
-        exports: &mut Exports,
-        miss: MarkMiss,
-    ) -> PyResult<()> {
+    fn fill(&mut self, on: &mut Asking<'_, '_>, miss: MarkMiss) -> PyResult<()> {
+        let Asking { judge, tables, exports } = on;
         let place = self.places[miss.part as usize] as usize % (2 * tables.slots + 2);
         let mut number = miss.number;
         if place < tables.slots {
@@ -194,11 +196,42 @@ impl Memo {
         }
     }
 
-    /// Remembers a verdict that depended on the parts `reads`.
-    ///
+    /// As `recall`, asking the judge for the marks that it takes.
+    #[inline(always)]
+    pub fn recall_asking(
+        &self,
+        parts: &mut Parts,
+        mut on: Asking<'_, '_>,
+        number: impl Fn(usize) -> u32 + Copy,
+    ) -> PyResult<Verdict> {
+        loop {
+            match self.recall(parts, number) {
+                Ok(verdict) => return Ok(verdict),
+                Err(miss) => parts.fill(&mut on, miss)?,
+            }
+        }
+    }
+
+    /// Remembers a verdict that depended on the parts `reads`, asking the judge for their marks.
+    pub fn remember(
+        &mut self,
+        parts: &mut Parts,
+        mut on: Asking<'_, '_>,
+        reads: &[u32],
+        verdict: Verdict,
+        number: impl Fn(usize) -> u32 + Copy,
+    ) -> PyResult<()> {
+        loop {
+            match self.insert(parts, reads, verdict, number) {
+                Ok(()) => return Ok(()),
+                Err(miss) => parts.fill(&mut on, miss)?,
+            }
+        }
+    }
+
     /// A branching that is there already stays: it tells worlds apart that need not be, which is
     /// sound. This happens once a property is decided, and is read no more.
-    pub fn remember(
+    fn insert(
         &mut self,
         parts: &Parts,
         reads: &[u32],

@@ -3,7 +3,8 @@
 //! Each place (a cell for each process, then the ledger and the history) has a field just wide
 //! enough for the largest number met there so far, and no field lies across two words. So a step is
 //! an addition to one word or two, and two worlds are equal where their words are. The first word has
-//! a bit to spare, so that no world is all ones. When a number outgrows its field, every world is packed anew with wider fields: a few times in a long search.
+//! a bit to spare, so that no world is all ones. When a number outgrows its field, every world is
+//! packed anew with wider fields: a few times in a long search.
 
 use crate::tables::Tables;
 

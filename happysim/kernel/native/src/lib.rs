@@ -258,7 +258,7 @@ fn explore<'py>(
         if let Err(stop) = search.look_beyond(&mut place, store) {
             search.end_early(py, stop)?;
         }
-        search.tell(py, search.waiting_now(store))?;
+        search.tell(py, search.waiting(store))?;
         store.bytes()
     });
     drop(worlds);

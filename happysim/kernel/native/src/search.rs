@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 
 use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
 use crate::gather::{Batch, Ground, Item, Next, STEP};
-use crate::judge::{Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
+use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
@@ -256,15 +256,13 @@ impl Search {
     ) -> PyResult<bool> {
         let layout = &place.layout;
         Python::attach(|py| {
-            let judge = self.judge.bind(py);
-            loop {
-                let number = |at| layout.place(&place.tables, key, at);
-                match self.worlds_judged.recall(&self.parts, number) {
-                    Ok(Verdict::Fine) => return Ok(true),
-                    Ok(Verdict::Beyond) => return Ok(false),
-                    Ok(Verdict::Unknown) => break,
-                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
-                }
+            let (judge, tables) = (self.judge.bind(py), &place.tables);
+            let number = |at| layout.place(tables, key, at);
+            let on = Asking { judge, tables, exports: &mut self.exports };
+            match self.worlds_judged.recall_asking(&mut self.parts, on, number)? {
+                Verdict::Fine => return Ok(true),
+                Verdict::Beyond => return Ok(false),
+                Verdict::Unknown => {}
             }
             let mut numbers = Vec::new();
             layout.unpack(key, &mut numbers);
@@ -288,12 +286,8 @@ impl Search {
             }
             let verdict = if is_outside { Verdict::Beyond } else { Verdict::Fine };
             if let Some(reads) = reads {
-                loop {
-                    let number = |at| layout.place(&place.tables, key, at);
-                    let (memo, parts) = (&mut self.worlds_judged, &self.parts);
-                    let Err(miss) = memo.remember(parts, &reads, verdict, number) else { break };
-                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
-                }
+                let on = Asking { judge, tables, exports: &mut self.exports };
+                self.worlds_judged.remember(&mut self.parts, on, &reads, verdict, number)?;
             } else {
                 self.worlds_judged.partial = true;
                 if is_outside {
@@ -350,14 +344,11 @@ impl Search {
     ) -> PyResult<()> {
         let layout = &place.layout;
         Python::attach(|py| {
-            let judge = self.judge.bind(py);
-            loop {
-                let number = two(layout, &place.tables, before, after);
-                match self.steps_judged.recall(&self.parts, number) {
-                    Ok(Verdict::Fine) => return Ok(()),
-                    Ok(_) => break,
-                    Err(miss) => self.parts.fill(judge, &place.tables, &mut self.exports, miss)?,
-                }
+            let (judge, tables) = (self.judge.bind(py), &place.tables);
+            let number = two(layout, tables, before, after);
+            let on = Asking { judge, tables, exports: &mut self.exports };
+            if self.steps_judged.recall_asking(&mut self.parts, on, number)? == Verdict::Fine {
+                return Ok(());
             }
             let (mut from, mut to) = (Vec::new(), Vec::new());
             layout.unpack(before, &mut from);
@@ -369,12 +360,8 @@ impl Search {
             if said & DONE != 0 {
                 self.stopped = Some("done");
             } else if let Some(reads) = self.parts.last_read(judge)? {
-                loop {
-                    let number = two(layout, &place.tables, before, after);
-                    let (memo, parts) = (&mut self.steps_judged, &self.parts);
-                    let Err(miss) = memo.remember(parts, &reads, Verdict::Fine, number) else { break };
-                    self.parts.fill(judge, &place.tables, &mut self.exports, miss)?;
-                }
+                let on = Asking { judge, tables, exports: &mut self.exports };
+                self.steps_judged.remember(&mut self.parts, on, &reads, Verdict::Fine, number)?;
             }
             Ok(())
         })
@@ -580,7 +567,7 @@ impl Search {
         Ok(())
     }
 
-    fn waiting<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+    pub fn waiting<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
         if self.plan.depth_first { store.stack.len() } else { store.queue.len() }
     }
 
@@ -656,19 +643,6 @@ impl Search {
         Ok(())
     }
 
-    /// Looks an answer up, asking the model for what it has not said yet.
-    fn look<T>(place: &mut Place, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
-        loop {
-            let miss = match up(&place.tables) {
-                Ok(found) => return Ok(found),
-                Err(miss) => miss,
-            };
-            if let Err(question) = place.tables.settle(miss) {
-                Python::attach(|py| place.tables.ask(py, question))?;
-            }
-        }
-    }
-
     /// A world at the depth limit: it is judged, and not expanded. False: a number outgrew its
     /// field, and nothing was done.
     fn stand_still<const W: usize, E: Entry<W>>(
@@ -682,7 +656,7 @@ impl Search {
         };
         let mut numbers = Vec::new();
         place.layout.unpack(&key, &mut numbers);
-        let moving = Self::look(place, |tables| {
+        let moving = place.tables.look(|tables| {
             let mut moving = false;
             for slot in 0..tables.slots {
                 let row = tables.row(slot, numbers[slot])?;
@@ -691,7 +665,7 @@ impl Search {
             Ok(moving)
         })?;
         if !self.cut && !self.depth_limited {
-            self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
+            self.depth_limited = place.tables.look(|tables| leads_on(tables, &numbers))?;
         }
         if !place.fits() {
             return Ok(false);
@@ -715,7 +689,7 @@ impl Search {
         for &(key, depth, _) in &near.worlds {
             if Some(depth) == self.plan.depth && !self.depth_limited {
                 place.layout.unpack(&key, &mut numbers);
-                self.depth_limited = Self::look(place, |tables| leads_on(tables, &numbers))?;
+                self.depth_limited = place.tables.look(|tables| leads_on(tables, &numbers))?;
             }
         }
         Ok(())
@@ -748,7 +722,6 @@ impl Search {
             if let Some(progress) = &self.progress {
                 self.tell(py, self.waiting(store))?;
                 progress.call1(py, (&self.found,))?;
-                // The callback may ask the search to stop.
             }
             Ok(())
         })
@@ -776,10 +749,6 @@ impl Search {
             Stop::Memory => self.stopped = Some("memory"),
         }
         Ok(())
-    }
-
-    pub fn waiting_now<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
-        self.waiting(store)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! With whole worlds the hash decides where to look and nothing else, so counts are exact. The table
 //! comes in parts by the first bits of the hash. Each part grows by itself, so growing takes little
-//! more memory at a time, and several threads may add to different parts at once.
+//! more memory at a time.
 
 use std::hash::Hash;
 

@@ -327,6 +327,19 @@ impl Tables {
 
     // -- what can be answered here ------------------------------------------------------------
 
+    /// Looks an answer up, asking the model for what it has not said yet.
+    pub fn look<T>(&mut self, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
+        loop {
+            let miss = match up(self) {
+                Ok(found) => return Ok(found),
+                Err(miss) => miss,
+            };
+            if let Err(question) = self.settle(miss) {
+                Python::attach(|py| self.ask(py, question))?;
+            }
+        }
+    }
+
     /// Answers a miss from what is known; an error says what to ask first.
     pub fn settle(&mut self, miss: Miss) -> Result<(), Question> {
         match miss {

@@ -7,9 +7,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::judge::{Memo, Parts, Verdict, DONE, FOUND, OUTSIDE};
+use crate::judge::{Asking, Memo, Parts, Verdict, DONE, FOUND, OUTSIDE};
 use crate::random::Random;
-use crate::tables::{Exports, Miss, Move, Tables, NONE, RAISES};
+use crate::tables::{Exports, Move, Tables, NONE, RAISES};
 
 const STEPS_A_LOOK_AT_SIGNALS: u32 = 1 << 14;
 
@@ -166,7 +166,7 @@ impl Walks {
         let (mut enabled, mut after) = (Vec::new(), Vec::new());
         for taken in 0..=self.steps_most {
             self.depth = self.depth.max(taken + 1);
-            let moving = self.list(py, &world, &mut enabled)?;
+            let moving = self.list(&world, &mut enabled)?;
             if !moving && self.judges_quiescence {
                 let told = self.told(py, &world)?;
                 let said = self.judge.bind(py).call_method1(intern!(py, "quiescent"), (0, told))?;
@@ -217,7 +217,7 @@ impl Walks {
                     return Ok(false);
                 }
             }
-            self.take(py, world, step, after)?;
+            self.take(world, step, after)?;
             if self.arrive(py, after)? {
                 self.steps += 1;
                 if let Some(priorities) = priorities {
@@ -233,31 +233,19 @@ impl Walks {
         Ok(false)
     }
 
-    fn look<T>(&mut self, py: Python<'_>, up: impl Fn(&Tables) -> Result<T, Miss>) -> PyResult<T> {
-        loop {
-            let miss = match up(&self.tables) {
-                Ok(found) => return Ok(found),
-                Err(miss) => miss,
-            };
-            if let Err(question) = self.tables.settle(miss) {
-                self.tables.ask(py, question)?;
-            }
-        }
-    }
-
     /// Everything that may happen next, in the order of `World.enabled`; true where something other
     /// than a fault is among it.
-    fn list(&mut self, py: Python<'_>, world: &[u32], enabled: &mut Vec<(usize, Step)>) -> PyResult<bool> {
+    fn list(&mut self, world: &[u32], enabled: &mut Vec<(usize, Step)>) -> PyResult<bool> {
         enabled.clear();
         let (slots, ledger) = (self.tables.slots, world[self.tables.slots]);
         for slot in 0..slots {
-            let row = self.look(py, |tables| tables.row(slot, world[slot]))?;
+            let row = self.tables.look(|tables| tables.row(slot, world[slot]))?;
             let first = enabled.len();
             for at in row.plain..row.faults {
                 let made = self.tables.moves[at as usize];
                 if made.source == NONE
                     || !self.tables.partitions
-                    || !self.look(py, |tables| tables.blocked(ledger, made.source, slot))?
+                    || !self.tables.look(|tables| tables.blocked(ledger, made.source, slot))?
                 {
                     enabled.push((made.place as usize, Step::Of { slot, made }));
                 }
@@ -267,15 +255,15 @@ impl Walks {
         }
         let moving = !enabled.is_empty();
         for slot in 0..slots {
-            let row = self.look(py, |tables| tables.row(slot, world[slot]))?;
+            let row = self.tables.look(|tables| tables.row(slot, world[slot]))?;
             for at in row.faults..row.end {
                 let made = self.tables.moves[at as usize];
-                if self.look(py, |tables| tables.pay(ledger, made.cost))? != NONE {
+                if self.tables.look(|tables| tables.pay(ledger, made.cost))? != NONE {
                     enabled.push((0, Step::Of { slot, made }));
                 }
             }
         }
-        let network = self.look(py, |tables| tables.ledger_moves(ledger).map(<[u32]>::to_vec))?;
+        let network = self.tables.look(|tables| tables.ledger_moves(ledger).map(<[u32]>::to_vec))?;
         enabled.extend(network.into_iter().map(|ledger| (0, Step::Network { ledger })));
         for (place, entry) in enabled.iter_mut().enumerate() {
             entry.0 = place;
@@ -284,7 +272,7 @@ impl Walks {
     }
 
     /// The world after a step that does not raise.
-    fn take(&mut self, py: Python<'_>, world: &[u32], step: Step, after: &mut Vec<u32>) -> PyResult<()> {
+    fn take(&mut self, world: &[u32], step: Step, after: &mut Vec<u32>) -> PyResult<()> {
         let slots = self.tables.slots;
         after.clear();
         after.extend_from_slice(world);
@@ -299,13 +287,13 @@ impl Walks {
         for at in made.sends..made.sends_end {
             let (target, batch) = self.tables.sends[at as usize];
             let (target, before) = (target as usize, world[target as usize]);
-            after[target] = self.look(py, |tables| tables.put(target, before, batch))?;
+            after[target] = self.tables.look(|tables| tables.put(target, before, batch))?;
         }
         if made.cost != 0 {
-            after[slots] = self.look(py, |tables| tables.pay(world[slots], made.cost))?;
+            after[slots] = self.tables.look(|tables| tables.pay(world[slots], made.cost))?;
         }
         if made.record != 0 {
-            after[slots + 1] = self.look(py, |tables| tables.record(world[slots + 1], made.record))?;
+            after[slots + 1] = self.tables.look(|tables| tables.record(world[slots + 1], made.record))?;
         }
         Ok(())
     }
@@ -324,29 +312,24 @@ impl Walks {
         }
         let judge = self.judge.clone_ref(py);
         let judge = judge.bind(py);
-        loop {
-            let number = |place| at(&self.tables, world, place);
-            match self.worlds_judged.recall(&self.parts, number) {
-                Ok(Verdict::Fine) => {
-                    self.worlds += 1;
-                    return Ok(true);
-                }
-                Ok(Verdict::Beyond) => return Ok(false),
-                Ok(Verdict::Unknown) => break,
-                Err(miss) => self.parts.fill(judge, &self.tables, &mut self.exports, miss)?,
+        let on = Asking { judge, tables: &self.tables, exports: &mut self.exports };
+        let number = |place| at(&self.tables, world, place);
+        match self.worlds_judged.recall_asking(&mut self.parts, on, number)? {
+            Verdict::Fine => {
+                self.worlds += 1;
+                return Ok(true);
             }
+            Verdict::Beyond => return Ok(false),
+            Verdict::Unknown => {}
         }
         let told = self.told(py, world)?;
         let said: u32 = judge.call_method1(intern!(py, "world"), (0, told))?.extract()?;
         let inside = said & OUTSIDE == 0;
         if let Some(reads) = self.parts.last_read(judge)? {
             let verdict = if inside { Verdict::Fine } else { Verdict::Beyond };
-            loop {
-                let number = |place| at(&self.tables, world, place);
-                let (memo, parts) = (&mut self.worlds_judged, &self.parts);
-                let Err(miss) = memo.remember(parts, &reads, verdict, number) else { break };
-                self.parts.fill(judge, &self.tables, &mut self.exports, miss)?;
-            }
+            let on = Asking { judge, tables: &self.tables, exports: &mut self.exports };
+            let number = |place| at(&self.tables, world, place);
+            self.worlds_judged.remember(&mut self.parts, on, &reads, verdict, number)?;
         }
         if inside {
             self.worlds += 1;
@@ -358,23 +341,17 @@ impl Walks {
     fn judge_step(&mut self, py: Python<'_>, before: &[u32], after: &[u32]) -> PyResult<()> {
         let judge = self.judge.clone_ref(py);
         let judge = judge.bind(py);
-        loop {
-            let number = |place| two(&self.tables, before, after, place);
-            match self.steps_judged.recall(&self.parts, number) {
-                Ok(Verdict::Fine) => return Ok(()),
-                Ok(_) => break,
-                Err(miss) => self.parts.fill(judge, &self.tables, &mut self.exports, miss)?,
-            }
+        let on = Asking { judge, tables: &self.tables, exports: &mut self.exports };
+        let number = |place| two(&self.tables, before, after, place);
+        if self.steps_judged.recall_asking(&mut self.parts, on, number)? == Verdict::Fine {
+            return Ok(());
         }
         let told = (0, self.told(py, before)?, self.told(py, after)?);
         let said: u32 = judge.call_method1(intern!(py, "step"), told)?.extract()?;
         if let Some(reads) = self.parts.last_read(judge)? {
-            loop {
-                let number = |place| two(&self.tables, before, after, place);
-                let (memo, parts) = (&mut self.steps_judged, &self.parts);
-                let Err(miss) = memo.remember(parts, &reads, Verdict::Fine, number) else { break };
-                self.parts.fill(judge, &self.tables, &mut self.exports, miss)?;
-            }
+            let on = Asking { judge, tables: &self.tables, exports: &mut self.exports };
+            let number = |place| two(&self.tables, before, after, place);
+            self.steps_judged.remember(&mut self.parts, on, &reads, Verdict::Fine, number)?;
         }
         self.conclude(py, said)
     }

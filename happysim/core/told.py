@@ -1,0 +1,81 @@
+"""The moves that a choice tells of, found without working out all others.
+
+A choice may say what its handler reads from a clock: it is then run on that. So a schedule that was
+found where time passes can be followed where none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from happysim.core.choice import Choice, Kind
+from happysim.core.entries import FREE, NOWHERE, Effect, Envelope, Move
+from happysim.core.errors import NoClock
+from happysim.core.host import FULL
+from happysim.core.local_step import Event
+from happysim.core.network import Inbox
+from happysim.core.process import NodeProcess
+from happysim.core.tables import Tables
+
+
+def moves_told(tables: Tables, slot: int, cell: int, told: Choice) -> Sequence[Move]:
+    """The moves from a cell among which a choice is, if it is enabled."""
+    # What may befall a disk is much; only what the choice names is worked out.
+    spoils = tables.faults.spoil_disks and isinstance(tables.processes[slot], NodeProcess)
+    if not told.reading and not spoils:
+        # Where another step of this node reads its clock, this one need not.
+        with suppress(NoClock):
+            free, faults = tables.moves(slot, cell)
+            return (*free, *faults)
+    try:
+        return tuple(_steps(tables, slot, cell, told))
+    except NoClock:
+        # Its handler looks more often than the choice says: it cannot have been this step.
+        return ()
+
+
+def _steps(tables: Tables, slot: int, cell: int, told: Choice) -> Iterator[Move]:
+    """The steps that a choice may be, with a clock that shows the times that it tells."""
+    state, inbox = tables.cells[slot].values[cell]
+    if told.kind in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+        crashes = tables.crash_effects(slot, state, told.what)
+        yield from tables.faults_of(slot, state, inbox, crashes)
+        return
+    for effects, rest, source in _effects(tables, slot, state, inbox, told):
+        for effect in effects:
+            choice = replace(effect.choice, reading=told.reading)
+            yield tables.move(slot, rest, effect._replace(choice=choice), source)
+
+
+def _effects(
+    tables: Tables, slot: int, state: int, inbox: Inbox, told: Choice
+) -> Iterator[tuple[list[Effect], Inbox, int]]:
+    """What a choice may do, with the inbox that it leaves, and who sent what it delivers."""
+    bare = replace(told, choosing="", reading="", at=None)
+    shown = told.reading.split(", ") if told.reading else ()
+    readings = tuple(each if each == FULL else int(each) for each in shown)
+    value = tables.states[slot].values[state]
+    if told.kind is Kind.DELIVER and tables.receives(slot, state):
+        for number in tables.network.heads(inbox):
+            envelope: Envelope = tables.envelopes.values[number]
+            source = envelope.source
+            if (tables.names[source], envelope.text) != (told.source, told.what):
+                continue
+            rest = tables.network.take(inbox, number, source)
+            if not readings:
+                yield tables.delivery_effects(slot, state, number), rest, source
+                continue
+            event = Event("deliver", envelope.message, told.source, envelope.operation, readings)
+            yield tables.effects_of(slot, state, event, bare, FREE), rest, source
+    elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START):
+        event = Event(told.kind.value, told.what or None)
+        if event in tables.processes[slot].events(value):
+            event = event._replace(readings=readings)
+            yield tables.effects_of(slot, state, event, bare, FREE), inbox, NOWHERE
+    elif told.kind is Kind.RESTART:
+        for event, choice, cost in tables.restarts(slot, value):
+            if choice == bare:
+                told_event = event._replace(readings=readings)
+                yield tables.effects_of(slot, state, told_event, bare, cost), inbox, NOWHERE
