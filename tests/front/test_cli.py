@@ -436,6 +436,19 @@ def test_ctrl_c_ends_a_check_with_what_is_known(
     assert project.run("check", "p.py::later").code == 3
 
 
+def test_ctrl_c_ends_a_check_in_time_and_not_one_scenario_of_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.Progress, "__call__", interrupted)
+    project.count("p.py", MANY)
+    properties = ("p.py::later", "p.py::never_judged")
+    said = project.run("check", *properties, "--by", "swarm", "--until", "1", "--workers", "1")
+    assert said.code == 3
+    assert "Unknown (no violation in 1 simulated run; interrupted)" in said.out
+    assert "never_judged" not in said.out
+    assert "interrupted, the rest was not judged" in said.out
+
+
 def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
     lock: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
