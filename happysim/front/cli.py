@@ -23,14 +23,13 @@ from happysim.front.collect import FOLDER, files_of, gather, import_file, target
 from happysim.front.doctor import report as examination
 from happysim.front.hazards import hazards_in, show_hazards
 from happysim.front.in_time import add_timers, replay_traces
-from happysim.front.judging import PROVES, Judged, Outcome, is_timed, judge, keep, picture, small
+from happysim.front.judging import Judged, Outcome, is_timed, judge, keep, picture, small
 from happysim.front.progress import Progress
 from happysim.front.realising import add_realise
 from happysim.front.telling import shown, tell
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
 from happysim.search.policy import Memory, Policy, bfs, dfs, pct, uniform
-from happysim.search.shrink import shrink
 from happysim.sim.policy import simulated
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import smt
@@ -206,7 +205,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 def _tell_broken(console: Console, verdict: Broken, folder: Path | None) -> None:
     """Shrink a counterexample and show it; keep it, and the run in time that it comes from."""
-    best = small(verdict)
+    best = _smallest(verdict, console)
     before, after = len(verdict.schedule or ()), len(best.schedule or ())
     if after < before:
         console.out(f"\n{best.of.name}: found in {before} choices, shrunk to {after}")
@@ -386,7 +385,7 @@ def _smallest(verdict: Broken, console: Console) -> Broken:
     best: list[tuple[Choice, ...]] = [verdict.schedule or ()]
     try:
         with Progress(console, f"shrinking {verdict.of.name}"):
-            return shrink(verdict, progress=best.append, prove_by=PROVES)
+            return small(verdict, best.append)
     except KeyboardInterrupt:
         console.out("interrupted; this is the smallest so far", highlight=False)
         return replace(verdict, schedule=best[-1])

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from happysim.front import cli, progress
+from happysim.front import cli, judging, progress
 from tests.support.project import Project
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -417,7 +417,7 @@ def never_judged(world):
 """
 
 
-def interrupted(*_: Any) -> None:
+def interrupted(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
@@ -458,11 +458,21 @@ def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
         progress(verdict.schedule[:6] + verdict.schedule[7:])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "shrink", shrink)
+    monkeypatch.setattr(judging, "shrink", shrink)
     said = lock.run("shrink", long.name)
     assert said.code == 0
     assert "interrupted; this is the smallest so far" in said.out
     assert "8 choices before, 7 now; saved: lock/" in said.out
+
+
+def test_ctrl_c_while_shrinking_in_a_check_loses_no_counterexample(
+    lock: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "shrink", interrupted)
+    said = lock.run("check", "properties/lock.py", "--save", "kept")
+    assert said.code == 1
+    assert "interrupted; this is the smallest so far" in said.out
+    assert "saved: kept/lock/" in said.out
 
 
 def test_ctrl_c_anywhere_else_exits_with_3_and_no_traceback(
