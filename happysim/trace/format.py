@@ -213,8 +213,13 @@ def read(path: Path) -> Trace:
     """A trace from a file. Raises `TraceError` where it is missing, no text, or malformed."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TraceError(f"{path}: cannot be read as a trace: {error}") from None
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read as a trace: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TraceError(
+            f"{path}: cannot be read as a trace: it is no text; "
+            f"a trace begins with `{_MAGIC}{VERSION}`"
+        ) from None
     return loads(text, str(path))
 
 
@@ -339,6 +344,8 @@ class _Reader:
 
     def step(self, line: str) -> Step:
         match = _CHOICE.fullmatch(line)
+        if match is None and self.at == len(self.lines):
+            raise self.fail("the file ends here, cut short: `end` should be its last line")
         if match is None:
             raise self.fail(
                 "a choice and ` @ ` and its digest (in a timed trace also ` at ` and its time, in "

@@ -199,7 +199,7 @@ def test_a_saved_trace_is_realised_within_bounds_or_ruled_out(project: Project) 
     assert project.run("replay", "--in-time", str(timed)).code == 1
     late = project.run("realise", str(trace), "--timer", "ring=3:4", "--save", "later")
     assert "replay: happysim replay --in-time --timer ring=3:4 later/ring/" in late.out
-    assert project.run("realise", str(trace), "--seconds", "0").code == 3
+    assert project.run("realise", str(trace), "--seconds", "1e-9").code == 3
     project.write("ring.py", ring.replace("< 2", "< 3"))
     mended = project.run("realise", str(trace))
     assert mended.code == 2
@@ -221,6 +221,7 @@ def test_what_bounds_rule_out_exits_with_0(project: Project) -> None:
 
 # -- what a person types wrong -------------------------------------------------------------------
 
+MAGIC = "happysim trace 1"
 WRONG = {
     "no such file": ("check nope.py", r"nope\.py: there is no such file or folder$"),
     "one colon": ("check p.py:small", r"no such file or folder; write FILE::PROPERTY"),
@@ -228,7 +229,7 @@ WRONG = {
     "a folder's property": ("check .::small", r"name one property of one file: FILE::PROPERTY"),
     "no name": ("check p.py::", r"name one property of one file: FILE::PROPERTY"),
     "no properties": ("check empty.py", r"empty\.py: no properties there; state one with @always"),
-    "no folder": ("check", r"properties: there is no such file or folder"),
+    "no folder": ("check", r"no such file or folder; name a file of properties, or keep"),
     "no Python": ("check some.txt", r"properties are written in a Python file \(\.py\)"),
     "syntax": ("check syntax.py", r"syntax\.py: cannot be imported: SyntaxError: .*line 2\)"),
     "import": ("check import.py", r"No module named 'nothing_here'\n  at import\.py:1, in"),
@@ -247,7 +248,18 @@ WRONG = {
     "no time": ("check p.py --seconds 0", r"'0' is not a positive number"),
     "no seconds": ("check p.py --seconds soon", r"'soon' is not a positive number"),
     "runs of bfs": ("check p.py --runs 50", r"--runs is of random runs; add --by uniform"),
-    "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: .*No such file"),
+    "runs of steps": ("check p.py --by swarm --steps 3",
+                      r"--steps goes with --by uniform or pct; --by swarm takes --seed, "),
+    "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: No such file"),
+    "no text": ("show binary.trace", r"binary\.trace: cannot be read as a trace: it is no text; a"),
+    "cut short": ("show cut.trace", r"line 6: the file ends here, cut short: `end` should be"),
+    "two pictures": ("show a.trace --table --plot p.png", r"--plot: not allowed with argument --t"),
+    "no such timer": ("realise two.trace --timer rign=1:2",
+                      r"--timer rign: no node has such a timer; those here are: none"),
+    "timer in time": ("replay two.trace --in-time --timer rign=1", r"--timer rign: no node has"),
+    "no drift": ("realise a.trace --drift fast", r"'fast' is not a number of seconds: write"),
+    "least above most": ("realise a.trace --latency 3:1", r"'3:1': the least is above the most"),
+    "no time for it": ("realise a.trace --seconds -1", r"'-1' is not a positive number"),
     "timers": ("replay a.trace --timer t=1:2", r"--timer is of runs in time; add --in-time"),
     "no timer": ("replay a.trace --in-time --timer 1:2", r"'1:2': write NAME=LEAST:MOST"),
     "no number of a timer": ("replay a.trace --in-time --timer t=1:x", r"'x' is not a number of s"),
@@ -277,6 +289,10 @@ def test_bad_usage_is_told_in_a_line_and_exits_with_2(
     project.write("syntax.py", "x = 1\ndef f(:\n")
     project.write("empty.py", "x = 1\n")
     project.write("some.txt", "")
+    two = f"{MAGIC}\nproperty: p:small\nscenario: p:counting\n\nworld ?\n"
+    project.write("two.trace", f"{two}act a go @ ? at 1 s\nend\n")
+    project.write("cut.trace", f"{two}act a go @")
+    Path("binary.trace").write_bytes(bytes(range(128, 256)))
     result = project.run(*command.split())
     assert result.code == 2
     assert re.search(said, result.err), result.err
