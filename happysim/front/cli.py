@@ -110,7 +110,7 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     errors = []
     interrupted = False
     wanted = options.show or options.save is not None
-    for scenario, properties in group_by_scenario([prop for _, prop in found]):
+    for scenario, properties in group_by_scenario([prop for _, prop in found], budgets["by"]):
         try:
             with Progress(console, f"{scenario}") as progress:
                 report = explore(scenario, *properties, progress=progress, **budgets)

@@ -308,6 +308,16 @@ def test_one_scenario_that_raises_does_not_hide_the_others(project: Project) -> 
     assert "happysim: a.py, s(): ZeroDivisionError" in said.err
 
 
+def test_what_is_judged_in_time_only_does_not_hide_the_others(project: Project) -> None:
+    again = "\n@eventually(counting)\ndef never(world):\n    return False\n"
+    project.count("p.py", f"from happysim import eventually\n{HOLDS}{again}")
+    for by in ([], ["--by", "bfs"]):
+        said = project.run("check", "p.py", *by)
+        assert re.search(r"small +Holds \(exhaustive\)", said.out)
+        assert said.code == 2
+        assert "p.py, counting(): never is judged along one run, with time passing" in said.err
+
+
 # -- details of a check --------------------------------------------------------------------------
 
 
