@@ -206,6 +206,17 @@ def test_a_saved_trace_is_realised_within_bounds_or_ruled_out(project: Project) 
     assert "rings_once is not broken any more: nothing is wrong on this schedule" in mended.err
 
 
+def test_a_run_in_time_of_a_scenario_with_a_list_is_saved(project: Project) -> None:
+    ring = RING.replace("def one():", "def one(names=()):")
+    ring = ring.replace('Bell("a")', "*map(Bell, names)")
+    project.write("ring.py", ring.replace("@always(one)", "@always(one, names=['a'])"))
+    said = project.run("check", "ring.py", "--save", "kept")
+    assert (said.code, said.err) == (1, "")
+    for trace in Path("kept").glob("*/*.trace"):
+        assert "argument: names = ['a']" in trace.read_text()
+        assert project.run("replay", str(trace)).code == 1
+
+
 def test_what_bounds_rule_out_exits_with_0(project: Project) -> None:
     """Three seconds of one clock are longer than one of another, unless they are far off."""
     two = RING.replace("@bounded(by=simulated(until=5))\n", "")
