@@ -105,8 +105,17 @@ class Trace:
     @property
     def name(self) -> str:
         """Where it is kept below a folder of traces: `<protocol>/<property>--<8 hex>.trace`."""
-        module, _, name = self.prop.partition(":")
-        return f"{module.rpartition('.')[2]}/{name}--{digest(dumps(self))[:_DIGEST]}.trace"
+        return _name(self.prop, digest(dumps(self))[:_DIGEST])
+
+
+def _name(prop: str, digits: str) -> str:
+    module, _, name = prop.partition(":")
+    return f"{module.rpartition('.')[2]}/{name}--{digits}.trace"
+
+
+def saved(prop: str, folder: Path) -> list[Path]:
+    """The traces below a folder whose names say that they are of a property, `module:name`."""
+    return sorted(folder.glob(_name(prop, "*")))
 
 
 def record(
