@@ -74,7 +74,7 @@ from happysim.protocols.raft import RaftNode, ReadRequest
 from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
 from happysim.protocols.swim import MembershipProtocol
 from happysim.search.check import check, explore
-from happysim.search.policy import bfs, dfs, replay, uniform
+from happysim.search.policy import bfs, dfs, pct, replay, uniform
 from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
 from happysim.sim.faults import Crash, Pause
@@ -280,6 +280,7 @@ __all__ = [
     "must_break",
     "on",
     "ordered",
+    "pct",
     "percentiles",
     "post",
     "prove",
