@@ -102,12 +102,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace, console: Console) -> int:
     budgets = search_of(options)
-    found = gather([target(text) for text in options.targets], Path.cwd())
+    errors: list[str] = []
+    found = gather(
+        [target(text) for text in options.targets],
+        Path.cwd(),
+        unread=lambda error: errors.append(tell(error)),
+    )
     homes = {id(prop): path for path, prop in found}
     verdicts = _Table(console)
     broken: dict[int, Broken] = {}
     codes = set()
-    errors = []
     interrupted = False
     wanted = options.show or options.save is not None
     for scenario, properties in group_by_scenario([prop for _, prop in found], budgets["by"]):

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -188,14 +188,27 @@ def _is_imported(prop: Property, module: ModuleType) -> bool:
     )
 
 
-def gather(targets: list[Target], root: Path) -> list[tuple[Path, Property]]:
-    """Every property asked for, once, with its file. Raises `CollectError` where there is none."""
+def gather(
+    targets: list[Target], root: Path, unread: Callable[[CollectError], None] | None = None
+) -> list[tuple[Path, Property]]:
+    """Every property asked for, once, with its file. Raises `CollectError` where there is none.
+
+    With `unread`, a file that cannot be read is told to it, and does not hide the others.
+    """
     found: dict[int, tuple[Path, Property]] = {}
     for each in targets:
         known: list[str] = []
         matched = False
         for path in files_of(each.path):
-            for prop in properties_in(import_file(path, root)):
+            try:
+                properties = list(properties_in(import_file(path, root)))
+            except CollectError as error:
+                if unread is None:
+                    raise
+                unread(error)
+                matched = True
+                continue
+            for prop in properties:
                 known.append(prop.name)
                 if each.name in (None, prop.name):
                     matched = True

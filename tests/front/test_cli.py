@@ -319,6 +319,15 @@ def test_one_scenario_that_raises_does_not_hide_the_others(project: Project) -> 
     assert "happysim: a.py, s(): ZeroDivisionError" in said.err
 
 
+def test_one_file_that_cannot_be_imported_does_not_hide_the_others(project: Project) -> None:
+    project.count("properties/p.py", HOLDS)
+    project.write("properties/wrong.py", "import happysim\nx = (\n")
+    said = project.run("check")
+    assert said.code == 2
+    assert re.search(r"small +Holds \(exhaustive\)", said.out)
+    assert "happysim: properties/wrong.py: cannot be imported: SyntaxError: " in said.err
+
+
 def test_what_is_judged_in_time_only_does_not_hide_the_others(project: Project) -> None:
     again = "\n@eventually(counting)\ndef never(world):\n    return False\n"
     project.count("p.py", f"from happysim import eventually\n{HOLDS}{again}")
