@@ -53,7 +53,7 @@ CHECKED_BY = {
     "machine": ("machine", "multi_paxos", "chain", "primary_backup"),
     "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock"),
     "raft": ("raft", "replicated_lock"),
-    "requests": ("raft", "multi_paxos"),
+    "requests": ("requests", "raft", "multi_paxos"),
 }
 # Long runs in virtual time: more than a trial has time for.
 DEAR = ("_in_time", "_under_load")

@@ -77,10 +77,10 @@ from happysim.search.check import check, explore
 from happysim.search.policy import bfs, dfs, pct, replay, uniform
 from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
-from happysim.sim.faults import Crash, Pause
 from happysim.sim.nemesis import at, randomly
 from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
 from happysim.sim.node_faults import (
+    Crash,
     Drift,
     FillDisk,
     FreezeClock,
@@ -88,6 +88,7 @@ from happysim.sim.node_faults import (
     LoseUnsynced,
     LyingSync,
     Misdirect,
+    Pause,
     RollBack,
     Rot,
     Skew,
@@ -134,6 +135,7 @@ from happysim.spec.property import (
     quiescent,
     reachable,
     step_always,
+    together,
 )
 from happysim.spec.report import Report
 from happysim.spec.scenario import Scenario, bounded
@@ -300,6 +302,7 @@ __all__ = [
     "smt",
     "step_always",
     "swarm",
+    "together",
     "uniform",
     "uniform_latency",
     "unlimited",

@@ -9,7 +9,6 @@ is a bound, `reported_is_down`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -17,27 +16,22 @@ from typing import Any
 from happysim import (
     Faults,
     Get,
-    History,
     Host,
     KeyValue,
     Node,
     NodeView,
     Put,
-    ScheduleError,
     Script,
     World,
     action,
     always,
     bounded,
     call,
-    duplicating,
-    linearize,
-    ordered,
     quiescent,
     reachable,
     step_always,
+    together,
     uniform,
-    unordered,
 )
 from happysim.protocols.chain import (
     ChainMaster,
@@ -50,19 +44,13 @@ from happysim.protocols.chain import (
     Update,
     first_chain,
 )
-from happysim.spec.linearizability import Outcome
+from properties.clients import asks, see_one_machine
+from properties.worlds import NETWORKS, along, no_copy_in_flight
 
-NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
 X1, X2 = Update(Put("x", 1)), Update(Put("x", 2))
 READ = Query(Get("x"))
 
 # -- chains, clients, and how to get to an interesting world --------------------------------------
-
-
-def asks(*plan: tuple[str, Any]) -> Iterator[Any]:
-    """A client that asks for one thing after the other: (server, request) each."""
-    for server, request in plan:
-        yield call(server, request)
 
 
 def insists(*requests: Any, servers: tuple[str, ...] = ("n1", "n2", "n3")) -> Iterator[Any]:
@@ -124,25 +112,9 @@ def chain_of(  # noqa: PLR0913
     )
 
 
-def along(world: World, *beginnings: str) -> World:
-    """The world after several choices, each named by how its text begins."""
-    for beginning in beginnings:
-        fitting = [choice for choice in world.choices() if str(choice).startswith(beginning)]
-        if len(fitting) != 1:
-            raise ScheduleError(f"{len(fitting)} choices begin with {beginning!r}; name one")
-        world = world.step(fitting[0])
-    return world
-
-
 def ask(name: str, server: str) -> tuple[str, str]:
     """A client's next request arrives."""
     return f"invoke {name}", f"deliver {name} -> {server}"
-
-
-def no_copy_in_flight(world: World) -> bool:
-    """A bound: a message that is repeated is not in flight twice."""
-    copies = Counter(map(repr, world.in_flight))
-    return all(number == 1 for number in copies.values())
 
 
 def quiet(world: World) -> bool:
@@ -356,40 +328,10 @@ def numbers_only_grow(before: World, after: World) -> bool | str:
     return True
 
 
-def effects(history: History) -> History:
-    """What the machine has to explain: commands, without what servers say of them.
-
-    A redirection is said of one copy of a request, so an update stays open, in a lane of its own.
-    """
-    events: list[tuple[int, str, Any]] = []
-    for span in history.spans():
-        lane, command, result = span.call.client, span.call.operation.command, span.call.result
-        if isinstance(result, Redirect):
-            events.append((span.invoked, f"{lane}, call {span.index + 1}", (command,)))
-            continue
-        events.append((span.invoked, lane, (command,)))
-        if span.returned is not None:
-            events.append((span.returned, lane, (command, result)))
-    seen = History()
-    for _, lane, (command, *result) in sorted(events, key=lambda event: event[0]):
-        seen = seen.complete(lane, result[0]) if result else seen.invoke(lane, command)
-    return seen
-
-
 @always(two_servers)
 def clients_see_one_machine(world: World) -> bool | str:
     """Linearizable: each command takes effect once, between its request and its answer."""
-    found = linearize(effects(world.history), KeyValue())
-    return True if found.outcome is Outcome.LINEARIZABLE else found.explanation
-
-
-SAFETY = (
-    update_propagation_invariant,
-    states_are_what_sent_leads_to,
-    what_is_stable_is_on_every_server,
-    answered_updates_survive,
-    clients_see_one_machine,
-)
+    return see_one_machine(world, KeyValue())
 
 
 # -- liveness -------------------------------------------------------------------------------------
@@ -414,11 +356,15 @@ def the_chain_agrees_in_the_end(world: World) -> bool | str:
     return agreed or f"the chain ends at {ends}"
 
 
-@always(a_message_is_lost)
-def every_property(world: World) -> bool | str:
-    """Each of the above about one world."""
-    every = (*SAFETY, what_is_not_stable_is_sent_again)
-    return next((said for each in every if (said := each(world)) is not True), True)
+THEOREMS = (
+    update_propagation_invariant,
+    states_are_what_sent_leads_to,
+    what_is_stable_is_on_every_server,
+    answered_updates_survive,
+    clients_see_one_machine,
+    what_is_not_stable_is_sent_again,
+)
+every_property = together(a_message_is_lost, *THEOREMS)
 
 
 # -- honesty --------------------------------------------------------------------------------------

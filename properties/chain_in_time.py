@@ -11,10 +11,9 @@ is taken out, queries are, too: a chain waits for who is down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from happysim import Faults, Script, World, bounded, eventually, monitor, reachable, swarm
+from happysim import Faults, World, bounded, eventually, monitor, reachable, swarm
 from happysim.protocols.chain import ChainMaster, ChainServer, Query, Reads, Update, first_chain
 from properties.chain import (
     answered_updates_survive,
@@ -30,9 +29,9 @@ from properties.counting import (
     Add,
     Counters,
     CountsAreLinearizable,
-    count,
+    all_clerks_are_done,
+    clerks,
     faults_and_clocks,
-    who_still_counts,
 )
 
 # Faults befall the first seconds of a run.
@@ -56,48 +55,28 @@ UNDER_LOAD = swarm(
 )
 
 
-def clerk(*arguments: Any) -> Iterator[Any]:
-    """A client that counts, and reads."""
-    return count(*arguments, (Update, Query))
-
-
-def servers_and_clerks(
-    kind: type[ChainServer],
-    reads: Reads,
-    size: int,
-    spares: int,
-    pings: bool,
-    clients: int,
-    timeout: float,
-) -> World:
-    """Servers n1 (the head), n2, ..., spares s1, ..., the master, and clients."""
-    names = tuple(f"n{number}" for number in range(1, size + 1))
-    others = tuple(f"s{number}" for number in range(1, spares + 1))
-    first = first_chain(*names)
-    servers = [kind(name, first, reads, machine=Counters()) for name in (*names, *others)]
-    master = ChainMaster("master", names, others, check_seconds=1.0 if pings else None)
-    rounds, pause = 6, ROUGH_SECONDS / 6
-    everyone = (*names, *others)
-    clerks = [
-        Script(f"c{number}", clerk, f"c{number}", everyone, rounds, timeout, pause, 0.0)
-        for number in range(1, clients + 1)
-    ]
-    late = Script("late", clerk, "late", everyone, 3, timeout, 0.1, ROUGH_SECONDS)
-    faults = Faults(crashes=1, unsynced_loss=True)
-    return World.of(*servers, master, *clerks, late, faults=faults)
-
-
 @bounded(by=UNDER_LOAD, unknown_passes=True)
 def under_load(
     kind: type[ChainServer] = ChainServer,
+    reads: Reads = Reads.TAIL,
     size: int = 3,
     spares: int = 0,
     pings: bool = True,
     clients: int = 2,
     timeout: float = 1.0,
 ) -> World:
-    """A chain whose tail answers queries."""
-    return servers_and_clerks(kind, Reads.TAIL, size, spares, pings, clients, timeout)
+    """Servers n1 (the head), n2, ..., spares s1, ..., the master, and clients.
+
+    `reads` says who answers queries: the tail.
+    """
+    names = tuple(f"n{number}" for number in range(1, size + 1))
+    others = tuple(f"s{number}" for number in range(1, spares + 1))
+    first = first_chain(*names)
+    servers = [kind(name, first, reads, machine=Counters()) for name in (*names, *others)]
+    master = ChainMaster("master", names, others, check_seconds=1.0 if pings else None)
+    counting = clerks((Update, Query), (*names, *others), clients, timeout, ROUGH_SECONDS)
+    faults = Faults(crashes=1, unsynced_loss=True)
+    return World.of(*servers, master, *counting, faults=faults)
 
 
 # -- what is promised -----------------------------------------------------------------------------
@@ -140,8 +119,7 @@ numbers_only_grow_under_load = numbers_only_grow.over(under_load, "numbers_only_
 
 @eventually(under_load)
 def every_client_is_done(world: World) -> bool | str:
-    waiting = who_still_counts(world, "late")
-    return not waiting or f"{waiting} still waits"
+    return all_clerks_are_done(world)
 
 
 @eventually(under_load)

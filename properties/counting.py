@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from happysim import Drift, Skew, TimedOut, World, call, message, sleep
+from happysim import Drift, Script, Skew, TimedOut, World, call, message, sleep
 from happysim.sim.swarm import Menu, usual_faults
 
 KEYS = ("x", "y")
@@ -103,21 +103,49 @@ def count(
         yield sleep((0.0, 2 * pause))
 
 
+def clerks(
+    asks: tuple[Asked, Asked],
+    servers: tuple[str, ...],
+    clients: int,
+    timeout: float,
+    seconds: float,
+    rounds_late: int = 3,
+) -> list[Script]:
+    """Clients c1, c2, ... that count for about `seconds`, and one named late that begins then.
+
+    `asks` is as for `count`.
+    """
+
+    def clerk(*arguments: Any) -> Iterator[Any]:
+        return count(*arguments, asks)
+
+    rounds = 6
+    return [
+        *(
+            Script(
+                f"c{number}", clerk, f"c{number}", servers, rounds, timeout, seconds / rounds, 0.0
+            )
+            for number in range(1, clients + 1)
+        ),
+        Script("late", clerk, "late", servers, rounds_late, timeout, 0.1, seconds),
+    ]
+
+
 def pointed_to(answer: Any) -> str | None:
     """The server that a refusal names: each protocol has its own word for it."""
     named = (getattr(answer, field, None) for field in ("leader", "primary", "server"))
     return next((name for name in named if name), None)
 
 
-def who_still_counts(world: World, *late: str) -> str:
-    """The clients that have not got their last answer; those named have one to get, too."""
+def all_clerks_are_done(world: World) -> bool | str:
+    """Each has got its last answer, the late one, too."""
     calls = {name: calls for name, calls in world.history.lanes if "~" not in name}
-    open_ = [name for name in late if name not in calls]
+    waiting = [] if "late" in calls else ["late"]
     for name, each in calls.items():
         last = each[-1]
         if not (last.done and isinstance(last.result, int) and not last.operation.command.left):
-            open_.append(name)
-    return " ".join(open_)
+            waiting.append(name)
+    return not waiting or f"{' '.join(waiting)} still waits"
 
 
 # -- the judge ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from happysim import Get, Put, World, always, bounded, quiescent, reachable
+from happysim import Get, Put, World, always, bounded, quiescent, reachable, together
 from happysim.protocols.chain import ChainServer, Query, Update
 from properties import chain
 from properties.chain import (
@@ -15,16 +15,15 @@ from properties.chain import (
     X1,
     X2,
     a_server_joins,
-    along,
     ask,
     chain_of,
     client,
     in_chain,
-    no_copy_in_flight,
     no_more_pings,
     reported_is_down,
     servers_of,
 )
+from properties.worlds import along, no_copy_in_flight
 
 Y1, READ_Y = Update(Put("y", 1)), Query(Get("y"))
 
@@ -115,21 +114,16 @@ def no_query_is_left(world: World) -> bool:
     return not any(server.asking for server in servers_of(world))
 
 
-@always(two_writes)
-def every_property(world: World) -> bool | str:
-    """These, and those of chain replication."""
-    every = (
-        chain.every_property,
-        clean_means_committed_at_the_tail,
-        queries_that_wait_are_asked_again,
-    )
-    return next((said for each in every if (said := each(world)) is not True), True)
-
-
-@always(two_writes)
-def reads_are_linearizable_anywhere(world: World) -> bool | str:
-    """At whichever server: no client sees the value go back."""
-    return chain.clients_see_one_machine(world)
+every_property = together(
+    two_writes,
+    *chain.THEOREMS,
+    clean_means_committed_at_the_tail,
+    queries_that_wait_are_asked_again,
+)
+# At whichever server: no client sees the value go back.
+reads_are_linearizable_anywhere = chain.clients_see_one_machine.over(
+    two_writes, "reads_are_linearizable_anywhere"
+)
 
 
 # -- honesty --------------------------------------------------------------------------------------

@@ -5,26 +5,21 @@ The load, the faults and the theorems are those of `properties/chain_in_time.py`
 
 from __future__ import annotations
 
+from typing import Any
+
 from happysim import World, always, bounded, eventually, reachable
-from happysim.protocols.chain import ChainServer, Reads
+from happysim.protocols.chain import Reads
 from properties import chain_in_time as chain
 from properties.chain import servers_of
-from properties.chain_in_time import UNDER_LOAD, servers_and_clerks
+from properties.chain_in_time import UNDER_LOAD
 from properties.counting import KEYS, Total
 from properties.craq import queries_that_wait_are_asked_again
 
 
 @bounded(by=UNDER_LOAD, unknown_passes=True)
-def under_load(
-    kind: type[ChainServer] = ChainServer,
-    size: int = 3,
-    spares: int = 0,
-    pings: bool = True,
-    clients: int = 2,
-    timeout: float = 1.0,
-) -> World:
+def under_load(**load: Any) -> World:
     """A chain of which each server answers queries."""
-    return servers_and_clerks(kind, Reads.ANY, size, spares, pings, clients, timeout)
+    return chain.under_load(reads=Reads.ANY, **load)
 
 
 @always(under_load)

@@ -19,12 +19,9 @@ from happysim import (
     always,
     bounded,
     call,
-    duplicating,
-    ordered,
     quiescent,
     reachable,
     step_always,
-    unordered,
 )
 from happysim.protocols.crdt import CRDTStore
 from happysim.protocols.crdt.replica import Replica
@@ -40,8 +37,8 @@ from happysim.protocols.crdt.store import (
     Remove,
     Set,
 )
+from properties.worlds import NETWORKS, no_copy_in_flight
 
-NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
 ONE = Increment("n")
 READ = Get("counter", "n")
 
@@ -71,11 +68,6 @@ def store_world(
 
 
 # Gossip is sent until it is acknowledged: without a bound, any number of it may be in flight.
-
-
-def no_copy_in_flight(world: World) -> bool:
-    copies = Counter(map(repr, world.in_flight))
-    return all(number == 1 for number in copies.values())
 
 
 def no_gossip_overtakes(world: World) -> bool:

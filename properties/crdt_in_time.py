@@ -118,27 +118,26 @@ class Changes:
     def __init__(self) -> None:
         self.known: dict[str, dict[Any, Replica]] = {}
 
-    def of(self, world: World, name: str) -> list[tuple[Replica | None, Replica | None]]:
+    def of(self, world: World, name: str) -> dict[Any, tuple[Replica | None, Replica | None]]:
         """Each entry of the store that moved which is not what it was: before, and now."""
         if not is_store(name):
-            return []
+            return {}
         known, entries = self.known.get(name, {}), world[name].entries
-        changed = [
-            (known.get(key), entries.get(key))
+        changed = {
+            key: (known.get(key), entries.get(key))
             for key in sorted({*known, *entries})
-            if key not in known or key not in entries or known[key] != entries[key]
-        ]
+            if known.get(key) != entries.get(key)
+        }
         if changed:
             self.known[name] = {key: entry.copy() for key, entry in entries.items()}
         return changed
 
     def pairs(self, world: World, name: str) -> Iterator[tuple[Replica, Replica]]:
         """Each entry that is new, with that of the same key at each other store."""
-        changed = [now for _, now in self.of(world, name) if now is not None]
         others = [store.entries for store in world.nodes(CRDTStore) if store.name != name]
-        for now in changed if others else ():
-            key = next(key for key, entry in world[name].entries.items() if entry is now)
-            yield from ((now, entries[key]) for entries in others if key in entries)
+        for key, (_, now) in self.of(world, name).items():
+            if now is not None:
+                yield from ((now, entries[key]) for entries in others if key in entries)
 
 
 # What holds the writes that it has not seen replaced, each with who made it.
@@ -172,7 +171,7 @@ class stores_only_learn:
         self.changes = Changes()
 
     def __call__(self, world: World, name: str) -> bool | str:
-        for before, now in self.changes.of(world, name):
+        for before, now in self.changes.of(world, name).values():
             if before is not None and (now is None or not before.leq(now)):
                 return f"{name} has forgotten some of a {type(before).__name__}"
         return True
@@ -200,7 +199,7 @@ class a_remove_takes_what_it_saw_and_nothing_else:
         self.changes = Changes()
 
     def __call__(self, world: World, name: str) -> bool | str:
-        for one, other in self.changes.pairs(world, name) if is_store(name) else ():
+        for one, other in self.changes.pairs(world, name):
             for mine, theirs in ((one, other), (other, one)) if isinstance(one, DOTTED) else ():
                 kept = adds_in(merged(mine, theirs))
                 for add in sorted(adds_in(theirs)):
@@ -218,7 +217,7 @@ class values_survive_a_round_trip:
         self.changes = Changes()
 
     def __call__(self, world: World, name: str) -> bool | str:
-        for _, now in self.changes.of(world, name):
+        for _, now in self.changes.of(world, name).values():
             if now is not None:
                 as_json = json.dumps(now.to_dict())
                 if type(now).from_dict(json.loads(as_json)) != now:

@@ -32,6 +32,7 @@ from happysim import (
     reachable,
     simulated,
     step_always,
+    together,
 )
 from happysim.core.network import Delivery
 from happysim.protocols.election import (
@@ -393,29 +394,16 @@ def a_dead_member_is_skipped(world: World) -> bool:
 
 # -- all of it, of the other strategies, and through a crash --------------------------------------
 
-RULES = (one_leader_a_term, who_does_not_lead_will_stand)
-STEPS = (terms_only_grow, a_leader_stays_for_its_term)
-
-
-@always(elections_and_a_crash)
-def every_rule(world: World) -> bool | str:
-    """Each of the rules above that is about one world, and holds for every strategy."""
-    for rule in RULES:
-        said = rule(world)
-        if said is not True:
-            return f"{rule.name}: {said}"
-    return True
-
-
-@step_always(elections_and_a_crash)
-def every_step(before: World, after: World) -> bool | str:
-    """Each of the rules above that is about one step."""
-    for rule in STEPS:
-        said = rule(before, after)
-        if said is not True:
-            return f"{rule.name}: {said}"
-    return True
-
+every_rule = together(
+    elections_and_a_crash,
+    one_leader_a_term,
+    who_does_not_lead_will_stand,
+)
+every_step = together(
+    elections_and_a_crash,
+    terms_only_grow,
+    a_leader_stays_for_its_term,
+)
 
 every_rule_in_time = every_rule.over(in_time)
 every_step_in_time = every_step.over(in_time)

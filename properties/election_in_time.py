@@ -45,10 +45,6 @@ def in_rough_weather(
     return World.of(*members, faults=Faults(crashes=1, unsynced_loss=True))
 
 
-def is_member(name: str) -> bool:
-    return name.startswith("n")
-
-
 @monitor(in_rough_weather)
 class one_leader_a_term_ever:
     """No two members ever lead, or are followed in, one term: not even if one has crashed since."""

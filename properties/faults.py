@@ -22,6 +22,8 @@ from happysim import (
 
 # -- an election ---------------------------------------------------------------------------------
 
+VOTERS = ("v1", "v2", "v3")
+
 
 @message
 class AskVote: ...
@@ -53,7 +55,7 @@ class Candidate(Node):
     votes: set[str] = set()
 
     def on_start(self, host: Host) -> None:
-        host.broadcast(AskVote(), to=[f"v{number}" for number in (1, 2, 3)])
+        host.broadcast(AskVote(), to=VOTERS)
 
     @on(Vote)
     def voted(self, host: Host, sender: str, vote: Vote) -> None:
@@ -71,14 +73,11 @@ def election(
     network: Network | None = None,
 ) -> World:
     return World.of(
-        *(voter(f"v{number}") for number in (1, 2, 3)),
+        *map(voter, VOTERS),
         *(Candidate(name, needs) for name in ("a", "b")),
         faults=faults,
         network=network,
     )
-
-
-VOTERS = ("v1", "v2", "v3")
 
 
 def writes_may_be_lost() -> World:

@@ -20,22 +20,22 @@ from happysim import (
     uniform,
 )
 from happysim.protocols.flexible_paxos import FlexiblePaxosNode, grid, listed, weights
-from happysim.protocols.multi_paxos import MultiPaxosNode, Role
+from happysim.protocols.multi_paxos import ClientRequest, MultiPaxosNode, Role
 from properties import multi_paxos
+from properties.clients import insists
 from properties.multi_paxos import (
-    client,
     clients_see_one_machine,
     cluster,
     elect,
     every_theorem,
-    insists,
     leaders_of,
     one_leader_a_ballot,
     promises_are_kept,
     rounds,
     who_does_not_lead_will_stand,
 )
-from properties.raft import along, ask
+from properties.raft import ask, client
+from properties.worlds import along
 
 GRID = grid([["n1", "n2"], ["n3", "n4"]])
 # n1 counts double: with it two of the others elect, and one chooses.
@@ -125,8 +125,8 @@ def two_slots(kind: type[MultiPaxosNode] = FlexiblePaxosNode) -> World:
 def rough_seas(kind: type[MultiPaxosNode] = FlexiblePaxosNode) -> World:
     """n1 leads at first; clients try one server after the other; crashes and a partition."""
     clients = [
-        Script("c1", insists, Write(1), "n1", "n2", "n3"),
-        Script("c2", insists, Cas(1, 2), "n4", "n1", "n3"),
+        Script("c1", insists, ClientRequest(Write(1)), "n1", "n2", "n3"),
+        Script("c2", insists, ClientRequest(Cas(1, 2)), "n4", "n1", "n3"),
     ]
     faults = Faults(crashes=2, partitions=1, unsynced_loss=True)
     world = cluster(4, *clients, kind=kind, phases=GRID, faults=faults)

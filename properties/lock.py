@@ -14,14 +14,11 @@ from happysim import (
     action,
     always,
     bounded,
-    duplicating,
     durable,
     on,
-    ordered,
     quiescent,
     reachable,
     step_always,
-    unordered,
 )
 from happysim.protocols.lock import (
     Acquire,
@@ -37,8 +34,7 @@ from happysim.protocols.lock import (
     WriteAccepted,
     WriteRefused,
 )
-
-NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
+from properties.worlds import NETWORKS
 
 # -- clients -------------------------------------------------------------------------------------
 

@@ -20,12 +20,9 @@ from happysim import (
     always,
     bounded,
     call,
-    duplicating,
-    ordered,
     quiescent,
     reachable,
     step_always,
-    unordered,
 )
 from happysim.protocols.multi_leader import (
     Compare,
@@ -44,8 +41,8 @@ from happysim.protocols.multi_leader import (
     Siblings,
 )
 from happysim.protocols.multi_leader.records import NOTHING, covers, joined
+from properties.worlds import NETWORKS
 
-NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
 RESOLVERS: dict[str, Any] = {
     "siblings": Siblings(),
     "last writer wins": LastWriterWins(),

@@ -19,7 +19,6 @@ from happysim import (
     CasRegister,
     Crash,
     Faults,
-    History,
     Network,
     NodeView,
     Read,
@@ -32,13 +31,13 @@ from happysim import (
     call,
     duplicating,
     eventually,
-    linearize,
     ordered,
     randomly,
     reachable,
     simulated,
     slow_network,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.script import Operation
@@ -53,8 +52,9 @@ from happysim.protocols.multi_paxos import (
     Role,
 )
 from happysim.protocols.multi_paxos.server import quorums_of
-from happysim.spec.linearizability import Outcome
-from properties.raft import along, ask
+from properties.clients import insists, nobody_is_forgotten, see_one_machine
+from properties.raft import ask, client
+from properties.worlds import along
 
 # -- clusters, clients, and how to get to an interesting world ------------------------------------
 
@@ -83,28 +83,10 @@ def cluster(
     return World.of(*servers, *clients, **options)
 
 
-def asks(*plan: tuple[str, Any]) -> Iterator[Any]:
-    """A client that asks for one thing after the other: (server, command) each."""
-    for server, command in plan:
-        yield call(server, ClientRequest(command))
-
-
-def insists(command: Any, *servers: str) -> Iterator[Any]:
-    """A client that asks one server after the other until one does not refuse."""
-    for server in servers:
-        answer = yield call(server, ClientRequest(command))
-        if not isinstance(answer, NotLeader):
-            return
-
-
 def repeats(server: str, command: Any) -> Iterator[Any]:
     """A client that asks twice for the same."""
     for _ in range(2):
         yield call(server, ClientRequest(command, serial=1))
-
-
-def client(name: str, *plan: tuple[str, Any]) -> Script:
-    return Script(name, asks, *plan)
 
 
 def elect(world: World, candidate: str, *voters: str) -> World:
@@ -250,8 +232,8 @@ def cluster_of_one(kind: type[MultiPaxosNode] = MultiPaxosNode) -> World:
 def rough_seas(kind: type[MultiPaxosNode] = MultiPaxosNode) -> World:
     """n1 leads at first; clients try one server after the other; crashes and a partition."""
     clients = [
-        Script("c1", insists, Write(1), "n1", "n2", "n3"),
-        Script("c2", insists, Cas(1, 2), "n2", "n1", "n3"),
+        Script("c1", insists, ClientRequest(Write(1)), "n1", "n2", "n3"),
+        Script("c2", insists, ClientRequest(Cas(1, 2)), "n2", "n1", "n3"),
         client("c3", ("n1", Read()), ("n1", Read())),
     ]
     faults = Faults(crashes=2, partitions=1, unsynced_loss=True)
@@ -277,8 +259,8 @@ def in_time(kind: type[MultiPaxosNode] = MultiPaxosNode) -> World:
     names = [f"n{number}" for number in range(1, 6)]
     servers = [kind(name, machine=CasRegister()) for name in names]
     clients = [
-        Script("c1", insists, Write(1), *names * 20),
-        Script("c2", insists, Cas(1, 2), *names[::-1] * 20),
+        Script("c1", insists, ClientRequest(Write(1)), *names * 20),
+        Script("c2", insists, ClientRequest(Cas(1, 2)), *names[::-1] * 20),
     ]
     network = Network("lossy", default=slow_network(0.005).with_(loss=0.01))
     return World.of(*servers, *clients, network=network)
@@ -450,29 +432,6 @@ def open_slots_are_replicated(world: World) -> bool | str:
 # -- what clients are owed ------------------------------------------------------------------------
 
 
-def effects(history: History) -> History:
-    """What the machine has to explain: commands, without what servers say of them.
-
-    A refused command took no effect, so it is left out. One that gave way somewhere may take effect
-    at any later time, or never, so it is open for ever, in a lane of its own: its client goes on.
-    """
-    events: list[tuple[int, str, Any]] = []
-    for span in history.spans():
-        lane, command, result = span.call.client, span.call.operation.command, span.call.result
-        if isinstance(result, NotLeader):
-            continue
-        if isinstance(result, Overwritten):
-            events.append((span.invoked, f"{lane}, call {span.index + 1}", (command,)))
-            continue
-        events.append((span.invoked, lane, (command,)))
-        if span.returned is not None:
-            events.append((span.returned, lane, (command, result)))
-    seen = History()
-    for _, lane, (command, *result) in sorted(events, key=lambda event: event[0]):
-        seen = seen.complete(lane, result[0]) if result else seen.invoke(lane, command)
-    return seen
-
-
 @always(two_slots)
 def clients_see_one_machine(world: World) -> bool | str:
     """Linearizable: each command takes effect once, between request and answer.
@@ -480,8 +439,7 @@ def clients_see_one_machine(world: World) -> bool | str:
     A refusal speaks of one copy of a request. So this is for networks that make no copies, and for
     servers that lead no more once they have refused.
     """
-    found = linearize(effects(world.history), servers_of(world)[0].machine)
-    return True if found.outcome is Outcome.LINEARIZABLE else found.explanation
+    return see_one_machine(world, servers_of(world)[0].machine)
 
 
 @always(asked_again)
@@ -494,23 +452,8 @@ def a_repeated_command_has_one_result(world: World) -> bool | str:
 
 @always(in_order)
 def no_command_is_dropped_silently(world: World) -> bool | str:
-    """An open command is on its way, or accepted and not chosen yet, or its answer is coming.
-
-    On a network that loses nothing: there a client needs no timeout.
-    """
-    for name in world.history.open:
-        number = len(world.history.of(name))
-        if is_pending(world, Operation(name, number)):
-            continue
-        coming = [
-            each
-            for each in world.in_flight
-            if (each.source == name and isinstance(each.message, ClientRequest))
-            or (each.target == name and each.message.number == number)
-        ]
-        if not coming:
-            return f"call {number} of {name} is known to nobody, and {name} waits for ever"
-    return True
+    """An open command is on its way, or accepted and not chosen yet, or its answer is coming."""
+    return nobody_is_forgotten(world, is_pending)
 
 
 def is_pending(world: World, operation: Operation) -> bool:
@@ -533,7 +476,8 @@ def a_cluster_of_one_chooses_at_once(world: World) -> bool:
 
 # -- all of it, elsewhere -------------------------------------------------------------------------
 
-THEOREMS = (
+every_theorem = together(
+    one_command,
     one_leader_a_ballot,
     state_machine_safety,
     chosen_is_on_a_quorum,
@@ -542,17 +486,6 @@ THEOREMS = (
     who_does_not_lead_will_stand,
     who_leads_beats,
 )
-
-
-@always(one_command)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_through_a_crash_in_an_election = every_theorem.over(elections_and_a_crash)
 every_theorem_of_a_successor = every_theorem.over(successor)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from happysim import Faults, Script, World, bounded, eventually, monitor, reachable, swarm
+from happysim import Faults, World, bounded, eventually, monitor, reachable, swarm
 from happysim.protocols.multi_paxos import ClientRequest, Entry, MultiPaxosNode, Role
 from happysim.protocols.multi_paxos.server import quorums_of
 from properties.counting import (
     Counters,
     CountsAreLinearizable,
-    count,
+    all_clerks_are_done,
+    clerks,
     faults_and_clocks,
-    who_still_counts,
 )
 from properties.multi_paxos import (
     command_of,
@@ -33,23 +33,14 @@ from properties.multi_paxos import (
 ROUGH_SECONDS = 5.0
 
 
-def clerk(*arguments: Any) -> Iterator[Any]:
-    """A client that counts."""
-    return count(*arguments, (ClientRequest, ClientRequest))
-
-
 def servers_and_clerks(
     names: tuple[str, ...], servers: list[MultiPaxosNode], clients: int, timeout: float
 ) -> World:
     """Servers, clients c1, c2, ... that count, and one that begins late."""
-    rounds, pause = 6, ROUGH_SECONDS / 6
-    clerks = [
-        Script(f"c{number}", clerk, f"c{number}", names, rounds, timeout, pause, 0.0)
-        for number in range(1, clients + 1)
-    ]
-    late = Script("late", clerk, "late", names, 2, timeout, 0.1, ROUGH_SECONDS)
+    asks = (ClientRequest, ClientRequest)
+    counting = clerks(asks, names, clients, timeout, ROUGH_SECONDS, rounds_late=2)
     faults = Faults(crashes=1, unsynced_loss=True)
-    return World.of(*servers, *clerks, late, faults=faults)
+    return World.of(*servers, *counting, faults=faults)
 
 
 UNDER_LOAD = {
@@ -194,8 +185,7 @@ who_leads_beats_in_time = who_leads_beats.over(under_load, "who_leads_beats_in_t
 
 @eventually(under_load)
 def every_client_is_done(world: World) -> bool | str:
-    waiting = who_still_counts(world, "late")
-    return not waiting or f"{waiting} still waits"
+    return all_clerks_are_done(world)
 
 
 @eventually(under_load)

@@ -7,7 +7,7 @@ tries every moment for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -23,7 +23,6 @@ from happysim import (
     always,
     bfs,
     bounded,
-    call,
     duplicating,
     eventually,
     linearizable,
@@ -33,12 +32,14 @@ from happysim import (
     reachable,
     simulated,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.network import Delivery
-from happysim.core.script import Operation, Response
+from happysim.core.script import Operation
 from happysim.protocols.paxos import PaxosNode, Propose
-from properties.raft import along
+from properties.clients import asks, nobody_is_forgotten
+from properties.worlds import along
 
 # -- clusters, clients and bounds -----------------------------------------------------------------
 
@@ -61,14 +62,9 @@ def cluster(
     return World.of(*nodes, *clients, faults=faults, network=network)
 
 
-def asks(*plan: tuple[str, Any]) -> Iterator[Any]:
-    """A client that proposes one value after the other: (node, value) each."""
-    for node, value in plan:
-        yield call(node, Propose(value))
-
-
 def client(name: str, *plan: tuple[str, Any]) -> Script:
-    return Script(name, asks, *plan)
+    """A client that proposes one value after the other: (node, value) each."""
+    return Script(name, asks, *((node, Propose(value)) for node, value in plan))
 
 
 def rounds(highest: int, **of: int) -> Callable[[World], bool]:
@@ -302,18 +298,12 @@ def no_client_is_forgotten(world: World) -> bool | str:
 
     This is for nodes that do not crash: what a client asked does not survive that.
     """
-    for name in world.history.open:
-        operation = Operation(name, len(world.history.of(name)))
-        if any(operation in node.waiting for node in nodes_of(world)):
-            continue
-        coming = any(
-            isinstance(each.message, Response if each.target == name else Propose)
-            for each in world.in_flight
-            if name in (each.source, each.target)
-        )
-        if not coming:
-            return f"{name} waits for ever"
-    return True
+    return nobody_is_forgotten(world, is_awaited)
+
+
+def is_awaited(world: World, operation: Operation) -> bool:
+    """True where some node knows who waits for its answer."""
+    return any(operation in node.waiting for node in nodes_of(world))
 
 
 @quiescent(one_proposer)
@@ -341,7 +331,8 @@ def a_node_alone_decides_at_once(world: World) -> bool:
 
 # -- all of it, elsewhere -------------------------------------------------------------------------
 
-THEOREMS = (
+every_theorem = together(
+    second_attempt,
     agreement,
     validity,
     learned_is_chosen,
@@ -349,17 +340,6 @@ THEOREMS = (
     who_wants_a_decision_tries_again,
     who_learns_answers,
 )
-
-
-@always(second_attempt)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_through_a_crash_of_an_acceptor = every_theorem.over(acceptor_crashes)
 every_theorem_through_a_crash_of_the_proposer = every_theorem.over(proposer_crashes)

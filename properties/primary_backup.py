@@ -7,7 +7,6 @@ where nobody is suspected: the view service never rests.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
@@ -15,60 +14,40 @@ from typing import Any
 from happysim import (
     Faults,
     Get,
-    History,
     KeyValue,
     NodeView,
     Put,
-    ScheduleError,
     Script,
     World,
     always,
     bounded,
-    call,
-    duplicating,
-    linearize,
-    ordered,
     quiescent,
     reachable,
     step_always,
+    together,
     uniform,
-    unordered,
 )
 from happysim.protocols.primary_backup import (
     ClientRequest,
     CurrentView,
     Mode,
-    NotPrimary,
     PrimaryBackupServer,
     Snapshot,
     View,
     ViewService,
     first_view,
 )
-from happysim.spec.linearizability import Outcome
+from properties.clients import asks, insists, see_one_machine
+from properties.worlds import NETWORKS, along, no_copy_in_flight
 
-NETWORKS = {"unordered": unordered, "ordered": ordered, "duplicating": duplicating}
 X1, X2, X3, READ = Put("x", 1), Put("x", 2), Put("x", 3), Get("x")
 
 # -- clusters, clients, and how to get to an interesting world ------------------------------------
 
 
-def asks(*plan: tuple[str, Any]) -> Iterator[Any]:
-    """A client that asks for one thing after the other: (server, command) each."""
-    for server, command in plan:
-        yield call(server, ClientRequest(command))
-
-
-def insists(command: Any, *servers: str) -> Iterator[Any]:
-    """A client that asks one server after the other until one does not refuse."""
-    for server in servers:
-        answer = yield call(server, ClientRequest(command))
-        if not isinstance(answer, NotPrimary):
-            return
-
-
 def client(name: str, *plan: tuple[str, Any]) -> Script:
-    return Script(name, asks, *plan)
+    """A client that gives one command after the other: (server, command) each."""
+    return Script(name, asks, *((server, ClientRequest(command)) for server, command in plan))
 
 
 def servers_and_service(  # noqa: PLR0913
@@ -92,16 +71,6 @@ def servers_and_service(  # noqa: PLR0913
         faults=faults,
         network=NETWORKS[network](),
     )
-
-
-def along(world: World, *beginnings: str) -> World:
-    """The world after several choices, each named by how its text begins."""
-    for beginning in beginnings:
-        fitting = [choice for choice in world.choices() if str(choice).startswith(beginning)]
-        if len(fitting) != 1:
-            raise ScheduleError(f"{len(fitting)} choices begin with {beginning!r}; name one")
-        world = world.step(fitting[0])
-    return world
 
 
 def ask(name: str, server: str) -> tuple[str, str]:
@@ -132,12 +101,6 @@ def epochs(highest: int) -> Callable[[World], bool]:
         return epoch <= highest and rests
 
     return within
-
-
-def no_copy_in_flight(world: World) -> bool:
-    """A bound: a message that is repeated is not in flight twice."""
-    copies = Counter(map(repr, world.in_flight))
-    return all(number == 1 for number in copies.values())
 
 
 def servers_of(world: World) -> tuple[NodeView, ...]:
@@ -252,8 +215,8 @@ def a_server_restarts(
 def rough_seas(kind: type[PrimaryBackupServer] = PrimaryBackupServer, **options: Any) -> World:
     """Three servers, clients that try one after the other, crashes and a partition."""
     clients = [
-        Script("c1", insists, X1, "n1", "n2", "n3"),
-        Script("c2", insists, X2, "n2", "n1", "n3"),
+        Script("c1", insists, ClientRequest(X1), "n1", "n2", "n3"),
+        Script("c2", insists, ClientRequest(X2), "n2", "n1", "n3"),
         client("c3", ("n1", READ), ("n2", READ)),
     ]
     faults = Faults(crashes=2, partitions=1, unsynced_loss=True)
@@ -372,31 +335,10 @@ def epochs_only_grow(before: World, after: World) -> bool | str:
     return True
 
 
-def effects(history: History) -> History:
-    """What the machine has to explain: commands, without what servers say of them.
-
-    A refusal is said of one copy of a request, so the command stays open, in a lane of its own.
-    """
-    events: list[tuple[int, str, Any]] = []
-    for span in history.spans():
-        lane, command, result = span.call.client, span.call.operation.command, span.call.result
-        if isinstance(result, NotPrimary):
-            events.append((span.invoked, f"{lane}, call {span.index + 1}", (command,)))
-            continue
-        events.append((span.invoked, lane, (command,)))
-        if span.returned is not None:
-            events.append((span.returned, lane, (command, result)))
-    seen = History()
-    for _, lane, (command, *result) in sorted(events, key=lambda event: event[0]):
-        seen = seen.complete(lane, result[0]) if result else seen.invoke(lane, command)
-    return seen
-
-
 @always(failover)
 def clients_see_one_machine(world: World) -> bool | str:
     """Linearizable: each command takes effect once, between its request and its answer."""
-    found = linearize(effects(world.history), KeyValue())
-    return True if found.outcome is Outcome.LINEARIZABLE else found.explanation
+    return see_one_machine(world, KeyValue())
 
 
 # -- liveness -------------------------------------------------------------------------------------
@@ -482,25 +424,16 @@ SAFETY = (
     one_primary_an_epoch,
     what_is_unconfirmed_is_sent_again,
 )
-CONTRACT = (
+# In every mode.
+every_safety_property = together(failover, *SAFETY, mode="async")
+# What an answer promises holds in modes SYNC and SEMI_SYNC.
+every_property = together(
+    failover,
+    *SAFETY,
     an_answered_command_is_on_enough_backups,
     answered_commands_survive,
     clients_see_one_machine,
 )
-
-
-@always(failover, mode="async")
-def every_safety_property(world: World) -> bool | str:
-    """Those of the above about one world that hold in every mode."""
-    return next((said for each in SAFETY if (said := each(world)) is not True), True)
-
-
-@always(failover)
-def every_property(world: World) -> bool | str:
-    """And those about what an answer promises, in modes SYNC and SEMI_SYNC."""
-    every = SAFETY + CONTRACT
-    return next((said for each in every if (said := each(world)) is not True), True)
-
 
 without_suspicion = every_property.over(two_clients, "without_suspicion")
 without_suspicion_semi_sync = every_property.over(

@@ -8,10 +8,9 @@ primary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from happysim import Faults, Script, World, bounded, eventually, monitor, reachable, swarm
+from happysim import Faults, World, bounded, eventually, monitor, reachable, swarm
 from happysim.protocols.primary_backup import (
     ClientRequest,
     Mode,
@@ -22,9 +21,9 @@ from happysim.protocols.primary_backup import (
 from properties.counting import (
     Counters,
     CountsAreLinearizable,
-    count,
+    all_clerks_are_done,
+    clerks,
     faults_and_clocks,
-    who_still_counts,
 )
 from properties.primary_backup import (
     an_answered_command_is_on_enough_backups,
@@ -36,11 +35,6 @@ from properties.primary_backup import (
 
 # Faults befall the first seconds of a run.
 ROUGH_SECONDS = 12.0
-
-
-def clerk(*arguments: Any) -> Iterator[Any]:
-    """A client that counts, and reads."""
-    return count(*arguments, (ClientRequest, ClientRequest))
 
 
 @bounded(
@@ -74,14 +68,9 @@ def under_load(
     names = tuple(f"n{number}" for number in range(1, size + 1))
     first = first_view(*names)
     servers = [kind(name, first, mode, machine=Counters(), log_max=log_max) for name in names]
-    rounds, pause = 6, ROUGH_SECONDS / 6
-    clerks = [
-        Script(f"c{number}", clerk, f"c{number}", names, rounds, timeout, pause, 0.0)
-        for number in range(1, clients + 1)
-    ]
-    late = Script("late", clerk, "late", names, 3, timeout, 0.1, ROUGH_SECONDS)
+    counting = clerks((ClientRequest, ClientRequest), names, clients, timeout, ROUGH_SECONDS)
     faults = Faults(crashes=1, unsynced_loss=True)
-    return World.of(*servers, ViewService("views", names, mode), *clerks, late, faults=faults)
+    return World.of(*servers, ViewService("views", names, mode), *counting, faults=faults)
 
 
 # -- what is promised -----------------------------------------------------------------------------
@@ -139,8 +128,7 @@ class answers_are_on_enough_backups:
 
 @eventually(under_load)
 def every_client_is_done(world: World) -> bool | str:
-    waiting = who_still_counts(world, "late")
-    return not waiting or f"{waiting} still waits"
+    return all_clerks_are_done(world)
 
 
 @eventually(under_load)

@@ -10,22 +10,19 @@ it likes, they would add no violation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 from happysim import (
     Append,
-    Call,
     Cas,
     CasRegister,
     Faults,
     Get,
-    History,
     KeyValue,
     NodeView,
     Read,
-    ScheduleError,
     Script,
     SequentialObject,
     World,
@@ -33,17 +30,15 @@ from happysim import (
     always,
     bfs,
     bounded,
-    call,
     duplicating,
-    linearize,
     ordered,
     reachable,
     step_always,
+    together,
     uniform,
 )
 from happysim.core.network import Delivery
-from happysim.core.script import Operation, Response
-from happysim.core.view import Message
+from happysim.core.script import Operation
 from happysim.protocols.raft import (
     ClientRequest,
     Entry,
@@ -51,10 +46,10 @@ from happysim.protocols.raft import (
     NotLeader,
     Overwritten,
     RaftNode,
-    ReadRequest,
     Role,
 )
-from happysim.spec.linearizability import Outcome
+from properties.clients import answers_of, asks, insists, nobody_is_forgotten, see_one_machine
+from properties.worlds import along
 
 # -- clusters, clients, and how to get to an interesting world ------------------------------------
 
@@ -97,32 +92,9 @@ def cluster(
     return World.of(*servers, *clients, faults=faults, network=network)
 
 
-def asks(*plan: tuple[str, Any]) -> Iterator[Any]:
-    """A client that asks for one thing after the other: (server, command) each."""
-    for server, command in plan:
-        yield call(server, ClientRequest(command))
-
-
-def insists(command: Any, *servers: str) -> Iterator[Any]:
-    """A client that asks one server after the other until one does not refuse."""
-    for server in servers:
-        answer = yield call(server, ClientRequest(command))
-        if not isinstance(answer, NotLeader):
-            return
-
-
 def client(name: str, *plan: tuple[str, Any]) -> Script:
-    return Script(name, asks, *plan)
-
-
-def along(world: World, *beginnings: str) -> World:
-    """The world after several choices, each named by how its text begins."""
-    for beginning in beginnings:
-        fitting = [choice for choice in world.choices() if str(choice).startswith(beginning)]
-        if len(fitting) != 1:
-            raise ScheduleError(f"{len(fitting)} choices begin with {beginning!r}; name one")
-        world = world.step(fitting[0])
-    return world
+    """A client that gives one command after the other: (server, command) each."""
+    return Script(name, asks, *((server, ClientRequest(command)) for server, command in plan))
 
 
 def elect(world: World, candidate: str, *voters: str) -> World:
@@ -308,8 +280,8 @@ def cluster_of_one(kind: type[RaftNode] = RaftNode) -> World:
 def rough_seas(kind: type[RaftNode] = RaftNode) -> World:
     """n1 leads at first; clients try one server after the other; crashes and a partition."""
     clients = [
-        Script("c1", insists, Write(1), "n1", "n2", "n3"),
-        Script("c2", insists, Cas(1, 2), "n2", "n1", "n3"),
+        Script("c1", insists, ClientRequest(Write(1)), "n1", "n2", "n3"),
+        Script("c2", insists, ClientRequest(Cas(1, 2)), "n2", "n1", "n3"),
         client("c3", ("n1", Read()), ("n1", Read())),
     ]
     faults = Faults(crashes=2, partitions=1, unsynced_loss=True)
@@ -453,32 +425,6 @@ def who_leads_beats(world: World) -> bool | str:
 # -- what clients are owed ------------------------------------------------------------------------
 
 
-def effects(history: History) -> History:
-    """What the state machine has to explain: commands, without what servers say of them.
-
-    A refused command took no effect, so it is left out. One whose entry was overwritten somewhere
-    may take effect at any later time, or never, so it is open for ever, in a lane of its own:
-    its client goes on.
-    """
-    events: list[tuple[int, str, Any]] = []
-    for span in history.spans():
-        if not isinstance(span.call.operation, ClientRequest | ReadRequest):
-            continue  # What is asked of the cluster, and not of the machine.
-        lane, command, result = span.call.client, span.call.operation.command, span.call.result
-        if isinstance(result, NotLeader):
-            continue
-        if isinstance(result, Overwritten):
-            events.append((span.invoked, f"{lane}, call {span.index + 1}", (command,)))
-            continue
-        events.append((span.invoked, lane, (command,)))
-        if span.returned is not None:
-            events.append((span.returned, lane, (command, result)))
-    seen = History()
-    for _, lane, (command, *result) in sorted(events, key=lambda event: event[0]):
-        seen = seen.complete(lane, result[0]) if result else seen.invoke(lane, command)
-    return seen
-
-
 @always(rivals)
 def clients_see_one_machine(world: World) -> bool | str:
     """Section 8: linearizable, so each command takes effect once, between request and answer.
@@ -486,22 +432,7 @@ def clients_see_one_machine(world: World) -> bool | str:
     A refusal speaks of one copy of a request. So this is for networks that make no copies, and for
     servers that lead no more once they have refused.
     """
-    found = linearize(effects(world.history), servers_of(world)[0].machine)
-    return True if found.outcome is Outcome.LINEARIZABLE else found.explanation
-
-
-def answers_of(world: World, name: str, number: int) -> list[Any]:
-    """Every answer to a client's call of that number, received or on its way."""
-    calls = world.history.of(name)
-    received = [calls[number - 1].result] if calls[number - 1].done else []
-    coming = [
-        sent.message.value
-        for sent in world.in_flight
-        if sent.target == name
-        and isinstance(sent.message, Response)
-        and sent.message.number == number
-    ]
-    return received + coming
+    return see_one_machine(world, servers_of(world)[0].machine)
 
 
 @always(copied_requests)
@@ -518,25 +449,8 @@ def one_result_a_command(world: World) -> bool | str:
 
 @always(in_order)
 def no_command_is_dropped_silently(world: World) -> bool | str:
-    """An open command is on its way, or in a log and not committed yet, or its answer is coming.
-
-    On a network that loses nothing: there a client needs no timeout. It says most where messages
-    keep their order, because on other networks one that is ignored is on its way for ever.
-    """
-    for name in world.history.open:
-        calls = world.history.of(name)
-        known = (
-            is_pending(world, Operation(name, len(calls)))
-            or any(is_request(sent, name, calls[-1]) for sent in world.in_flight)
-            or answers_of(world, name, len(calls))
-        )
-        if not known:
-            return f"call {len(calls)} of {name} is known to nobody, and {name} waits for ever"
-    return True
-
-
-def is_request(sent: Message, name: str, call: Call) -> bool:
-    return sent.source == name and sent.message == call.operation
+    """An open command is on its way, or in a log and not committed yet, or its answer is coming."""
+    return nobody_is_forgotten(world, is_pending)
 
 
 def is_pending(world: World, operation: Operation) -> bool:
@@ -569,15 +483,7 @@ THEOREMS = (
 )
 
 
-@always(one_command)
-def every_theorem(world: World) -> bool | str:
-    """Each of the theorems above that is about one world."""
-    for theorem in THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
+every_theorem = together(one_command, *THEOREMS)
 
 election_safety_of_four_servers = election_safety.over(four_servers)
 election_safety_through_a_crash = election_safety.over(elections_and_a_crash)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from happysim import World, always, bfs, bounded, duplicating, reachable, uniform
 from happysim.protocols.raft import RaftNode, Role
 from properties.raft import (
-    along,
     cluster,
     elect,
     election_safety,
@@ -19,6 +18,7 @@ from properties.raft import (
     terms,
     who_does_not_lead_will_stand,
 )
+from properties.worlds import along
 
 CAREFUL = {"pre_vote": True, "check_quorum": True}
 

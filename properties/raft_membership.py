@@ -22,6 +22,7 @@ from happysim import (
     call,
     duplicating,
     reachable,
+    together,
     uniform,
 )
 from happysim.protocols.raft import (
@@ -33,9 +34,9 @@ from happysim.protocols.raft import (
     Role,
 )
 from happysim.protocols.raft.configuration import is_quorum
+from properties.clients import asks
 from properties.raft import (
     PLAIN,
-    along,
     ask,
     client,
     clients_see_one_machine,
@@ -51,6 +52,7 @@ from properties.raft import (
     terms,
     who_does_not_lead_will_stand,
 )
+from properties.worlds import along
 
 
 def changing(
@@ -74,14 +76,10 @@ def without(names: list[str], name: str) -> tuple[str, ...]:
     return tuple(each for each in names if each != name)
 
 
-def changes(server: str, *targets: str) -> Iterator[Any]:
-    """A client that asks `server` for one set of voters after the other: "n1 n2 n3"."""
-    for voters in targets:
-        yield call(server, ChangeMembership(tuple(voters.split())))
-
-
 def admin(name: str, server: str, *targets: str) -> Script:
-    return Script(name, changes, server, *targets)
+    """A client that asks `server` for one set of voters after the other: "n1 n2 n3"."""
+    wanted = (ChangeMembership(tuple(voters.split())) for voters in targets)
+    return Script(name, asks, *((server, change) for change in wanted))
 
 
 # -- scenarios ------------------------------------------------------------------------------------
@@ -264,7 +262,8 @@ def a_leader_that_has_left_leads_no_more(world: World) -> bool | str:
     return True
 
 
-MEMBERSHIP_THEOREMS = (
+every_theorem_of_changes = together(
+    one_joins,
     election_safety,
     log_matching,
     leader_completeness,
@@ -276,17 +275,6 @@ MEMBERSHIP_THEOREMS = (
     a_leader_that_has_left_leads_no_more,
 )
 
-
-@always(one_joins)
-def every_theorem_of_changes(world: World) -> bool | str:
-    """Each theorem about one world, of here and of `properties/raft.py`."""
-    for theorem in MEMBERSHIP_THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
-
 every_theorem_when_the_leader_leaves = every_theorem_of_changes.over(the_leader_leaves)
 every_theorem_of_two_changes = every_theorem_of_changes.over(two_changes)
 every_theorem_of_two_leaders = every_theorem_of_changes.over(two_leaders_change_it)
@@ -296,12 +284,8 @@ every_theorem_of_joint_changes_in_rough_seas = every_theorem_of_changes.over(
     joint_changes_in_rough_seas
 )
 leader_append_only_while_one_joins = leader_append_only.over(one_joins)
-
-
-@always(two_changes)
-def clients_see_one_machine_through_changes(world: World) -> bool | str:
-    """A change of membership is no command: no client sees it."""
-    return clients_see_one_machine(world)
+# A change of membership is no command: no client sees it.
+clients_see_one_machine_through_changes = clients_see_one_machine.over(two_changes)
 
 
 # -- nobody is disturbed by those that left --------------------------------------------------------

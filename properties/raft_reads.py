@@ -17,13 +17,13 @@ from happysim import (
     always,
     bfs,
     bounded,
-    call,
     reachable,
     uniform,
 )
 from happysim.protocols.raft import ClientRequest, NotLeader, RaftNode, ReadRequest, Role
+from properties.clients import asks
 from properties.raft import (
-    along,
+    client,
     clients_see_one_machine,
     cluster,
     elect,
@@ -33,28 +33,14 @@ from properties.raft import (
     servers_of,
     terms,
 )
+from properties.worlds import along
+
+WRITE, READ = ClientRequest(Write(1)), ReadRequest(Read())
 
 
 def reads(*servers: str) -> Iterator[Any]:
     """A client that reads from one server after the other."""
-    for server in servers:
-        yield call(server, ReadRequest(Read()))
-
-
-def writes(*plan: tuple[str, int]) -> Iterator[Any]:
-    """A client that writes one value after the other: (server, value) each."""
-    for server, value in plan:
-        yield call(server, ClientRequest(Write(value)))
-
-
-def writes_then_reads(one: str, other: str) -> Script:
-    """A client that writes to one server, and has its answer when it reads from the other."""
-
-    def both(one: str, other: str) -> Iterator[Any]:
-        yield call(one, ClientRequest(Write(1)))
-        yield call(other, ReadRequest(Read()))
-
-    return Script("c1", both, one, other)
+    return asks(*((server, READ) for server in servers))
 
 
 @bounded(by=bfs(), within=terms(2, "n2"))
@@ -63,7 +49,7 @@ def a_deposed_leader_is_asked(kind: type[RaftNode] = RaftNode) -> World:
 
     One client writes to n2, and then reads from n1.
     """
-    reader = writes_then_reads("n2", "n1")
+    reader = Script("c1", asks, ("n2", WRITE), ("n1", READ))
     world = elect(cluster(3, reader, kind=kind, no_op=True), "n1", "n2")
     exchange = ("deliver n1 -> n2 AppendEntries", "deliver n2 -> n1 AppendEntriesReply")
     return elect(along(world, *exchange, "deliver n1 -> n3 AppendEntries"), "n2", "n3")
@@ -72,7 +58,7 @@ def a_deposed_leader_is_asked(kind: type[RaftNode] = RaftNode) -> World:
 @bounded(by=bfs(), within=terms(2, "n2"))
 def a_new_leader_is_asked(kind: type[RaftNode] = RaftNode) -> World:
     """n1 has answered a write that n2 has and does not know to be committed; n2 may lead next."""
-    reader = writes_then_reads("n1", "n2")
+    reader = Script("c1", asks, ("n1", WRITE), ("n2", READ))
     world = along(elect(cluster(3, reader, kind=kind, no_op=True), "n1", "n2"), "invoke c1")
     return along(world, "deliver c1 -> n1")
 
@@ -81,7 +67,7 @@ def a_new_leader_is_asked(kind: type[RaftNode] = RaftNode) -> World:
 def reads_in_rough_seas(kind: type[RaftNode] = RaftNode) -> World:
     """Readers and a writer that ask whoever they know; crashes and a partition."""
     clients = [
-        Script("c1", writes, ("n1", 1), ("n2", 2), ("n1", 3)),
+        client("c1", ("n1", Write(1)), ("n2", Write(2)), ("n1", Write(3))),
         Script("c2", reads, "n1", "n2", "n1"),
         Script("c3", reads, "n2", "n3", "n2"),
     ]

@@ -19,9 +19,11 @@ from happysim import (
     duplicating,
     reachable,
     step_always,
+    together,
     uniform,
 )
-from happysim.protocols.raft import Journal, RaftNode, Role
+from happysim.protocols.raft import ClientRequest, Journal, RaftNode, Role
+from properties.clients import insists
 from properties.raft import (
     THEOREMS,
     ask,
@@ -30,7 +32,6 @@ from properties.raft import (
     commit_index_only_grows,
     elect,
     every_theorem,
-    insists,
     leader_append_only,
     leaders_of,
     servers_of,
@@ -75,7 +76,7 @@ def one_server_and_a_crash(kind: type[RaftNode] = RaftNode) -> World:
 @bounded(by=uniform(seed=1, runs=150, steps=100), within=terms(4), unknown_passes=True)
 def snapshots_in_rough_seas(kind: type[RaftNode] = RaftNode, every: int = 1) -> World:
     """Three servers, of which one may be down; one client goes from server to server."""
-    clients = [*asking("a", "b"), Script("c3", insists, "c", "n2", "n3", "n1")]
+    clients = [*asking("a", "b"), Script("c3", insists, ClientRequest("c"), "n2", "n3", "n1")]
     faults = Faults(crashes=2, unsynced_loss=True)
     options: dict[str, Any] = {"no_op": True, "pipeline": True, "max_entries": 2}
     made = snapshots(3, *clients, kind=kind, faults=faults, snapshot_entries=every, **options)
@@ -139,24 +140,14 @@ def a_command_is_applied_once(world: World) -> bool | str:
     return True
 
 
-SNAPSHOT_THEOREMS = (
+every_theorem_of_snapshots = together(
+    snapshots_in_rough_seas,
     *THEOREMS,
     a_snapshot_is_the_applied_prefix,
     snapshots_of_one_index_are_equal,
     nothing_is_missing_between_snapshot_and_log,
     a_command_is_applied_once,
 )
-
-
-@always(snapshots_in_rough_seas)
-def every_theorem_of_snapshots(world: World) -> bool | str:
-    """Each theorem about one world, here and of `properties/raft.py`."""
-    for theorem in SNAPSHOT_THEOREMS:
-        said = theorem(world)
-        if said is not True:
-            return f"{theorem.name}: {said}"
-    return True
-
 
 every_theorem_when_left_behind = every_theorem_of_snapshots.over(left_behind)
 every_theorem_with_late_snapshots = every_theorem_of_snapshots.over(late_snapshots)

@@ -124,6 +124,7 @@ class Growth:
 
     def __init__(self) -> None:
         self.seen: list[Entry] = []
+        self.is_cut = False  # the last look missed some of what had been seen
 
     def news(self, log: Any) -> range:
         """The indices, from 1, of entries that are new; all that follow one that is new are."""

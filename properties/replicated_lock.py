@@ -314,8 +314,8 @@ def only_time_or_its_holder_takes_a_lock(before: World, after: World) -> bool | 
     """A grant ends once all its holds are let go, or with the second round that goes by."""
     for server, entries in applied(before, after):
         now = {held.token: held for held in after[server.name].state.held}
+        commands = [entry.command for entry in entries]
         for held in server.state.held:
-            commands = [entry.command for entry in entries]
             rounds = sum(isinstance(command, Expire) for command in commands) + held.aged
             let_go = {
                 each.hold

@@ -30,6 +30,7 @@ from happysim import (
     reachable,
     simulated,
     step_always,
+    together,
     uniform,
     unlimited,
 )
@@ -523,38 +524,19 @@ def two_suspect_each_other(world: World) -> bool:
 
 # -- all of it, where all probe, crash and are cut off ---------------------------------------------
 
-RULES = (
+every_rule = together(
+    three_probers,
     only_a_member_raises_its_incarnation,
     who_is_here_says_so,
     every_suspect_has_its_time,
 )
-STEPS = (
+every_step = together(
+    three_probers,
     incarnations_only_grow,
     no_claim_comes_back,
     everyone_has_a_turn,
     what_is_learnt_is_passed_on,
 )
-
-
-@always(three_probers)
-def every_rule(world: World) -> bool | str:
-    """Each of the rules above that is about one world."""
-    for rule in RULES:
-        said = rule(world)
-        if said is not True:
-            return f"{rule.name}: {said}"
-    return True
-
-
-@step_always(three_probers)
-def every_step(before: World, after: World) -> bool | str:
-    """Each of the rules above that is about one step."""
-    for rule in STEPS:
-        said = rule(before, after)
-        if said is not True:
-            return f"{rule.name}: {said}"
-    return True
-
 
 nobody_dies_unsuspected_where_all_probe = nobody_dies_unsuspected.over(three_probers)
 nobody_dies_unsuspected_in_rough_seas = nobody_dies_unsuspected.over(rough_seas)

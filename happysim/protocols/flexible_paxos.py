@@ -11,10 +11,9 @@ algorithm. What its quorums are is a parameter there.
 
 from __future__ import annotations
 
-from typing import Any
-
 from happysim.core.errors import ProtocolError
 from happysim.core.quorums import Quorums, grid, hierarchy, listed, majority, sizes, weights
+from happysim.core.topology import Network
 from happysim.protocols.multi_paxos import MultiPaxosNode
 
 __all__ = [
@@ -39,7 +38,7 @@ class FlexiblePaxosNode(MultiPaxosNode):
     made if both are given by name or `peers` is, else when its world is.
     """
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         if self.phase_1 is None or self.phase_2 is None:
             raise ProtocolError(
                 f"{self.name}: phase_1={self.phase_1!r}, phase_2={self.phase_2!r}; give both, as "

@@ -6,7 +6,7 @@ tutorial*, ACM Computing Surveys 22(4), 1990.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -14,12 +14,19 @@ from happysim.core.script import Operation
 
 
 class Machine(Protocol):
-    """What is replicated. The sequential objects of `happysim.spec.objects` are machines."""
+    """What is replicated. The sequential objects of `happysim.spec.objects` are machines.
+
+    States are immutable values (numbers, text, tuples, frozen dataclasses): they travel in
+    snapshots.
+    """
 
     initial: Any
 
     def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The next state and the result of `command` in `state`, and a function of these alone."""
+        """The next state and the result of `command` in `state`, and a function of these alone.
+
+        A command that only reads returns `state` itself as the next state.
+        """
 
 
 class KeyedMachine(Machine, Protocol):
@@ -82,6 +89,18 @@ class Unanswered:
 def is_service(machine: Machine) -> TypeGuard[Service]:
     """True for a machine with rounds, which answers when it likes."""
     return hasattr(machine, "round_over")
+
+
+def recall(
+    sessions: Mapping[str, tuple[int, Any]], operation: Operation, serial: int
+) -> tuple[bool, Answers]:
+    """Whether a command is new; if it is its client's last one, and answered, that answer again.
+
+    One before the last needs no answer: its client has had one, or does not wait for it any more.
+    """
+    last, result = sessions.get(operation.client, (0, None))
+    is_answered = serial == last and not isinstance(result, Unanswered)
+    return serial > last, ((operation, result),) if is_answered else ()
 
 
 def execute(

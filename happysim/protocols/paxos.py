@@ -31,7 +31,9 @@ from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
+from happysim.protocols.requests import operation_of_script
 
 # After so many attempts the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6
@@ -124,7 +126,7 @@ class PaxosNode(Node):
     peers: tuple[str, ...] | None = None
     retry_seconds: tuple[float, float] = (0.1, 0.2)
     catch_up_seconds: float | None = 1.0
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Acceptor: what it must remember (sections 2.2 and 2.5).
     promised: Ballot = durable(default=NO_BALLOT)
@@ -142,7 +144,7 @@ class PaxosNode(Node):
     round_seen: int = 0
     waiting: list[Operation] = []
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -184,9 +186,7 @@ class PaxosNode(Node):
     @on(Propose)
     def take_proposal(self, host: Host, client: str, request: Propose) -> None:
         """A client is answered when this node learns the decision, whoever brought it about."""
-        operation = host.operation
-        if operation is None:
-            raise ProtocolError(f"{client} sent a Propose; only a client script may")
+        operation = operation_of_script(host, client, request)
         if request.value is None:
             raise ProtocolError(f"{client} proposed None, which is no value; give a value")
         if self.chosen is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.script import Operation
@@ -55,6 +56,18 @@ class Answered:
     result: Any
 
 
+@message
+class Forwarded:
+    """A server that does not lead passes on what a client has asked of it.
+
+    It is passed on once, not again, unless servers are patient. Without an `operation` the client
+    awaits no answer.
+    """
+
+    operation: Operation | None
+    request: Any
+
+
 @dataclass(frozen=True)
 class NodeOperation(Operation):
     """The operation of a client that is a node: it is answered with a message."""
@@ -67,9 +80,42 @@ def operation_of(host: Host, client: str, request: ClientRequest) -> Operation |
     return host.operation
 
 
+def operation_of_script(host: Host, client: str, request: Any) -> Operation:
+    """The operation that a request is. Raises `ProtocolError` for one that awaits no answer."""
+    if host.operation is None:
+        kind = type(request).__name__
+        raise ProtocolError(
+            f"{host.name}: {client} sent {kind}; only a client script may, and awaits the answer"
+        )
+    return host.operation
+
+
 def answer(host: Host, result: Any, operation: Operation) -> None:
     """Tell a client, script or node, the result of its operation."""
     if isinstance(operation, NodeOperation):
         host.send(operation.client, Answered(operation.number, result))
     else:
         host.respond(result, to=operation)
+
+
+# -- patient servers: they keep what they cannot serve, until they have applied it -----------------
+
+
+def keep(kept: list[Forwarded], asked: Forwarded, leader: str | None) -> None:
+    """Add a request to those that are kept, from where each new leader is told of it.
+
+    What awaits no answer has no number to know it by, and is passed on once: kept while nobody
+    leads, and no longer.
+    """
+    if (asked.operation is not None or leader is None) and asked not in kept:
+        kept.append(asked)
+
+
+def still_open(kept: list[Forwarded], applied: Operation) -> list[Forwarded]:
+    """What is left once an operation is applied: its client awaits none of before, nor this one."""
+    return [each for each in kept if not is_settled(each.operation, applied)]
+
+
+def is_settled(kept: Operation | None, applied: Operation) -> bool:
+    """True for an operation of the same client, of that number or a smaller one."""
+    return kept is not None and kept.client == applied.client and kept.number <= applied.number

@@ -20,7 +20,7 @@ from happysim.spec.property import Property, Sort
 class Watched:
     """A property, and what it read when it was last asked: per slot, the names of fields."""
 
-    __slots__ = ("ask", "by_slot", "history", "prop", "wide")
+    __slots__ = ("by_slot", "history", "prop", "wide")
 
     def __init__(self, prop: Property) -> None:
         self.prop = prop

@@ -103,32 +103,21 @@ class LiveNode:
 
     def take(self, source: str, message: Any, operation: Operation | None) -> None:
         """Handle a message."""
-        host = self.host
-        host._sender, host._operation, host.is_open = source, operation, True
-        if host.was_used:
-            host.forget()
         kind = type(message)
         try:
             handler = self.handlers[kind]
         except KeyError:
             handler = self._handler_of_unknown(kind)
+        host = self.host
+        host._sender, host._operation, host.is_open = source, operation, True
+        if host.was_used:
+            host.forget()
         try:
             said = handler(host, source, message)
         except Exception as error:
             self._raise(error, self.kind.happysim_handlers.messages.get(kind, ""))
             said = None
-        host.is_open = False
-        self.calls += 1
-        if said is not None or self.calls == self._audit_at:
-            self._audit(said)
-        if self._settle is not None:
-            self._settle(self.values)
-        if self.guards:
-            self._plan_actions()
-        if host.is_slow:
-            self._take_time()
-        if self.observe is not None:
-            self.observe(Kind.DELIVER, self, source, message, operation)
+        self._after(said, Kind.DELIVER, source, message, operation)
 
     def _handler_of_unknown(self, message: type) -> Callable[[Any, str, Any], Any]:
         """One that only a later class knows is unknown to this one."""
@@ -147,7 +136,13 @@ class LiveNode:
         except Exception as error:
             self._raise(error, call.__name__)
             said = None
-        host.is_open = False
+        self._after(said, kind, "", what, None)
+
+    def _after(
+        self, said: Any, kind: Kind, source: str, what: Any, operation: Operation | None
+    ) -> None:
+        """A handler has run, and returned or raised."""
+        self.host.is_open = False
         self.calls += 1
         if said is not None or self.calls == self._audit_at:
             self._audit(said)
@@ -155,10 +150,10 @@ class LiveNode:
             self._settle(self.values)
         if self.guards:
             self._plan_actions()
-        if host.is_slow:
+        if self.host.is_slow:
             self._take_time()
         if self.observe is not None:
-            self.observe(kind, self, "", what, None)
+            self.observe(kind, self, source, what, operation)
 
     def _plan_actions(self) -> None:
         """Put each action whose guard holds on the agenda, at some moment of the next second."""

@@ -183,8 +183,3 @@ class Nemesis:
         for entry in reversed(list(self.active)):
             if wanted(entry[0]):
                 self._end(entry)
-
-    def end_all(self) -> None:
-        """Begin no more faults, and end those that are active, the last first."""
-        self.stop()
-        self.end_where(lambda fault: True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import chain, permutations, product
 from typing import TYPE_CHECKING, Any
 
 from happysim.core.errors import ScenarioError
@@ -29,12 +29,6 @@ def check_names(simulation: Simulation, names: Iterable[str], what: str) -> None
         if name not in simulation.processes:
             known = ", ".join(simulation.processes)
             raise ScenarioError(f"{what}: there is no {name!r} in this world; it has {known}")
-
-
-def cut(simulation: Simulation, pairs: Pairs, told: str) -> End:
-    """Cut these routes; returns what mends them, and nothing else."""
-    simulation.cut(pairs, told)
-    return lambda: simulation.mend(pairs, told)
 
 
 def _shuffled(simulation: Simulation, random: Random) -> list[str]:
@@ -102,8 +96,24 @@ class Echo(_Route):
         return lambda: simulation.replay(self.source, self.target)
 
 
+class _Cut:
+    """What keeps processes apart shares: who is kept from whom says all of it."""
+
+    def begin(self, simulation: Simulation) -> End:
+        pairs, told = self.pairs(), str(self)
+        simulation.cut(pairs, told)
+        return lambda: simulation.mend(pairs, told)
+
+    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
+        return not any(one in names and two in names for one, two in self.pairs())
+
+    def pairs(self) -> Pairs:
+        """Senders and receivers that it keeps apart."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Partition:
+class Partition(_Cut):
     """Messages do not cross between sides: `Partition(["n1"], ["n2", "n3"])`.
 
     With `one_way`, only what the first side sends to the others is lost. Processes that no side
@@ -151,22 +161,16 @@ class Partition:
         first, second = sides if random.below(2) else sides[::-1]
         return Partition(first, second, one_way=self.one_way)
 
-    def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, list(self.pairs()), str(self))
-
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self.pairs())
-
-    def pairs(self) -> Iterable[tuple[str, str]]:
+    def pairs(self) -> Pairs:
         """Senders and receivers that it keeps apart."""
+        found: Pairs = []
         for at, side in enumerate(self.sides):
-            for other in self.sides[at + 1 :]:
-                for one in side:
-                    for two in other:
-                        if not self.one_way or at == 0:
-                            yield one, two
-                        if not self.one_way:
-                            yield two, one
+            for one, two in product(side, chain(*self.sides[at + 1 :])):
+                if not self.one_way:
+                    found += [(one, two), (two, one)]
+                elif at == 0:
+                    found.append((one, two))
+        return found
 
     def __str__(self) -> str:
         arrow = " -> " if self.one_way else " | "
@@ -174,7 +178,7 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class Bridge(_Cut):
     """Two sides that reach each other through one node alone: `Bridge("n3", ["n1"], ["n2"])`.
 
     Every node of a side still talks to the bridge, so both may see a majority. With no names, the
@@ -203,22 +207,16 @@ class Bridge:
         half = (len(names) + 1) // 2
         return Bridge(names[0], sorted(names[1:half]), sorted(names[half:]))
 
-    def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, self.pairs(), str(self))
-
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self.pairs())
-
     def pairs(self) -> Pairs:
         """Senders and receivers that it keeps apart."""
-        return list(Partition(*self.sides).pairs())
+        return Partition(*self.sides).pairs()
 
     def __str__(self) -> str:
         return f"{' | '.join(' '.join(side) for side in self.sides)} but for {self.bridge}"
 
 
 @dataclass(frozen=True)
-class Ring:
+class Ring(_Cut):
     """Every node reaches a majority, and no two reach the same: the nodes stand in a ring.
 
     Each reaches its nearest neighbours on either side, and they reach it. The order is that of
@@ -236,12 +234,6 @@ class Ring:
         order = self.order or tuple(_shuffled(simulation, random))
         # Of fewer than four, every two are neighbours.
         return Ring(order) if len(order) > 3 else None
-
-    def begin(self, simulation: Simulation) -> End:
-        return cut(simulation, self.pairs(), str(self))
-
-    def spares(self, simulation: Simulation, names: Container[str]) -> bool:
-        return not any(one in names and two in names for one, two in self.pairs())
 
     def pairs(self) -> Pairs:
         """Senders and receivers that it keeps apart."""

@@ -1,4 +1,4 @@
-"""Faults of one node: its clock is wrong, it is slow, or its disk fails.
+"""Faults of one node: it goes down or stands still, its clock is wrong, it is slow, its disk fails.
 
 Each is a value, as those of `faults`: it begins at a time or at random, and can be ended by itself.
 A node left out is drawn. An amount may be a range, `(low, high)`: it is drawn from it each time.
@@ -67,6 +67,7 @@ class _OfNode:
     node: str
     amount: ClassVar[str] = ""  # the field that holds it
     least: ClassVar[float | None] = None
+    draws_once: ClassVar[bool] = True  # else its effects draw from the range one by one
     declared: ClassVar[tuple[str, ...]] = ()  # the fields of Faults that a replay needs
 
     def check(self, simulation: Simulation) -> None:
@@ -83,7 +84,7 @@ class _OfNode:
         if not names:
             return None
         changes: dict[str, Any] = {"node": random.choice(names)}
-        if self.amount:
+        if self.amount and self.draws_once:
             changes[self.amount] = drawn_amount(getattr(self, self.amount), random)
         made: Fault = replace(self, **changes)  # type: ignore[type-var]
         return made
@@ -97,6 +98,45 @@ class _OfNode:
 
     def begin(self, simulation: Simulation) -> End:
         raise NotImplementedError
+
+
+# -- being down, and standing still ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Crash(_OfNode):
+    """A node goes down and loses what is not durable; the end restarts it.
+
+    It does not befall a run in which `down_max` nodes are down already.
+    """
+
+    node: str = ""
+    down_max: float = float("inf")
+
+    def drawn(self, simulation: Simulation, random: Random) -> Fault | None:
+        down = sum(not each.is_up for each in simulation.nodes)
+        return super().drawn(simulation, random) if down < self.down_max else None
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.crash(self.node)
+        return lambda: simulation.restart(self.node)
+
+
+@dataclass(frozen=True)
+class Pause(_OfNode):
+    """A node stands still: what arrives waits, and timers ring late; the end lets it go on."""
+
+    node: str = ""
+
+    def fits(self, node: LiveNode) -> bool:
+        return node.gate is None
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.pause(self.node)
+        return lambda: simulation.resume(self.node)
 
 
 # -- clocks --------------------------------------------------------------------------------------
@@ -191,87 +231,78 @@ class Slow(_OfNode):
 # -- disks ---------------------------------------------------------------------------------------
 
 
+class _OfDisk(_OfNode):
+    """What changes how a disk behaves share: a count of those at work, and what is told of it."""
+
+    needs_disk: ClassVar[bool] = True
+    counter: ClassVar[str]
+    told: ClassVar[tuple[str, str]]  # while any is at work, and once none is
+
+    def begin(self, simulation: Simulation) -> End:
+        self._change(simulation, 1)
+        return lambda: self._change(simulation, -1)
+
+    def _change(self, simulation: Simulation, by: int) -> None:
+        disk = simulation.disk(self.node)
+        count = getattr(disk, self.counter) + by
+        setattr(disk, self.counter, count)
+        simulation.tell_disk(self.node, self.told[0] if count else self.told[1])
+
+
 @dataclass(frozen=True)
-class LoseUnsynced(_OfNode):
+class LoseUnsynced(_OfDisk):
     """While it lasts, a crash of the node loses a suffix of the writes since its last sync.
 
     How much is lost is drawn at the crash.
     """
 
     node: str = ""
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("unsynced_loss",)
-
-    def begin(self, simulation: Simulation) -> End:
-        def change(by: int) -> None:
-            disk = simulation.disk(self.node)
-            disk.losing += by
-            simulation.tell_disk(self.node, "loses writes" if disk.losing else "keeps writes")
-
-        change(1)
-        return lambda: change(-1)
+    counter: ClassVar[str] = "losing"
+    told: ClassVar[tuple[str, str]] = ("loses writes", "keeps writes")
 
 
 @dataclass(frozen=True)
-class TearWrites(_OfNode):
+class TearWrites(_OfDisk):
     """While it lasts, a crash of the node may cut an unsynced write short, and lose later ones."""
 
     node: str = ""
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("tears",)
-
-    def begin(self, simulation: Simulation) -> End:
-        def change(by: int) -> None:
-            disk = simulation.disk(self.node)
-            disk.tearing += by
-            simulation.tell_disk(self.node, "tears writes" if disk.tearing else "tears nothing")
-
-        change(1)
-        return lambda: change(-1)
+    counter: ClassVar[str] = "tearing"
+    told: ClassVar[tuple[str, str]] = ("tears writes", "tears nothing")
 
 
 @dataclass(frozen=True)
-class LyingSync(_OfNode):
+class LyingSync(_OfDisk):
     """While it lasts, syncs of the node only pretend: a later crash loses what they confirmed.
 
     The first sync after its end writes everything. At most the last few syncs are lost.
     """
 
     node: str = ""
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("lies",)
-
-    def begin(self, simulation: Simulation) -> End:
-        def change(by: int) -> None:
-            disk = simulation.disk(self.node)
-            disk.lying += by
-            simulation.tell_disk(self.node, "lies" if disk.lying else "is honest")
-
-        change(1)
-        return lambda: change(-1)
+    counter: ClassVar[str] = "lying"
+    told: ClassVar[tuple[str, str]] = ("lies", "is honest")
 
 
 @dataclass(frozen=True)
-class FillDisk(_OfNode):
+class FillDisk(_OfDisk):
     """While it lasts, the disk of the node is full: `host.sync()` raises `DiskFull`.
 
     A node that lets that out goes down. The end makes room, and restarts it where it is down.
     """
 
     node: str = ""
-    needs_disk: ClassVar[bool] = True
+    counter: ClassVar[str] = "full"
+    told: ClassVar[tuple[str, str]] = ("full", "has room")
 
     def begin(self, simulation: Simulation) -> End:
-        def change(by: int) -> None:
-            disk = simulation.disk(self.node)
-            disk.full += by
-            simulation.tell_disk(self.node, "full" if disk.full else "has room")
+        make_room = super().begin(simulation)
 
         def end() -> None:
-            change(-1)
+            make_room()
             simulation.restart(self.node)
 
-        change(1)
         return end
 
 
@@ -285,10 +316,9 @@ class SlowDisk(_OfNode):
     node: str = ""
     seconds: Amount = (0.01, 0.1)
     needs_disk: ClassVar[bool] = True
-
-    def check(self, simulation: Simulation) -> None:
-        super().check(simulation)
-        check_amount(self.seconds, "SlowDisk(seconds=...)", least=0)
+    amount: ClassVar[str] = "seconds"
+    least: ClassVar[float | None] = 0
+    draws_once: ClassVar[bool] = False
 
     def begin(self, simulation: Simulation) -> End:
         ends = self.seconds if isinstance(self.seconds, tuple) else (self.seconds, self.seconds)
@@ -306,84 +336,63 @@ class SlowDisk(_OfNode):
 # -- disks that show at a restart ----------------------------------------------------------------
 
 
-def _go_down(
-    simulation: Simulation, node: str, budget: str, address: str, atlas: Atlas | None
-) -> End:
-    """Crash a node; the end restarts it, with what may befall its disk: if nothing, as it is."""
-    simulation.crash(node)
+class _AtRestart(_OfNode):
+    """Crashes a node; the end restarts it, with what may befall its disk: if nothing, as it is."""
 
-    def end() -> None:
-        disk = simulation.disk(node)
-        found = disk.may(budget, address, atlas)
-        simulation.restart(node, disk.random.choice(found) if found else "")
+    address: str = ""
+    atlas: Atlas | None
+    needs_disk: ClassVar[bool] = True
 
-    return end
+    def fits(self, node: LiveNode) -> bool:
+        return node.is_up
+
+    def begin(self, simulation: Simulation) -> End:
+        simulation.crash(self.node)
+
+        def end() -> None:
+            disk = simulation.disk(self.node)
+            found = disk.may(self.declared[0], self.address, self.atlas)
+            simulation.restart(self.node, disk.random.choice(found) if found else "")
+
+        return end
 
 
 @dataclass(frozen=True)
-class Wipe(_OfNode):
+class Wipe(_AtRestart):
     """A node goes down; at its restart its disk holds what the node was made with."""
 
     node: str = ""
     atlas: Atlas | None = None
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("wipes",)
-
-    def fits(self, node: LiveNode) -> bool:
-        return node.is_up
-
-    def begin(self, simulation: Simulation) -> End:
-        return _go_down(simulation, self.node, "wipes", "", self.atlas)
 
 
 @dataclass(frozen=True)
-class RollBack(_OfNode):
+class RollBack(_AtRestart):
     """A node goes down; at its restart its disk holds what it held before its last sync."""
 
     node: str = ""
     atlas: Atlas | None = None
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("stales",)
-
-    def fits(self, node: LiveNode) -> bool:
-        return node.is_up
-
-    def begin(self, simulation: Simulation) -> End:
-        return _go_down(simulation, self.node, "stales", "", self.atlas)
 
 
 @dataclass(frozen=True)
-class Rot(_OfNode):
+class Rot(_AtRestart):
     """A node goes down; at its restart a record of its disk (`log[1]`, or drawn) is damaged."""
 
     node: str = ""
     address: str = ""
     atlas: Atlas | None = None
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("rots",)
-
-    def fits(self, node: LiveNode) -> bool:
-        return node.is_up
-
-    def begin(self, simulation: Simulation) -> End:
-        return _go_down(simulation, self.node, "rots", self.address, self.atlas)
 
 
 @dataclass(frozen=True)
-class Misdirect(_OfNode):
+class Misdirect(_AtRestart):
     """A node goes down; at its restart a record that it synced last lies on another's place."""
 
     node: str = ""
     address: str = ""
     atlas: Atlas | None = None
-    needs_disk: ClassVar[bool] = True
     declared: ClassVar[tuple[str, ...]] = ("misdirects",)
-
-    def fits(self, node: LiveNode) -> bool:
-        return node.is_up
-
-    def begin(self, simulation: Simulation) -> End:
-        return _go_down(simulation, self.node, "misdirects", self.address, self.atlas)
 
 
 # -- rolling upgrades ----------------------------------------------------------------------------

@@ -74,10 +74,6 @@ class Simulated:
             self.seed + number, self.until, self.faults, self.calm, self.core
         )
 
-    def knobs(self, number: int, scenario: Scenario) -> Knobs:
-        """What run `number` is made with."""
-        return self.drawer(scenario)(number)
-
     def explore(
         self,
         scenario: Scenario,
@@ -275,10 +271,10 @@ class _Runs:
         """A run that reaches what was wanted: the same run again, up to there."""
         knobs = self.knobs(number)
         start, world = start_of(self._scenario(knobs), number)
-        simulation = Simulation(
-            world, seed=knobs.seed, faults=knobs.faults, link=knobs.link, trace=True
-        )
-        simulation.run_until(lambda now: prop.judge(now) is not None, within=knobs.until)  # type: ignore[arg-type]
+        # A run ends where a property is broken: so "not yet" is one, in the place of this.
+        not_yet = Property(Sort.ALWAYS, prop.scenario, lambda now: prop.judge(now) is None)
+        judged = [not_yet if each is prop else each for each in self.properties]
+        simulation, _ = run_once(world, judged, knobs, trace=True)
         of = replace(prop, scenario=self._scenario(knobs).loosened())
         return Holds(of, schedule=simulation.schedule, start=start)
 

@@ -7,7 +7,7 @@ it, as is what was on its way to or from a node whose connections broke.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol
@@ -302,3 +302,16 @@ class Route:
         if self.link is not None:
             traffic.bytes = self.sent * self.link.message_bytes
         return self.traffic
+
+
+class Routes(dict[str, Route]):
+    """The routes from one process, each made when it is first used."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[str], Route]) -> None:
+        self._names, self._make = frozenset(names), make
+
+    def __missing__(self, to: str) -> Route:
+        if to not in self._names:
+            raise KeyError(to)
+        route = self[to] = self._make(to)
+        return route

@@ -28,6 +28,7 @@ from happysim.core.script import Operation, Request
 from happysim.core.tables import message_text
 from happysim.core.world import World
 from happysim.sim.agenda import seconds_text
+from happysim.sim.by_hand import Process
 from happysim.sim.client import LiveClient
 from happysim.sim.clock import Clock
 from happysim.sim.disk import Disk, LiveDisk
@@ -36,7 +37,7 @@ from happysim.sim.pool import Letter, Pool
 from happysim.sim.route import Route
 from happysim.sim.scripted_process import Impossible, ScriptedClient, ScriptedNode
 from happysim.sim.scripted_steps import NODE_STEPS, check_free
-from happysim.sim.simulation import Process, Simulation
+from happysim.sim.simulation import Simulation
 from happysim.sim.told import OF_MESSAGES, Seconds, Span, clocks_told, pairs_told, span_told
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario, scenario_of
@@ -194,7 +195,7 @@ class Scripted(Simulation):
         for live in self.processes.values():
             name = live.name
             for source in self.processes:
-                pool = self._routes[source].get(name) if name in self._routes[source] else None
+                pool = self._routes[source].get(name)
                 letters = pool.coming() if isinstance(pool, Pool) and live.gate is None else ()
                 if not self._apart(source, name):
                     texts = dict.fromkeys(letter.text for letter in letters)

@@ -24,9 +24,10 @@ from happysim.core.world import World
 from happysim.sim.agenda import NS
 from happysim.sim.calm import check_core
 from happysim.sim.disk import Disk
-from happysim.sim.faults import Crash, Fault, Pause
+from happysim.sim.faults import Fault
 from happysim.sim.nemesis import At, Randomly, randomly
 from happysim.sim.net_faults import Clog, Echo, Partition
+from happysim.sim.node_faults import Crash, Pause
 from happysim.sim.policy import Knobs, Simulated, check_count, check_time
 from happysim.sim.simulation import Simulation
 from happysim.spec.scenario import Scenario

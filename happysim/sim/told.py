@@ -166,9 +166,9 @@ def _pairs(told: str) -> Sequence[tuple[str, str]]:
     if bridged:
         return Bridge(bridge, *_sides(sides, " | ")).pairs()
     if " | " in told:
-        return list(Partition(*_sides(told, " | ")).pairs())
+        return Partition(*_sides(told, " | ")).pairs()
     if " -> " in told:
-        return list(Partition(*_sides(told, " -> "), one_way=True).pairs())
+        return Partition(*_sides(told, " -> "), one_way=True).pairs()
     return []
 
 

@@ -246,7 +246,20 @@ def is_set_free(value: Any) -> bool:
         return True
     if not is_frozen_class(kind):
         return issubclass(kind, enum.Enum)
-    return all(is_set_free(getattr(value, name)) for name in field_names(kind))
+    return _compares_all(kind) and all(is_set_free(getattr(value, n)) for n in field_names(kind))
+
+
+def _compares_all(kind: type) -> bool:
+    """False where equals may differ in a field: it may hold a set in one and none in the other."""
+    known = _COMPARES_ALL.get(kind)
+    if known is None:
+        own = kind.__dataclass_params__.eq  # type: ignore[attr-defined]
+        fields = dataclasses.fields(kind)
+        known = _COMPARES_ALL[kind] = own and all(each.compare for each in fields)
+    return known
+
+
+_COMPARES_ALL: dict[type, bool] = {}
 
 
 def cannot_change(value: Any) -> bool:

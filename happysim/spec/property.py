@@ -1,9 +1,10 @@
 """Property: a named judgement over a scenario.
 
 A property is a function of one world (`always`, `reachable`, `quiescent`), of two (`step_always`),
-or a sequential object that the history must fit (`linearizable`). It returns True where all is
-well, False or a text that says what is wrong where not. It reads worlds and nothing else, and a
-search calls it once for each combination of what it has read.
+a sequential object that the history must fit (`linearizable`), or several properties at once
+(`together`). It returns True where all is well, False or a text that says what is wrong where not.
+It reads worlds and nothing else, and a search calls it once for each combination of what it has
+read.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class Property:
         """What a function that judges for this property says, as `judge` returns it."""
         try:
             said = function(*arguments)
+        except PropertyError:
+            raise  # One of several that are judged together: it has said whose it is.
         except Exception as error:
             raise PropertyError(
                 f"property {self.name} raised {type(error).__name__}: {error}; "
@@ -181,6 +184,33 @@ def linearizable(
     return Property(
         Sort.LINEARIZABLE, scenario_of(scenario, arguments), fits, fits.__name__, object
     )
+
+
+def together(scenario: Any, *props: Property, name: str = "", **arguments: Any) -> Property:
+    """Several properties as one, which is broken where one of them is, and says which.
+
+    `every_theorem = together(rough_seas, agreement, validity)`. They are judged in this order over
+    `scenario`, whatever they were stated over. Raises `PropertyError` unless all are `always`, or
+    all `step_always`.
+    """
+    sorts = {each.sort if isinstance(each, Property) else None for each in props}
+    if sorts not in ({Sort.ALWAYS}, {Sort.STEP_ALWAYS}):
+        raise PropertyError(
+            f"together(..., {', '.join(map(repr, props))}): name properties after the scenario, "
+            "all of them `always` or all of them `step_always`"
+        )
+
+    def hold_together(*worlds: World) -> bool | str:
+        for each in props:
+            wrong = each.judge(*worlds)
+            if wrong is not None:
+                return f"{each.name}: {wrong}" if wrong else each.name
+        return True
+
+    made = scenario_of(scenario, arguments)
+    hold_together.__doc__ = f"Each of {', '.join(each.name for each in props)}."
+    hold_together.__module__ = made.function.__module__
+    return Property(props[0].sort, made, hold_together, name)
 
 
 def must_break(prop: Property) -> Property:

@@ -7,7 +7,7 @@ from typing import Any
 from happysim import Host, Operation, World, bounded, must_break
 from happysim.protocols.chain import AskVersion, ChainServer, Entry, Query, Version
 from properties import craq
-from properties.chain import no_copy_in_flight
+from properties.worlds import no_copy_in_flight
 
 
 class KeepsDirtyKeys(ChainServer):

@@ -13,7 +13,8 @@ from happysim.protocols.crdt.codec import Tagged
 from happysim.protocols.crdt.replica import Replica, State
 from happysim.protocols.crdt.store import Add, Assign, Digests, Key, Remove, Set
 from properties import crdt
-from properties.crdt import ONE, no_copy_in_flight, no_gossip_overtakes, store_world
+from properties.crdt import ONE, no_gossip_overtakes, store_world
+from properties.worlds import no_copy_in_flight
 
 # -- wrong types ---------------------------------------------------------------------------------
 

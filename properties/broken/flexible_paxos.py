@@ -40,7 +40,8 @@ from properties.multi_paxos import (
     rounds,
     state_machine_safety,
 )
-from properties.raft import along, ask
+from properties.raft import ask
+from properties.worlds import along
 
 # -- quorums --------------------------------------------------------------------------------------
 

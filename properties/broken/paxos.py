@@ -36,7 +36,7 @@ from properties.paxos import (
     who_learns_answers,
     who_wants_a_decision_tries_again,
 )
-from properties.raft import along
+from properties.worlds import along
 
 
 class ProposesAgain(PaxosNode):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from happysim import Host, World, bfs, bounded, must_break
 from happysim.protocols.raft import Configuration, RaftNode
 from happysim.protocols.raft.membership import adopt, configuration_at
-from properties.raft import along, ask, elect, leader_completeness, terms
+from properties.raft import ask, elect, leader_completeness, terms
 from properties.raft_membership import (
     a_joint_change,
     admin,
@@ -17,6 +17,7 @@ from properties.raft_membership import (
     two_leaders_change_it,
     who_was_removed_disrupts_nobody,
 )
+from properties.worlds import along
 
 
 class ChangesAtOnce(RaftNode):

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from happysim import Host, ProtocolError, World
+from happysim import Host, ProtocolError
 from happysim.core.script import Operation
 from happysim.protocols.chain import (
     Chain,
@@ -30,10 +30,7 @@ from properties.chain import (
     chain_of,
     client,
 )
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [each.result for each in world.history.of(name) if each.done]
+from tests.support.worlds import answers
 
 
 def test_an_update_is_answered_by_the_tail_and_acknowledged_up_the_chain() -> None:

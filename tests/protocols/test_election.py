@@ -12,7 +12,6 @@ from happysim import (
     Host,
     Network,
     ProtocolError,
-    ScheduleError,
     Simulation,
     World,
     datacenter_network,
@@ -37,16 +36,7 @@ from properties.election import (
     members_of,
     nobody_follows_a_junior,
 )
-
-
-def along(world: World, *beginnings: str) -> World:
-    """The world after several choices, each named by how its text begins."""
-    for beginning in beginnings:
-        fitting = [choice for choice in world.choices() if str(choice).startswith(beginning)]
-        if len(fitting) != 1:
-            raise ScheduleError(f"{len(fitting)} choices begin with {beginning!r}; name one")
-        world = world.step(fitting[0])
-    return world
+from properties.raft import along
 
 
 def views(world: World) -> list[tuple[str | None, int]]:

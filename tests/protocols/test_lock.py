@@ -23,6 +23,7 @@ from happysim.protocols.lock import (
     WriteAccepted,
     WriteRefused,
 )
+from tests.support.worlds import answers
 
 
 def client(*requests: Any) -> Generator[Any, Any, None]:
@@ -59,10 +60,6 @@ def hear(world: World, *names: str) -> World:
             if str(choice).startswith("deliver ") and f"-> {name} answer" in str(choice):
                 world = world.step(choice)
     return world
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [each.result for each in world.history.of(name) if each.done]
 
 
 class TwoHolds(Node):

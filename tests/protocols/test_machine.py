@@ -7,7 +7,7 @@ from typing import Any
 
 from happysim import Register, Write
 from happysim.core.script import Operation
-from happysim.protocols.machine import Addressed, Unanswered, execute, is_service
+from happysim.protocols.machine import Addressed, Unanswered, execute, is_service, recall
 
 ONE, TWO, NEXT = Operation("c1", 1), Operation("c2", 1), Operation("c1", 2)
 
@@ -56,3 +56,11 @@ def test_a_late_answer_is_not_that_of_a_later_command() -> None:
     state, _ = execute(Bell(), state, sessions, "else", NEXT, 2)
     execute(Bell(), state, sessions, "ring")
     assert sessions == {"c1": (2, "else")}
+
+
+def test_only_a_clients_last_command_is_answered_again_and_only_once_it_has_an_answer() -> None:
+    assert recall({}, ONE, 1) == (True, ())
+    assert recall({"c1": (1, "done")}, NEXT, 2) == (True, ())
+    assert recall({"c1": (2, "done")}, NEXT, 2) == (False, ((NEXT, "done"),))
+    assert recall({"c1": (2, Unanswered(NEXT))}, NEXT, 2) == (False, ())
+    assert recall({"c1": (2, "done")}, ONE, 1) == (False, ())

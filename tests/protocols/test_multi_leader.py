@@ -25,6 +25,7 @@ from happysim.protocols.multi_leader import (
 from happysim.protocols.multi_leader.merkle import ROOT, leaf_of, tree_of
 from happysim.protocols.multi_leader.records import NOTHING, joined, written
 from properties.multi_leader import leaders_and_clients
+from properties.raft import along
 
 # -- records --------------------------------------------------------------------------------------
 
@@ -123,14 +124,6 @@ def test_a_tree_differs_exactly_on_the_paths_to_a_key_that_differs(
 
 
 # -- nodes ----------------------------------------------------------------------------------------
-
-
-def along(world: World, *beginnings: str) -> World:
-    for beginning in beginnings:
-        found = [each for each in world.choices() if str(each).startswith(beginning)]
-        assert len(found) == 1, f"{beginning}: {found}"
-        world = world.step(found[0])
-    return world
 
 
 def ask(world: World, leader: str) -> World:

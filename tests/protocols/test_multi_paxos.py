@@ -31,12 +31,9 @@ from happysim.protocols.multi_paxos import (
     Overwritten,
     Role,
 )
-from properties.multi_paxos import asks, client, cluster, elect, first_leader, gap
+from properties.multi_paxos import client, cluster, elect, first_leader, gap
 from properties.raft import along, ask
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
+from tests.support.worlds import answers
 
 
 def insists_on(command: Any, *servers: str) -> Iterator[Any]:
@@ -240,7 +237,7 @@ def test_the_next_leader_answers_what_it_finishes() -> None:
 
 
 def test_the_journal_answers_with_the_slot_of_a_command() -> None:
-    asking = Script("c1", asks, ("n1", "a"), ("n1", "b"))
+    asking = client("c1", ("n1", "a"), ("n1", "b"))
     world = along(World.of(MultiPaxosNode("n1"), asking), "fire n1 election")
     for _ in range(2):
         world = along(ask(world, "c1"), "deliver n1 -> c1")

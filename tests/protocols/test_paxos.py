@@ -11,10 +11,7 @@ from happysim.protocols.ballot import NO_BALLOT, Ballot
 from happysim.protocols.paxos import Decided, PaxosNode, Proposal
 from properties.paxos import client, cluster, duel
 from properties.raft import along
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
+from tests.support.worlds import answers
 
 
 def promised(world: World, proposer: str, acceptor: str) -> World:

@@ -33,13 +33,10 @@ from properties.primary_backup import (
     succeed,
     suspect,
 )
+from tests.support.worlds import answers
 
 SETTLED = CurrentView(View(2, "n2"), is_settled=True)
 UNSETTLED = CurrentView(View(2, "n2"), is_settled=False)
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [each.result for each in world.history.of(name) if each.done]
 
 
 def coming(world: World, kind: type) -> list[Any]:

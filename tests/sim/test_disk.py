@@ -25,9 +25,10 @@ from happysim.search.policy import bfs
 from happysim.search.schedule import follow
 from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
-from happysim.sim.faults import Crash, Fault
+from happysim.sim.faults import Fault
 from happysim.sim.nemesis import at, randomly
 from happysim.sim.node_faults import (
+    Crash,
     FillDisk,
     LoseUnsynced,
     LyingSync,

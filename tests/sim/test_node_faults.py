@@ -9,9 +9,9 @@ from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, on
 from happysim.core.world import World
-from happysim.sim.faults import Crash, Fault, Pause
+from happysim.sim.faults import Fault
 from happysim.sim.nemesis import at, randomly
-from happysim.sim.node_faults import Drift, FreezeClock, Jump, Skew, Slow
+from happysim.sim.node_faults import Crash, Drift, FreezeClock, Jump, Pause, Skew, Slow
 from happysim.sim.simulation import Simulation
 from tests.support.watch import Watch, beats
 

@@ -23,6 +23,14 @@ class Item:
     command: Any = None
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Equal to another whatever its note is."""
+
+    term: int
+    note: Any = field(default=None, compare=False)
+
+
 @dataclass
 class Journal:
     items: list[Item] = field(default_factory=list)
@@ -42,6 +50,7 @@ class Holder(Node):
     other: set[str] = set()
     few: frozenset[str] = frozenset({"a"})
     item: Item = Item(1)
+    noted: Noted = Noted(1)
     anything: Any = None
     flat: dict[str, tuple[int, Any]] = {}
     keyed: dict[Any, Any] = {}
@@ -98,6 +107,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "None by a set": lambda node: swap(node, "anything", {"a"}),
     "None by a tuple with a set": lambda node: swap(node, "anything", (1, frozenset({"a"}))),
     "a field of a frozen dataclass": lambda node: swap(node, "item", Item(1, frozenset({"a"}))),
+    "a field that is not compared": lambda node: swap(node, "noted", Noted(1, frozenset({"a"}))),
     "a value of a flat dict": lambda node: node.flat.update(x=(1, frozenset({"a"}))),
     "a new value of a flat dict": lambda node: node.flat.update(y=(1, frozenset({"a"}))),
     "a flat dict by another": lambda node: swap(node, "flat", {"x": (1, frozenset({"a"}))}),

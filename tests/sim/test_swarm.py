@@ -10,6 +10,8 @@ import pytest
 from happysim import (
     Broken,
     Crash,
+    Faults,
+    Holds,
     Host,
     Kind,
     Node,
@@ -24,9 +26,11 @@ from happysim import (
     message,
     on,
     randomly,
+    reachable,
     replay,
     shrink,
     swarm,
+    unlimited,
 )
 from happysim.protocols.crdt import CRDTStore
 from happysim.protocols.lock import FencedStore, LockServer
@@ -222,6 +226,52 @@ def hunt(module: Any, scenario: Any, runs: int, **wrong: Any) -> tuple[int, Brok
     report = explore(properties[0].scenario, *properties, by=by)
     broken = [each for each in report.verdicts.values() if isinstance(each, Broken)]
     return report.depth, broken[0] if broken else None, time.perf_counter() - began
+
+
+@message
+class Wrote:
+    """How many writes there are on the disk of the sender."""
+
+    count: int
+
+
+class Forgetful(Node):
+    """Writes and never syncs, and tells a witness how much it wrote."""
+
+    written: int = durable(0)
+    seen: int = 0
+
+    def on_start(self, host: Host) -> None:
+        host.set_timer("write", seconds=1.0)
+
+    @on.timer("write")
+    def write(self, host: Host) -> None:
+        self.written += 1
+        host.broadcast(Wrote(self.written))
+        host.set_timer("write", seconds=1.0)
+
+    @on(Wrote)
+    def read(self, host: Host, sender: str, sent: Wrote) -> None:
+        self.seen = max(self.seen, sent.count)
+
+
+def test_what_a_run_reaches_is_witnessed_by_the_same_run() -> None:
+    """Only disks that lose what is not synced reach this, so its witness needs them too."""
+    nodes = [Forgetful(name="n1"), Forgetful(name="n2")]
+    faults = Faults(crashes=unlimited, unsynced_loss=True)
+
+    world = World.of(*nodes, faults=faults)
+
+    @reachable(scenario=world)
+    def a_write_is_forgotten(now: World) -> bool:
+        return bool(now["n2"].seen > now["n1"].written + 1)
+
+    crashes = randomly(Crash("n1"), every=4.0, lasting=1.0)
+    verdict = check(a_write_is_forgotten, by=swarm(seed=1, runs=20, faults=[crashes]))
+    assert isinstance(verdict, Holds)
+    assert verdict.schedule is not None
+    *_, last = follow(world, verdict.schedule).worlds
+    assert a_write_is_forgotten.judge(last) is not None
 
 
 def test_a_found_run_replays_and_shrinks() -> None:

@@ -17,6 +17,7 @@ from happysim import (
     quiescent,
     reachable,
     step_always,
+    together,
 )
 from tests.support.nodes import chain
 
@@ -117,3 +118,68 @@ def test_a_decorator_without_a_scenario_is_refused(use: Callable[[], Any]) -> No
     with pytest.raises(Exception, match=r"a scenario|@always\(scenario\)") as refused:
         use()
     assert refused.type.__module__.startswith("happysim")
+
+
+@always(chain)
+def below_three(world: World) -> bool | str:
+    return world["n"].count < 3 or "three"
+
+
+@always(chain)
+def below_two(world: World) -> bool:
+    return bool(world["n"].count < 2)
+
+
+@step_always(chain)
+def by_one(before: World, after: World) -> bool:
+    return bool(after["n"].count == before["n"].count + 1)
+
+
+@pytest.mark.parametrize(
+    ("props", "reason"),
+    [
+        ((below_four, below_three), "below_three: three"),
+        ((below_three, below_two), "below_two"),  # it is the first to be broken
+        ((below_four, below_four), None),
+        ((by_one,), None),
+    ],
+)
+def test_properties_together_break_where_one_does_and_say_which(
+    props: tuple[Property, ...], reason: str | None
+) -> None:
+    every = together(chain, *props)
+    verdict = check(every)
+    assert (verdict.reason if verdict.broken else None) == reason  # type: ignore[attr-defined]
+    assert (every.sort, every.module) == (props[0].sort, chain.__module__)
+    assert all(each.name in str(every.__doc__) for each in props)
+
+
+def test_properties_together_are_judged_over_a_scenario_of_their_own() -> None:
+    every = together(chain, below_four, name="every", limit=9)
+    assert (every.name, str(every.scenario)) == ("every", "chain(limit=9)")
+    assert check(every).broken
+    assert check(every.over(chain)).holds
+
+
+def test_of_properties_together_the_one_that_raises_is_named() -> None:
+    @always(chain)
+    def raising(world: World) -> bool:
+        return bool(world["nobody"])
+
+    with pytest.raises(PropertyError, match=r"^property raising raised ScenarioError"):
+        check(together(chain, below_four, raising))
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        (),
+        (below_four, by_one),
+        (reachable(chain)(lambda world: True),),
+        (lambda world: True,),
+    ],
+    ids=["none", "worlds and steps", "reachable", "a function"],
+)
+def test_only_properties_of_one_sort_are_judged_together(props: tuple[Any, ...]) -> None:
+    with pytest.raises(PropertyError, match=r"together\(.*all of them `always` or all of them"):
+        together(chain, *props)

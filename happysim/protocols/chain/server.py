@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
@@ -51,6 +50,7 @@ from happysim.protocols.chain.messages import (
     Version,
 )
 from happysim.protocols.machine import Journal, KeyedMachine
+from happysim.protocols.requests import operation_of_script
 
 UNKNOWN = -1
 
@@ -134,9 +134,7 @@ class ChainServer(Node):
     @on(Update)
     def update(self, host: Host, client: str, request: Update) -> None:
         """The head puts updates in order, each once."""
-        asked = host.operation
-        if asked is None:
-            raise ProtocolError(f"{client} sent an Update; only a client script may")
+        asked = operation_of_script(host, client, request)
         session = self.sessions.get(asked.client)
         if not (self.is_head and self.is_full):
             host.respond(Redirect(self.chain.head))
@@ -319,9 +317,7 @@ class ChainServer(Node):
     @on(Query)
     def query(self, host: Host, client: str, request: Query) -> None:
         """The tail answers from its state. CRAQ: so does any server where the key is clean."""
-        asked = host.operation
-        if asked is None:
-            raise ProtocolError(f"{client} sent a Query; only a client script may")
+        asked = operation_of_script(host, client, request)
         if not self.may_answer or not (self.is_tail or self.reads is Reads.ANY):
             host.respond(Redirect(self.chain.tail))
         elif self.is_tail or not self.is_dirty(request.command):

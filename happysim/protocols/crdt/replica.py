@@ -1,4 +1,4 @@
-"""What the four types share: identity, states that travel, merging, freezing and JSON.
+"""What the five types share: identity, states that travel, merging, freezing and JSON.
 
 **Source**: Shapiro et al. 2011, section 2 (state-based objects); for deltas, Almeida, Shoker,
 Baquero, *Delta state replicated data types*, JPDC 2018. States form a join
@@ -9,8 +9,8 @@ Replicas that have received the same updates, in any order and any number of tim
 
 The second half matters as much as the first. Two writers under one id, or one that restarts empty
 under its old id, reuse the numbers that tell their updates apart, and updates are lost. This
-cannot be detected in general; `ORSet` and `LWWRegister` refuse the merges in which it shows.
-A node therefore
+cannot be detected in general; `ORSet`, `MVRegister` and `LWWRegister` refuse the merges in which it
+shows. A node therefore
 
 - makes every replica under its own name. One that it first hears of by gossip is made by
   `from_state(self.name, state)`, never by copying the sender's: with the sender's id, both count

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import InitVar
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import digest
@@ -35,6 +35,7 @@ from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.crdt.lww_register import LWWRegister
 from happysim.protocols.crdt.mv_register import MVRegister
 from happysim.protocols.crdt.or_set import ORSet
@@ -155,12 +156,6 @@ class Differs:
     entries: Entries
 
 
-class _Joinable(Protocol):
-    """What a store may be made on: a network that nodes join."""
-
-    def join(self, member: Any, /) -> Any: ...
-
-
 class CRDTStore(Node):
     """Counters, registers and sets by name, equal on all nodes once nothing is left to tell.
 
@@ -174,7 +169,7 @@ class CRDTStore(Node):
     node_id: str = ""
     gossip_seconds: float = 1.0
     digests: bool = False
-    network: InitVar[_Joinable | None] = None
+    network: InitVar[Network | None] = None
     entries: dict[Key, Replica] = durable(factory=dict)
     # The newest request served of each client, so that a copy of an increment counts once.
     served: dict[str, int] = durable(factory=dict)
@@ -185,7 +180,7 @@ class CRDTStore(Node):
         {COUNTER: PNCounter, REGISTER: LWWRegister, VALUES: MVRegister, SET: ORSet}
     )
 
-    def __post_init__(self, network: _Joinable | None = None) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         if network is not None:
             network.join(self)
 

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
+from happysim.core.topology import Network
 from happysim.protocols.election.bully import BullyStrategy
 from happysim.protocols.election.messages import Campaign, Heartbeat, Victory
 from happysim.protocols.election.seniority import seniority
@@ -69,14 +70,14 @@ class LeaderElection(Node):
     members: tuple[str, ...] | None = None
     heartbeat_seconds: float | None = 0.05
     leader_seconds: tuple[float, float] = (0.15, 0.3)
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     current_term: int = durable(default=0)
     voted_for: str | None = durable(default=None)
     current_leader: str | None = None
     campaign: Any = None
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         named = self.members or ()
         if len(set(named)) < len(named):
             raise ProtocolError(f"{self.name}: members={named!r} has to name each member once")

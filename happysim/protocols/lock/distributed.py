@@ -10,12 +10,11 @@ from typing import Any
 from happysim.core.errors import ProtocolError
 from happysim.core.script import Request, TimedOut, call
 from happysim.core.topology import Network
-from happysim.protocols import machine
 from happysim.protocols.lock.commands import AcquireLock, TryLock, WithdrawLock
 from happysim.protocols.lock.messages import LockGrant
 from happysim.protocols.lock.table import LockTable
+from happysim.protocols.machine import Journal
 from happysim.protocols.multi_paxos.server import MultiPaxosNode
-from happysim.protocols.raft.machine import Journal
 from happysim.protocols.raft.server import RaftNode
 from happysim.protocols.requests import ClientRequest
 
@@ -66,7 +65,8 @@ class DistributedLock:
         object.__setattr__(self, "servers", tuple(each.name for each in servers))
         table = LockTable(self.servers, lease_seconds)
         for each in servers:
-            if each.machine not in (*_DEFAULTS, table):
+            # A journal is what nodes replicate that were not told otherwise.
+            if each.machine not in (Journal(), table):
                 raise ProtocolError(
                     f"DistributedLock {name!r}: {each.name} replicates {each.machine!r} already; "
                     "for further locks of one cluster write lock.named('other')"
@@ -134,10 +134,6 @@ class DistributedLock:
                 f"DistributedLock {self.name!r}: {to!r} is no server; it has {known}"
             )
         return call(to or self.servers[0], ClientRequest(command), timeout)
-
-
-# What nodes replicate that were not told otherwise.
-_DEFAULTS = (Journal(), machine.Journal())
 
 
 def check_server(name: str, node: object) -> None:

@@ -38,7 +38,6 @@ from happysim.protocols.lock.messages import (
     Renew,
     Renewed,
 )
-from happysim.protocols.lock.store import reply
 
 
 @dataclass
@@ -92,17 +91,17 @@ class LockServer(Node):
     def renew(self, host: Host, sender: str, request: Renew) -> None:
         lease = self._lease(sender, request.lock, request.token)
         if lease is None:
-            reply(host, LockLost(request.lock, request.token))
+            host.reply(LockLost(request.lock, request.token))
             return
         lease.aged = False
-        reply(host, Renewed(request.lock, request.token))
+        host.reply(Renewed(request.lock, request.token))
 
     @on(Release)
     def release(self, host: Host, sender: str, request: Release) -> None:
         lease = self._lease(sender, request.lock, request.token)
         if lease is not None and self._let_go(lease, request.hold):
             self._end(host, request.lock)
-        reply(host, Released(request.lock, request.token, request.hold))
+        host.reply(Released(request.lock, request.token, request.hold))
 
     @on.timer("lease")
     def age(self, host: Host) -> None:

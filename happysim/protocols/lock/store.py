@@ -29,19 +29,11 @@ class FencedStore(Node):
     @on(FencedWrite)
     def write(self, host: Host, sender: str, request: FencedWrite) -> None:
         if self._is_stale(request.token):
-            reply(host, WriteRefused(request.token, self.token))
+            host.reply(WriteRefused(request.token, self.token))
             return
         self.token, self.value = request.token, request.value
         host.sync()
-        reply(host, WriteAccepted(request.token))
+        host.reply(WriteAccepted(request.token))
 
     def _is_stale(self, token: int) -> bool:
         return token < self.token
-
-
-def reply(host: Host, said: Any) -> None:
-    """Answer whoever asked, a node or a client script."""
-    if host.operation is None:
-        host.reply(said)
-    else:
-        host.respond(said)

@@ -9,7 +9,6 @@ from happysim.protocols.multi_paxos.messages import (
     Accepted,
     Chosen,
     Entry,
-    Forwarded,
     Heartbeat,
     Missing,
     Prepare,
@@ -17,7 +16,7 @@ from happysim.protocols.multi_paxos.messages import (
     Rejected,
 )
 from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
-from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
+from happysim.protocols.requests import Answered, ClientRequest, Forwarded, NotLeader, Overwritten
 
 __all__ = [
     "Accept",

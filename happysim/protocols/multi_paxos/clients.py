@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered
-from happysim.protocols.multi_paxos.messages import Entry, Forwarded
-from happysim.protocols.requests import ClientRequest, Overwritten, answer
+from happysim.protocols import requests
+from happysim.protocols.machine import recall
+from happysim.protocols.multi_paxos.messages import Entry
+from happysim.protocols.requests import ClientRequest, Forwarded, Overwritten, answer
 
 if TYPE_CHECKING:
     from happysim.protocols.multi_paxos.server import MultiPaxosNode
@@ -32,7 +33,9 @@ def take(
         if not is_first(node, host, operation, serial):
             return
     if node.is_leader:
-        if operation is None or not any(e and e.operation == operation for e in node.log):
+        # A copy of what is in the log; what is chosen is applied, and so is no first any more.
+        still_open = node.log[node.chosen :]
+        if operation is None or not any(e and e.operation == operation for e in still_open):
             entry = Entry(node.ballot, request.command, operation, serial)
             node.propose(host, len(node.log) + 1, entry)
     elif node.patient:
@@ -43,20 +46,18 @@ def take(
 
 def is_first(node: MultiPaxosNode, host: Host, operation: Operation, serial: int) -> bool:
     """False for a command that was applied; its answer is given again, if it is the last."""
-    last, result = node.sessions.get(operation.client, (0, None))
-    if serial == last and not isinstance(result, Unanswered):
-        answer(host, result, operation)
-    # One before the last needs no answer: its client does not wait for it any more.
-    return serial > last
+    is_new, answers = recall(node.sessions, operation, serial)
+    for asked, result in answers:
+        answer(host, result, asked)
+    return is_new
 
 
-def hold(node: MultiPaxosNode, host: Host, held: Forwarded) -> None:
+def hold(node: MultiPaxosNode, host: Host, asked: Forwarded) -> None:
     """Pass a request on, if there is a leader, and to later ones until it is applied here."""
     leader = None if node.leader == node.name else node.leader
-    if (held.operation is not None or leader is None) and held not in node.held:
-        node.held.append(held)
+    requests.keep(node.held, asked, leader)
     if leader is not None:
-        node.send(host, leader, held)
+        node.send(host, leader, asked)
 
 
 def pass_on(node: MultiPaxosNode, host: Host) -> None:
@@ -68,13 +69,8 @@ def pass_on(node: MultiPaxosNode, host: Host) -> None:
 
 def forget(node: MultiPaxosNode, applied: Operation) -> None:
     """An operation is applied, and so its client awaits none of before."""
-
-    def is_settled(held: Operation | None) -> bool:
-        same = held is not None and held.client == applied.client
-        return same and held is not None and held.number <= applied.number
-
     if node.held:
-        node.held = [each for each in node.held if not is_settled(each.operation)]
+        node.held = requests.still_open(node.held, applied)
 
 
 def overwrite(node: MultiPaxosNode, host: Host, entry: Entry) -> None:

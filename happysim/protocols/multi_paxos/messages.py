@@ -7,7 +7,6 @@ from typing import Any
 from happysim.core.message import message
 from happysim.core.script import Operation
 from happysim.protocols.ballot import Ballot
-from happysim.protocols.requests import ClientRequest
 
 
 @message
@@ -88,11 +87,3 @@ class Chosen:
 
     first: int
     entries: tuple[Entry, ...]
-
-
-@message
-class Forwarded:
-    """A patient server passes on what a client has asked of it; without `operation`, one-way."""
-
-    operation: Operation | None
-    request: ClientRequest

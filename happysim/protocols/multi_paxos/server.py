@@ -37,29 +37,22 @@ from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.quorums import Quorums, disjoint, majority, sizes
 from happysim.core.script import Operation
+from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
-from happysim.protocols.machine import (
-    Answers,
-    Journal,
-    Machine,
-    Unanswered,
-    execute,
-    is_service,
-)
+from happysim.protocols.machine import Answers, Journal, Machine, execute, is_service, recall
 from happysim.protocols.multi_paxos import clients
 from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
     Chosen,
     Entry,
-    Forwarded,
     Heartbeat,
     Missing,
     Prepare,
     Promise,
     Rejected,
 )
-from happysim.protocols.requests import ClientRequest, NotLeader, answer, operation_of
+from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer, operation_of
 
 # After so many elections in vain the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6
@@ -104,7 +97,7 @@ class MultiPaxosNode(Node):
     phase_1: Quorums | int | None = None
     phase_2: Quorums | int | None = None
     patient: bool = False
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Acceptor: the ballot promised (a leader's or candidate's own), and what was accepted, by slot.
     ballot: Ballot = durable(default=NO_BALLOT)
@@ -127,7 +120,7 @@ class MultiPaxosNode(Node):
     reported: dict[int, Entry] = {}
     accepted_by: dict[int, set[str]] = {}
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -459,10 +452,9 @@ class MultiPaxosNode(Node):
         operation = entry.operation
         if operation is not None:
             clients.forget(self, operation)
-            serial, result = self.sessions.get(operation.client, (0, None))
-            if entry.serial <= serial:
-                is_known = entry.serial == serial and not isinstance(result, Unanswered)
-                return ((operation, result),) if is_known else ()
+            is_new, answers = recall(self.sessions, operation, entry.serial)
+            if not is_new:
+                return answers
         self.state, answers = execute(
             self.machine, self.state, self.sessions, entry.command, operation, entry.serial
         )

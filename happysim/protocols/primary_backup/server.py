@@ -54,6 +54,7 @@ from happysim.protocols.primary_backup.messages import (
     Snapshot,
     View,
 )
+from happysim.protocols.requests import operation_of_script
 
 START: Place = (0, 0)
 
@@ -117,9 +118,7 @@ class PrimaryBackupServer(Node):
     @on(ClientRequest)
     def serve(self, host: Host, client: str, request: ClientRequest) -> None:
         """Put a command into the log, once, and offer it to every backup."""
-        asked = host.operation
-        if asked is None:
-            raise ProtocolError(f"{client} sent a ClientRequest; only a client script may")
+        asked = operation_of_script(host, client, request)
         session = self.sessions.get(asked.client)
         if not self.is_primary:
             host.respond(NotPrimary(None if self.view.primary == self.name else self.view.primary))

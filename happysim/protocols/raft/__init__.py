@@ -1,14 +1,16 @@
 """Raft: one log of commands, kept by a majority of servers through crashes and lost messages.
 
 `server` is the server itself: figure 2 of the paper that it follows, what it assumes and where it
-deviates. `messages` holds what clients and servers tell each other; `log`, `configuration` and
-`machine` are the values that a server keeps. What it does beyond figure 2, or at more length, is in
-`replication`, `clients`, `snapshots`, `membership`, `transfer` and `reads`.
+deviates. `messages` holds what clients and servers tell each other; `log` and
+`configuration` are the values that a server keeps, and `machine` is a map for it to drive. What it
+does beyond figure 2, or at more length, is in `replication`, `clients`, `snapshots`, `membership`,
+`transfer` and `reads`.
 """
 
+from happysim.protocols.machine import Journal, Machine
 from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.log import Log
-from happysim.protocols.raft.machine import Cas, Delete, Get, Journal, KeyValue, Machine, Set
+from happysim.protocols.raft.machine import Cas, Delete, Get, KeyValue, Set
 from happysim.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesRefusal,
@@ -16,7 +18,6 @@ from happysim.protocols.raft.messages import (
     ChangeMembership,
     ChangeRefused,
     Entry,
-    Forwarded,
     InstallSnapshot,
     NewerTerm,
     PreVote,
@@ -33,7 +34,7 @@ from happysim.protocols.raft.messages import (
     Vote,
 )
 from happysim.protocols.raft.server import RaftNode, Role
-from happysim.protocols.requests import Answered, ClientRequest, NotLeader, Overwritten
+from happysim.protocols.requests import Answered, ClientRequest, Forwarded, NotLeader, Overwritten
 
 __all__ = [
     "Answered",

@@ -13,20 +13,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered
+from happysim.protocols import requests
+from happysim.protocols.machine import recall
 from happysim.protocols.raft import membership, reads, transfer
 from happysim.protocols.raft.configuration import Configuration
 from happysim.protocols.raft.messages import (
     ChangeMembership,
     Entry,
-    Forwarded,
     ReadRequest,
     TransferLeadership,
 )
-from happysim.protocols.requests import ClientRequest, Overwritten, answer, operation_of
+from happysim.protocols.requests import (
+    ClientRequest,
+    Forwarded,
+    Overwritten,
+    answer,
+    operation_of,
+    operation_of_script,
+)
 
 if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
@@ -39,10 +45,7 @@ def hear(node: RaftNode, host: Host, client: str, request: Asked) -> None:
     if isinstance(request, ClientRequest):
         take(node, host, operation_of(host, client, request), request, hops=0)
         return
-    if host.operation is None:
-        kind = type(request).__name__
-        raise ProtocolError(f"{client} sent a {kind}; only a client script may")
-    take(node, host, host.operation, request, hops=0)
+    take(node, host, operation_of_script(host, client, request), request, hops=0)
 
 
 def take(
@@ -97,26 +100,21 @@ def is_first(node: RaftNode, host: Host, entry: Entry) -> bool:
         return True
     if operation in node.pending:
         return False  # A copy; whoever commits the entry will answer.
-    last, result = node.sessions.get(operation.client, (0, None))
-    if entry.serial == last and not isinstance(result, Unanswered):
-        answer(host, result, operation)
-    # One before the last needs no answer: its client has had one, or does not wait for it.
-    return entry.serial > last
+    is_new, answers = recall(node.sessions, operation, entry.serial)
+    for asked, result in answers:
+        answer(host, result, asked)
+    return is_new
 
 
 # -- patient servers -----------------------------------------------------------------------------
 
 
-def keep(node: RaftNode, host: Host, kept: Forwarded) -> None:
-    """Pass a request on, if there is a leader, and to later ones until it is applied here.
-
-    What awaits no answer has no number to know it by, and is passed on once.
-    """
+def keep(node: RaftNode, host: Host, asked: Forwarded) -> None:
+    """Pass a request on, if there is a leader, and to later ones until it is applied here."""
     leader = None if node.leader == node.name else node.leader
-    if (kept.operation is not None or leader is None) and kept not in node.kept:
-        node.kept.append(kept)
+    requests.keep(node.kept, asked, leader)
     if leader is not None:
-        host.send(leader, kept)
+        host.send(leader, asked)
 
 
 def pass_on(node: RaftNode, host: Host) -> None:
@@ -126,15 +124,10 @@ def pass_on(node: RaftNode, host: Host) -> None:
         take(node, host, each.operation, each.request, hops=1)
 
 
-def forget(node: RaftNode, operation: Operation) -> None:
-    """The operation is applied, and so its client awaits none of before."""
+def forget(node: RaftNode, applied: Operation) -> None:
+    """An operation is applied, and so its client awaits none of before."""
     if node.kept:
-        node.kept = [each for each in node.kept if not is_settled(each.operation, operation)]
-
-
-def is_settled(kept: Operation | None, applied: Operation) -> bool:
-    """True for an operation of the same client, of that number or a smaller one."""
-    return kept is not None and kept.client == applied.client and kept.number <= applied.number
+        node.kept = requests.still_open(node.kept, applied)
 
 
 def overwrite(node: RaftNode, host: Host, entry: Entry) -> None:

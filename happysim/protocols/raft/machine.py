@@ -1,42 +1,12 @@
-"""State machines for a log to drive: the interface, a journal, and a map of keys to values.
-
-A machine is a pure function of a state and a command. States are immutable values (numbers, text,
-tuples, frozen dataclasses): they travel in snapshots.
-"""
+"""A map of keys to values, as a machine for a log to drive."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from happysim.core.errors import ProtocolError
-
-
-class Machine(Protocol):
-    """The state machine that the log drives: a deterministic object, such as a register.
-
-    The sequential objects of `happysim.spec.objects` are machines.
-    """
-
-    initial: Any
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The next state and the result of `command` in `state`, and a function of these alone.
-
-        A command that only reads returns `state` itself as the next state.
-        """
-
-
-@dataclass(frozen=True)
-class Journal:
-    """The machine that keeps every command in order; the result is how many there are then."""
-
-    initial = ()
-
-    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
-        """The journal with `command` at its end, and its length."""
-        return (*state, command), len(state) + 1
 
 
 @dataclass(frozen=True)

@@ -105,18 +105,6 @@ class TimeoutNow:
 
 
 @message
-class Forwarded:
-    """A server that does not lead passes on what a client has asked of it.
-
-    It is passed on once, not again, unless servers are patient. Without an `operation` the client
-    awaits no answer.
-    """
-
-    operation: Operation | None
-    request: Any
-
-
-@message
 class Vote:
     """The sender's vote in `term` is the receiver's."""
 

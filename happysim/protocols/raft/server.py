@@ -38,18 +38,17 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
-from happysim.protocols.machine import Unanswered, execute, is_service
+from happysim.core.topology import Network
+from happysim.protocols.machine import Journal, Machine, execute, is_service, recall
 from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
 from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
 from happysim.protocols.raft.log import Log
-from happysim.protocols.raft.machine import Journal, Machine
 from happysim.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesRefusal,
     AppendEntriesReply,
     ChangeMembership,
     Entry,
-    Forwarded,
     InstallSnapshot,
     NewerTerm,
     PreVote,
@@ -66,7 +65,7 @@ from happysim.protocols.raft.messages import (
 )
 from happysim.protocols.raft.reads import PendingRead
 from happysim.protocols.raft.transfer import Transfer
-from happysim.protocols.requests import ClientRequest, NotLeader, answer
+from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer
 
 
 class Role(enum.StrEnum):
@@ -131,7 +130,7 @@ class RaftNode(Node):
     clock_drift: float = 0.01
     forward: bool = False
     patient: bool = False
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # Persistent state (figure 2).
     current_term: int = durable(default=0)
@@ -173,7 +172,7 @@ class RaftNode(Node):
     asked_at: dict[int, int] = {}
     lease_until: int = 0
 
-    def __post_init__(self, network: Any) -> None:
+    def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()
         if self.name in peers or len(set(peers)) < len(peers):
             raise ProtocolError(
@@ -272,7 +271,6 @@ class RaftNode(Node):
         host.cancel_timer("quorum")
         host.cancel_timer("round")
         if self.transfer is not None:
-            host.cancel_timer("transfer")
             transfer.give_up(self, host, f"{self.name} leads no more")
         reads.refuse_all(self, host)
         self.set_election_timer(host)
@@ -634,11 +632,11 @@ class RaftNode(Node):
         clients.forget(self, operation)
         if isinstance(entry.command, Configuration) and entry.command.is_joint:
             return  # Its client is answered when the new voters are on their own.
-        serial, result = self.sessions.get(operation.client, (0, None))
-        if entry.serial > serial:
+        is_new, answers = recall(self.sessions, operation, entry.serial)
+        if is_new:
             self.execute(host, index)
-        elif entry.serial == serial and not isinstance(result, Unanswered):
-            self.answer(host, index, operation, result)
+        for asked, result in answers:
+            self.answer(host, index, asked, result)
 
     def execute(self, host: Host, index: int) -> None:
         """Apply a command for the first time, and answer whom that answers."""

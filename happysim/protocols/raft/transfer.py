@@ -47,6 +47,9 @@ def hand_over(node: RaftNode, host: Host) -> bool:
     under_way = node.transfer
     if under_way is None or under_way.told:
         return False
+    if not node.configuration.has_vote(under_way.to):
+        give_up(node, host, f"{under_way.to} has no vote any more")
+        return False
     if node.match_index[under_way.to] < node.log.last_index:
         return False
     node.transfer = Transfer(under_way.to, under_way.operation, told=True)
@@ -60,5 +63,6 @@ def give_up(node: RaftNode, host: Host, reason: str) -> None:
     """The last step: where nothing came of it, go on as before. Its client is told."""
     under_way = node.transfer
     node.transfer = None
+    host.cancel_timer("transfer")
     if under_way is not None and not under_way.told:
         host.respond(TransferRefused(reason), to=under_way.operation)

@@ -28,11 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, replace
-from typing import Any
 
 from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
+from happysim.core.topology import Network
 from happysim.protocols.swim.claims import Claim, Status, Update, standing
 from happysim.protocols.swim.messages import Ack, Join, Leave, News, Ping, PingRequest
 
@@ -74,7 +74,7 @@ class MembershipProtocol(Node):
     updates_max: int = 6
     health_max: int = 0
     nodes: InitVar[Iterable[str | Node] | None] = None
-    network: InitVar[Any] = None
+    network: InitVar[Network | None] = None
 
     # The number of this life of the member, and of the refutations in it; -1 before the first.
     incarnation: int = durable(default=-1)
@@ -87,7 +87,7 @@ class MembershipProtocol(Node):
     sequence: int = 0  # of the last probe
     health: int = 0  # Lifeguard: 0 is well
 
-    def __post_init__(self, nodes: Iterable[str | Node] | None, network: Any) -> None:
+    def __post_init__(self, nodes: Iterable[str | Node] | None, network: Network | None) -> None:
         if nodes is not None:
             self.seeds = self.names_of(nodes)
         if not 0 < self.probe_seconds < self.period_seconds:
@@ -383,9 +383,10 @@ class MembershipProtocol(Node):
     def updates_for(self, to: str) -> tuple[Update, ...]:
         """The updates that were sent least often so far. They count as sent now."""
         chosen = sorted(self.gossip, key=lambda name: (self.gossip[name], name))[: self.updates_max]
+        sends = self.gossip_factor * self.bits() if chosen else 0
         for name in chosen:
             self.gossip[name] += 1
-            if self.gossip[name] >= self.gossip_factor * self.bits():
+            if self.gossip[name] >= sends:
                 del self.gossip[name]
         told = self.claims.get(to)
         if told is not None and told.status is not Status.ALIVE and to not in chosen:

@@ -13,9 +13,12 @@ from happysim.protocols.raft import (
     Configuration,
     NotLeader,
     Role,
+    TransferRefused,
 )
 from properties.raft import along, ask, elect
 from properties.raft_membership import admin, changing
+from properties.raft_transfer import hands_over
+from tests.support.worlds import answers
 
 
 def voters(*names: str, learners: tuple[str, ...] = ()) -> Configuration:
@@ -36,10 +39,6 @@ def ready(*clients: Any, size: int = 3, joining: int = 0, **options: Any) -> Wor
     """n1 leads, and has committed its no-op with n2."""
     world = elect(changing(size, joining, *clients, no_op=True, **options), "n1", "n2")
     return entries_arrive(world, "n1", "n2")
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
 
 
 def test_a_configuration_is_used_from_the_moment_it_is_in_the_log() -> None:
@@ -216,3 +215,18 @@ def test_who_leaves_may_be_the_one_whose_answer_commits_that() -> None:
     world = entries_arrive(world, "n1", "n2", 1)
     assert world["n1"].configuration == voters("n1", "n4")
     assert sorted(world["n1"].next_index) == ["n4"]
+
+
+def test_a_transfer_ends_where_a_change_under_way_takes_the_successors_vote() -> None:
+    clients = admin("a1", "n1", "n1 n2 n3"), Script("a2", hands_over, "n1", "n5")
+    world = changing(5, 0, *clients, no_op=True, joint_consensus=True)
+    world = elect(world, "n1", "n2", "n3")
+    world = entries_arrive(entries_arrive(world, "n1", "n2"), "n1", "n3")
+    world = ask(ask(world, "a1"), "a2")
+    world = entries_arrive(world, "n1", "n2", 1)
+    assert world["n1"].transfer.to == "n5"
+    world = entries_arrive(world, "n1", "n3", 1)
+    assert world["n1"].configuration == voters("n1", "n2", "n3")
+    assert (world["n1"].transfer, "transfer" in world["n1"].timers) == (None, False)
+    world = along(world, "deliver n1 -> a2")
+    assert answers(world, "a2") == [TransferRefused("n5 has no vote any more")]

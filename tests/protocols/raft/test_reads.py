@@ -10,10 +10,7 @@ from happysim import ProtocolError, Script, World, Write, call
 from happysim.protocols.raft import NotLeader, Probe, ReadRequest
 from properties.raft import along, ask, cluster, elect
 from properties.raft_reads import reads
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
+from tests.support.worlds import answers
 
 
 def steady(*clients: Script, **options: Any) -> World:

@@ -21,17 +21,14 @@ from happysim.protocols.raft import (
     Role,
 )
 from happysim.protocols.raft.replication import common_index, refusal
-from properties.raft import along, ask, asks, client, cluster, elect, first_leader
+from properties.raft import along, ask, client, cluster, elect, first_leader
+from tests.support.worlds import answers
 
 # How the rest of an AppendEntries begins that brings something for the first place of the log.
 FIRST_ENTRY = ", prev_index=0, prev_term=0, entries=(E"
 # What the leader of term 1 sends when it has its no-op, and a command behind it.
 NO_OP = f"AppendEntries(term=1, prev_index=0, prev_term=0, entries=({Entry(1)!r},)"
 BOTH = f"AppendEntries(term=1, prev_index=0, prev_term=0, entries=({Entry(1)!r}, E"
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
 
 
 def terms_in(server: NodeView) -> list[int]:
@@ -292,7 +289,7 @@ def test_the_next_leader_answers_what_it_commits() -> None:
 
 
 def test_the_journal_answers_with_the_place_of_a_command() -> None:
-    asking = Script("c1", asks, ("n1", "a"), ("n1", "b"))
+    asking = client("c1", ("n1", "a"), ("n1", "b"))
     world = along(World.of(RaftNode("n1", heartbeat_seconds=None), asking), "fire n1")
     for _ in range(2):
         world = along(ask(world, "c1"), "deliver n1 -> c1")

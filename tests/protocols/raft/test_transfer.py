@@ -14,10 +14,7 @@ from happysim.protocols.raft import (
 )
 from properties.raft import along, ask, client, cluster, elect
 from properties.raft_transfer import hands_over
-
-
-def answers(world: World, name: str) -> list[Any]:
-    return [call.result for call in world.history.of(name) if call.done]
+from tests.support.worlds import answers
 
 
 def up_to_date(*clients: Script, **options: Any) -> World:
