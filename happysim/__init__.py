@@ -74,7 +74,7 @@ from happysim.protocols.raft import RaftNode, ReadRequest
 from happysim.protocols.requests import ClientRequest, NotLeader, Overwritten
 from happysim.protocols.swim import MembershipProtocol
 from happysim.search.check import check, explore
-from happysim.search.policy import bfs, dfs, replay, uniform
+from happysim.search.policy import bfs, dfs, pct, replay, uniform
 from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
 from happysim.sim.nemesis import at, randomly
@@ -282,6 +282,7 @@ __all__ = [
     "must_break",
     "on",
     "ordered",
+    "pct",
     "percentiles",
     "post",
     "prove",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import MutableSequence, Sequence
 from typing import TypeVar
 
+from happysim.core.errors import ScenarioError
+
 _MASK = (1 << 64) - 1
 _T = TypeVar("_T")
 
@@ -26,13 +28,17 @@ class Random:
     """A stream of random numbers that depends on its seed alone.
 
     `stream` separates generators of one seed: `Random(7, "n1")` and `Random(7, "n2")` are
-    unrelated, and adding a stream does not move another.
+    unrelated, and adding a stream does not move another. Raises `ScenarioError` for a seed that is
+    no whole number.
     """
 
     __slots__ = ("_s0", "_s1", "_s2", "_s3")
 
     def __init__(self, seed: int, stream: str = "") -> None:
-        state = seed & _MASK
+        try:
+            state = seed & _MASK
+        except TypeError:
+            raise ScenarioError(f"seed={seed!r}: give a whole number") from None
         # A seed beyond 64 bits, and each byte of the stream's name, are absorbed one at a time.
         rest = seed >> 64
         while rest not in (0, -1):

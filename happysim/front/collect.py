@@ -7,12 +7,13 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 from happysim.core.errors import HappysimError
+from happysim.front.telling import shown
 from happysim.spec.property import Property, always
 from happysim.spec.scenario import Scenario
 
@@ -38,6 +39,8 @@ def target(text: str) -> Target:
     if not path.exists():
         before = path_text.partition(":")[0]
         hint = "; write FILE::PROPERTY for one property" if Path(before).is_file() else ""
+        if path_text == FOLDER:
+            hint = f"; name a file of properties, or keep them in a folder `{FOLDER}`"
         raise CollectError(f"{path_text}: there is no such file or folder{hint}")
     if separator and (path.is_dir() or not name):
         raise CollectError(f"{text}: name one property of one file: FILE::PROPERTY")
@@ -94,7 +97,7 @@ def import_file(path: Path, root: Path) -> ModuleType:
     """Import a file, as `properties.lock` where it lies below `root`. Raises `CollectError`."""
     path, root = path.resolve(), root.resolve()
     if path.suffix != ".py":
-        raise CollectError(f"{path}: properties are written in a Python file (.py)")
+        raise CollectError(f"{shown(path)}: properties are written in a Python file (.py)")
     try:
         parts = path.relative_to(root).with_suffix("").parts
     except ValueError:
@@ -110,10 +113,10 @@ def import_file(path: Path, root: Path) -> ModuleType:
     except CollectError:
         raise
     except HappysimError as error:
-        raise CollectError(f"{path.name}: {error}") from error
+        raise CollectError(f"{shown(path)}: {error}") from error
     except (Exception, SystemExit) as error:
         raise CollectError(
-            f"{path}: cannot be imported: {type(error).__name__}: {error}"
+            f"{shown(path)}: cannot be imported: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -126,12 +129,12 @@ def _import_alone(path: Path) -> ModuleType:
         if known is not None and Path(home).resolve() == path:
             return known
         raise CollectError(
-            f"{path}: the name {name} is taken by {home}; "
+            f"{shown(path)}: the name {name} is taken by {home}; "
             "run this in the folder of the project that the file belongs to, or rename the file"
         )
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CollectError(f"{path}: cannot be imported")
+        raise CollectError(f"{shown(path)}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -185,14 +188,27 @@ def _is_imported(prop: Property, module: ModuleType) -> bool:
     )
 
 
-def gather(targets: list[Target], root: Path) -> list[tuple[Path, Property]]:
-    """Every property asked for, once, with its file. Raises `CollectError` where there is none."""
+def gather(
+    targets: list[Target], root: Path, unread: Callable[[CollectError], None] | None = None
+) -> list[tuple[Path, Property]]:
+    """Every property asked for, once, with its file. Raises `CollectError` where there is none.
+
+    With `unread`, a file that cannot be read is told to it, and does not hide the others.
+    """
     found: dict[int, tuple[Path, Property]] = {}
     for each in targets:
         known: list[str] = []
         matched = False
         for path in files_of(each.path):
-            for prop in properties_in(import_file(path, root)):
+            try:
+                properties = list(properties_in(import_file(path, root)))
+            except CollectError as error:
+                if unread is None:
+                    raise
+                unread(error)
+                matched = True
+                continue
+            for prop in properties:
                 known.append(prop.name)
                 if each.name in (None, prop.name):
                     matched = True

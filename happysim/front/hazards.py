@@ -12,7 +12,7 @@ from rich.table import Table
 from happysim.core.errors import HappysimError
 from happysim.spec.hazard import Hazard
 from happysim.spec.property import Property
-from happysim.trace.format import read
+from happysim.trace.format import read, saved
 from happysim.trace.replay import home_of, replay
 
 TRACES = "traces"
@@ -68,10 +68,8 @@ def _held_by(prop: Property, properties: Sequence[Property]) -> str:
 
 def _replayed(prop: Property, root: Path) -> str:
     """What became of the saved trace of a property."""
-    name = name_of(prop)
-    paths = sorted((root / TRACES).glob(f"*/{name}--*.trace"))
     home = home_of(prop)
-    for path in paths:
+    for path in saved(home, root / TRACES):
         trace = read(path)
         if trace.prop != home:
             continue

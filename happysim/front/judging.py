@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from happysim.core.choice import Choice
 from happysim.front.telling import shown
 from happysim.search.schedule import Run, first_world, follow
 from happysim.search.shrink import shrink
@@ -19,7 +21,7 @@ from happysim.trace.format import TraceError, save
 from happysim.trace.replay import trace_of
 
 # Asked whether a run is as short as any, where a search is too long.
-PROVES = smt(seconds=5.0)
+_PROVES = smt(seconds=5.0)
 
 
 class Outcome(enum.Enum):
@@ -60,6 +62,7 @@ def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
         return Judged(prop, verdict, Outcome.FAILED, str(verdict))
     if isinstance(verdict, Unknown):
         passes = prop.scenario.bounds.unknown_passes and prop.sort is not Sort.REACHABLE
+        passes = passes and report.stopped != "interrupt"
         outcome = Outcome.PASSED if passes else Outcome.UNDECIDED
         return Judged(prop, verdict, outcome, str(verdict))
     if strict and report.warnings:
@@ -71,12 +74,12 @@ def judge(prop: Property, report: Report, *, strict: bool = False) -> Judged:
 _LONG = 200
 
 
-def small(verdict: Broken) -> Broken:
-    """The verdict, shrunk where it has a schedule."""
+def small(verdict: Broken, progress: Callable[[tuple[Choice, ...]], None] | None = None) -> Broken:
+    """The verdict, shrunk where it has a schedule; `progress` hears of each smaller one."""
     if verdict.schedule is None or verdict.of.sort is Sort.EVENTUALLY:
         # What did not happen in time is shown by all of the time in which it did not.
         return verdict
-    return shrink(verdict, prove_by=PROVES)
+    return shrink(verdict, progress=progress, prove_by=_PROVES)
 
 
 def picture(verdict: Broken | Holds, *, width: int | None = None, color: bool = False) -> str:

@@ -14,8 +14,16 @@ from typing import Any
 
 from rich.console import Console
 
-from happysim.front.in_time import Range, add_timers, seconds_range
+from happysim.core.world import World
 from happysim.front.judging import Outcome, keep, replay_command
+from happysim.front.options import (
+    add_timers,
+    check_timers,
+    exact,
+    exact_range,
+    positive,
+    range_text,
+)
 from happysim.front.telling import shown
 from happysim.sim.scripted import replay_in_time
 from happysim.sim.simulation import Simulation
@@ -90,7 +98,7 @@ def add_realise(commands: Any) -> None:
     command.add_argument("traces", nargs=1, type=Path, metavar="TRACE")
     command.add_argument(
         "--latency",
-        type=seconds_range,
+        type=exact_range,
         metavar="LEAST:MOST",
         help="seconds of a message on the way",
     )
@@ -99,15 +107,17 @@ def add_realise(commands: Any) -> None:
     )
     command.add_argument(
         "--drift",
-        type=Fraction,
+        type=exact,
         default=Fraction(0),
         help="seconds that a second of clocks is off",
     )
     command.add_argument(
-        "--offset", type=seconds_range, metavar="LEAST:MOST", help="what clocks show at the start"
+        "--offset", type=exact_range, metavar="LEAST:MOST", help="what clocks show at the start"
     )
     add_timers(command)
-    command.add_argument("--seconds", type=float, default=60.0, metavar="S", help="for the solver")
+    command.add_argument(
+        "--seconds", type=positive, default=60.0, metavar="S", help="for the solver"
+    )
     command.add_argument("--save", type=Path, metavar="FOLDER", help="keep the timed trace there")
     command.set_defaults(run=_realise)
 
@@ -115,15 +125,15 @@ def add_realise(commands: Any) -> None:
 def _realise(options: argparse.Namespace, console: Console) -> int:
     (path,) = options.traces
     trace = read(path)
-    made = realise_trace(trace, Path.cwd(), _timing(options, trace), seconds=options.seconds)
+    timing = _timing(options, start_of(trace, resolve(trace, Path.cwd())))
+    made = realise_trace(trace, Path.cwd(), timing, seconds=options.seconds)
     console.out(f"{path}: {_said_of(made)}", highlight=False)
-    timers = " ".join(f"--timer {name}={_text(each)}" for name, each in options.timer)
+    timers = " ".join(f"--timer {name}={range_text(each)}" for name, each in options.timer)
     is_witness = made.prop.sort is Sort.REACHABLE
+    console.out(str(made.found), highlight=False)
     if made.verdict is None:
-        console.out(str(made.found), highlight=False)
         ruled_out = isinstance(made.found, Unrealisable) and not is_witness
         return Outcome.PASSED.value if ruled_out else Outcome.UNDECIDED.value
-    console.out(str(made.found), highlight=False)
     if options.save is not None:
         saved, told = keep(made.verdict, options.save)
         if saved is not None:
@@ -132,14 +142,15 @@ def _realise(options: argparse.Namespace, console: Console) -> int:
     return int(not is_witness)
 
 
-def _timing(options: argparse.Namespace, trace: Trace) -> Timing:
+def _timing(options: argparse.Namespace, world: World) -> Timing:
+    check_timers(dict(options.timer), world)
     bounds: dict[str, Any] = {"drift": options.drift, "timers": dict(options.timer)}
     for name in ("latency", "offset"):
         if getattr(options, name) is not None:
             bounds[name] = getattr(options, name)
     if not options.network:
         return Timing(**bounds)
-    return Timing.of(start_of(trace, resolve(trace, Path.cwd())), **bounds)
+    return Timing.of(world, **bounds)
 
 
 def _said_of(made: RealisedTrace) -> str:
@@ -148,9 +159,3 @@ def _said_of(made: RealisedTrace) -> str:
         return f"{name}, on this schedule and within these bounds:"
     did = "reached" if made.prop.sort is Sort.REACHABLE else "broken"
     return f"{name} is {did} in time, at {made.run.seconds} s:"
-
-
-def _text(given: Range) -> str:
-    """A range of seconds as the command line takes it."""
-    least, most = given
-    return f"{least}:{'' if most is None else most}"

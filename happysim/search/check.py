@@ -55,12 +55,18 @@ def check(prop: Property, **options: Any) -> Verdict:
     return replace(verdict, notes=(*verdict.notes, *report.warnings))
 
 
-def group_by_scenario(properties: Sequence[Property]) -> list[tuple[Scenario, list[Property]]]:
-    """Properties by scenario, in order of first mention: each group needs one search."""
+def group_by_scenario(
+    properties: Sequence[Property], by: Policy | None = None
+) -> list[tuple[Scenario, list[Property]]]:
+    """Properties by scenario, in order of first mention: each group needs one search.
+
+    What `by`, or else the scenario's own policy, refuses to judge has a group of its own.
+    """
     groups: dict[Frozen, tuple[Scenario, list[Property]]] = {}
     for prop in properties:
         scenario = prop.scenario
-        key = (scenario.function, freeze(scenario.arguments, "the arguments of a scenario"))
+        arguments = freeze(scenario.arguments, "the arguments of a scenario")
+        key = (scenario.function, arguments, _needs_time(prop, by))
         groups.setdefault(key, (scenario, []))[1].append(prop)
     return list(groups.values())
 
@@ -86,8 +92,6 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     """
     for prop in properties:
         _check_property(prop)
-        if prop.sort.is_of_runs and not isinstance(by, Elsewhere):
-            _check_judged_in_time(prop)
     subject = scenario_of(scenario)
     declared = subject.bounds
     bounds = Bounds(
@@ -99,6 +103,12 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         by if by is not None else declared.by or Bfs(),
     )
     _check_bounds(bounds)
+    for prop in properties:
+        if _needs_time(prop, bounds.by):
+            raise PropertyError(
+                f"{prop.name} is judged along one run, with time passing; write by=simulated() or "
+                "by=swarm(seed), or declare it: @bounded(by=swarm(seed=1))"
+            )
     if isinstance(bounds.by, Elsewhere):
         return bounds.by.explore(subject, properties, bounds, progress)
     keep = (
@@ -114,12 +124,10 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         return _Search(subject, properties, bounds, True, progress).run()
 
 
-def _check_judged_in_time(prop: Property) -> None:
-    if not isinstance(prop.scenario.bounds.by, Elsewhere):
-        raise PropertyError(
-            f"{prop.name} is judged along one run, with time passing; write by=simulated() or "
-            "by=swarm(seed), or declare it: @bounded(by=swarm(seed=1))"
-        )
+def _needs_time(prop: Property, by: Policy | None) -> bool:
+    """True for what is judged along one run as it unfolds, where `by` is a search of many."""
+    policy = by if by is not None else prop.scenario.bounds.by
+    return prop.sort.is_of_runs and not isinstance(policy, (Elsewhere, Replay))
 
 
 def _check_property(prop: object) -> None:

@@ -22,6 +22,8 @@ from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Plans = tuple[At | Randomly, ...]
+# Why a search stops before its last run, in words.
+_STOPPED = {"interrupt": "interrupted", "seconds": "the budget of seconds was used up"}
 
 
 @dataclass(frozen=True)
@@ -211,10 +213,10 @@ class _Runs:
                         break
                     seconds = time.perf_counter() - began
                     if self.bounds.seconds is not None and seconds > self.bounds.seconds:
-                        self.stopped = "the budget of seconds was used up"
+                        self.stopped = "seconds"
                         break
         except KeyboardInterrupt:
-            self.stopped = "interrupted"
+            self.stopped = "interrupt"
         verdicts = {prop: self.verdict(at, prop) for at, prop in enumerate(self.properties)}
         return Report(
             self.scenario,
@@ -251,7 +253,7 @@ class _Runs:
         said = "not reached" if prop.sort is Sort.REACHABLE else "no violation"
         runs = f"{self.made:,} simulated run{'s' * (self.made != 1)}"
         others = ", ".join(self.properties[each].name for each in sorted(self.broken))
-        why = f"; {self.stopped}" if self.stopped else ""
+        why = f"; {_STOPPED[self.stopped]}" if self.stopped else ""
         if self.broken and not self.policy.keep_going:
             why += f"; {others} was broken then"
         return Unknown(prop, reason=f"{said} in {runs}{why}")

@@ -24,19 +24,17 @@ from happysim.core.errors import ScenarioError
 from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
-from happysim.smt.boxes import Box, NotCoveredError, Reader, TooLargeError, merged
+from happysim.smt.boxes import Box, Reader, merged
 from happysim.smt.closure import Closure, close
 from happysim.smt.combinations import Combinations, Found
+from happysim.smt.judging import proved, report_of
 from happysim.smt.question import wrong_boxes, wrong_steps
-from happysim.smt.solver import SolverMissingError, load_z3, z3_error
 from happysim.spec.property import Property, Sort
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
-from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
+from happysim.spec.verdict import Broken, Unknown, Verdict
 
 Invariant = Callable[[World], bool | str]
-
-_COVERED = (Sort.ALWAYS, Sort.STEP_ALWAYS, Sort.REACHABLE, Sort.NO_RAISE)
 
 
 @dataclass(frozen=True)
@@ -55,19 +53,8 @@ class Induction:
         progress: Callable[[Any], None] | None = None,
     ) -> Report:
         """See `Elsewhere`."""
-        began = time.perf_counter()
-        proof = _Proof(self, scenario, bounds)
-        verdicts = {prop: proof.verdict(prop) for prop in properties}
-        return Report(
-            scenario,
-            verdicts,
-            worlds=0,
-            steps=0,
-            depth=0,
-            seconds=time.perf_counter() - began,
-            complete=True,
-            evaluations=proof.evaluations,
-        )
+        judge = _Proof(self, scenario, bounds)
+        return report_of("induction()", scenario, properties, judge)
 
 
 def induction(*invariants: Invariant, seconds: float = 60.0, steps_max: int = 200_000) -> Elsewhere:
@@ -110,27 +97,13 @@ class _Proof:
         self.evaluations = 0
         self.deadline = math.inf
 
-    def verdict(self, prop: Property) -> Verdict:
-        if prop.sort not in _COVERED:
-            what = f"{prop.sort.value} properties are not; bfs() judges them"
-            return Unknown(
-                prop, reason=f"induction() judges what holds of local states, and {what}"
-            )
+    def judged(self, prop: Property) -> Verdict:
+        """See `Judge`."""
+        self.deadline = time.perf_counter() + self.seconds
         try:
-            load_z3()
-            self.deadline = time.perf_counter() + self.seconds
             return self._verdict(prop)
         except _NotProved as error:
             return Unknown(prop, reason=str(error), notes=error.notes)
-        except (SolverMissingError, TooLargeError) as error:
-            return Unknown(prop, reason=str(error))
-        except NotCoveredError as error:
-            what = "induction() covers local states only"
-            return Unknown(prop, reason=f"{error} is read, and {what}")
-        except KeyboardInterrupt:
-            return Unknown(prop, reason="interrupted")
-        except z3_error() as error:
-            return Unknown(prop, reason=f"the solver failed: {error}")
 
     def _verdict(self, prop: Property) -> Verdict:
         inside = 0
@@ -148,12 +121,7 @@ class _Proof:
         if not inside:
             return Unknown(prop, reason="no world lies within the bound `within`")
         outside = any(closure.outside for closure in self.closures.values())
-        bounds = "the bound `within`" if outside else ""
-        if prop.sort is not Sort.REACHABLE:
-            return Holds(prop, bounds=bounds, proved=True)
-        if bounds:
-            return Unknown(prop, reason=f"not reached within {bounds}")
-        return Broken(prop, reason="no world satisfies it (proved)")
+        return proved(prop, "the bound `within`" if outside else "")
 
     # -- the three questions ---------------------------------------------------------------------
 

@@ -19,12 +19,12 @@ from happysim.core.world import World
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere
 from happysim.search.schedule import Run
-from happysim.smt.boxes import NotCoveredError, TooLargeError
+from happysim.smt.boxes import TooLargeError
 from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
+from happysim.smt.judging import proved, report_of, verdict_of
 from happysim.smt.question import Answer, Limits, ask, ask_raises
-from happysim.smt.solver import SolverMissingError, load_z3, z3_error
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
@@ -35,8 +35,6 @@ _ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
 _EFFECTS_IN_PART_MAX = 20_000
 # How far each way to close is tried before either is given more.
 _EFFECTS_AT_FIRST = 10_000
-
-_COVERED = (Sort.ALWAYS, Sort.REACHABLE, Sort.STEP_ALWAYS, Sort.NO_RAISE)
 
 
 @dataclass(frozen=True)
@@ -57,24 +55,8 @@ class Smt:
         progress: Callable[[Any], None] | None = None,
     ) -> Report:
         """See `Elsewhere`."""
-        began = time.perf_counter()
-        prover = _Prover(self, scenario, bounds)
-        verdicts = {prop: prover.verdict(prop) for prop in properties}
-        raises = no_handler_raises(scenario)
-        if not any(verdict.unknown for verdict in verdicts.values()):
-            verdicts[raises] = prover.verdict(raises)
-        seconds = time.perf_counter() - began
-        return Report(
-            scenario,
-            verdicts,
-            worlds=0,
-            steps=0,
-            depth=0,
-            seconds=seconds,
-            complete=True,
-            handler_calls=prover.misses,
-            evaluations=prover.evaluations,
-        )
+        judge = _Prover(self, scenario, bounds)
+        return report_of("smt()", scenario, properties, judge, no_handler_raises(scenario))
 
 
 def smt(
@@ -113,7 +95,8 @@ def prove(prop: Property, **options: float | int | str | bool) -> Verdict:
     policy = smt(**options)  # type: ignore[arg-type]
     assert isinstance(policy, Smt)
     declared = prop.scenario.bounds
-    return _Prover(policy, prop.scenario, Bounds(within=declared.within)).verdict(prop)
+    judge = _Prover(policy, prop.scenario, Bounds(within=declared.within))
+    return verdict_of("smt()", prop, judge)
 
 
 class _Prover:
@@ -126,31 +109,10 @@ class _Prover:
         self.closures: dict[str, Closure] = {}
         self.too_large: dict[str, str] = {}
         self.evaluations = 0
-        self.tables = next(iter(scenario.worlds.values())).tables
-        self.known_misses = self.tables.misses
 
-    @property
-    def misses(self) -> int:
-        return self.tables.misses - self.known_misses
-
-    def verdict(self, prop: Property) -> Verdict:
-        if prop.sort not in _COVERED:
-            what = f"{prop.sort.value} properties are not; bfs() judges them"
-            return Unknown(prop, reason=f"smt() judges what holds of local states, and {what}")
+    def judged(self, prop: Property) -> Verdict:
+        """See `Judge`."""
         deadline = time.perf_counter() + self.seconds
-        try:
-            load_z3()
-            return self._verdict(prop, deadline)
-        except (SolverMissingError, TooLargeError) as error:
-            return Unknown(prop, reason=str(error))
-        except NotCoveredError as error:
-            return Unknown(prop, reason=f"it reads {error}, and smt() covers local states only")
-        except KeyboardInterrupt:
-            return Unknown(prop, reason="interrupted")
-        except z3_error() as error:
-            return Unknown(prop, reason=f"the solver failed: {error}")
-
-    def _verdict(self, prop: Property, deadline: float) -> Verdict:
         unknown = ""
         notes: list[str] = []
         inside = 0
@@ -269,12 +231,7 @@ class _Prover:
             texts.append(f"depth {self.bounds.max_depth}")
         if any(closure.outside for closure in self.closures.values()):
             texts.append("the bound `within`")
-        bounds = " and ".join(texts)
-        if prop.sort is not Sort.REACHABLE:
-            return Holds(prop, bounds=bounds, proved=True, notes=notes)
-        if bounds:
-            return Unknown(prop, reason=f"not reached within {bounds}", notes=notes)
-        return Broken(prop, reason="no world satisfies it (proved)", notes=notes)
+        return proved(prop, " and ".join(texts), notes)
 
 
 __all__ = ["Smt", "prove", "smt"]

@@ -38,9 +38,12 @@ def z3_error() -> type[Exception]:
 
 
 def why_unknown(reason: str) -> str:
-    """What the solver says, in our words."""
+    """What the solver says, in our words.
+
+    While it solves, z3 takes Ctrl-C for itself: raises `KeyboardInterrupt` for such an end.
+    """
+    if "cancel" in reason or "interrupt" in reason:
+        raise KeyboardInterrupt
     if "timeout" in reason:
         return "the time ran out"
-    if "cancel" in reason or "interrupt" in reason:
-        return "interrupted"
     return f"the solver gave up: {reason}"

@@ -52,7 +52,7 @@ class Timing:
         for where, drift in (("drift", self.drift), *self.drifts.items()):
             if not 0 <= exact(drift, where) < 1:
                 raise ScenarioError(
-                    f"Timing: the drift {drift!r} ({where}) is not in 0 .. 1; "
+                    f"Timing: the drift {drift} ({where}) is not in 0 .. 1; "
                     "a clock that gains or loses 1 second in 10,000 has drift='0.0001'"
                 )
 
@@ -124,7 +124,9 @@ def _check_range(where: str, given: object, *, negative: bool = False) -> None:
     low = exact(given[0], where)
     high = None if given[1] is None else exact(given[1], where)
     if (low < 0 and not negative) or (high is not None and high < low):
-        raise ScenarioError(f"Timing({where}={given!r}): the least is below 0, or above the most")
+        raise ScenarioError(
+            f"Timing({where}=({given[0]}, {given[1]})): the least is below 0, or above the most"
+        )
 
 
 def seconds_text(value: Fraction) -> str:

@@ -21,34 +21,26 @@ delay and reordering show.
 
 from __future__ import annotations
 
-import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from happysim.core.choice import Choice, Kind
-from happysim.core.entries import STATUS, SYNCED
-from happysim.core.world import World
+from happysim.core.choice import Kind
 from happysim.search.schedule import Run
-from happysim.sim.agenda import NS
-from happysim.trace.changes import Change, changes, raised, replaced, sent_at
+from happysim.trace.changes import raised
+from happysim.trace.rows import STRAY, Step, states_of, steps_of
 
 _WIDTH = 100
 # Distances between columns: what an arrow and its head need, what a reader needs, what looks good.
 _PITCH_MIN, _PITCH_TIGHT, _PITCH_ROOMY, _PITCH_MAX = 3, 6, 9, 14
 _TEXT_MIN, _EVENT_MIN = 28, 8
-# A change longer than this is shown by what was added, taken out or replaced.
-_NOTE_MAX = 40
 _SPLIT = (Kind.PARTITION, Kind.HEAL)
-# These happen to a message and not to its receiver.
-_STRAY = (Kind.DROP, Kind.DUPLICATE)
 
 # The one place that knows of colours: ANSI "select graphic rendition" parameters.
 _STYLES = {"title": "1", "dim": "2", "fault": "33", "late": "35", "note": "36", "wrong": "1;31"}
 
 Span = tuple[str, str]  # a text and its style ("": none)
-_UP, _CUT, _DOWN = range(3)
 
 
 @dataclass(frozen=True)
@@ -151,102 +143,6 @@ def diagram(
     return "\n".join(_render(row, width, color, glyphs.dots) for row in rows)
 
 
-# -- what happened ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One choice of a run, and what the picture says of it."""
-
-    number: int
-    choice: Choice
-    event: str  # what happened, without the processes that the arrow connects
-    suffix: str  # what follows it and must not be cut off
-    notes: tuple[str, ...]  # what changed
-    brief: tuple[str, ...]  # the same without the values before
-    before: tuple[int, ...]  # the state of each column
-    states: tuple[int, ...]  # and after the step
-    late: bool
-
-    @property
-    def lengths(self) -> tuple[int, int, int]:
-        """Of the event, and of the notes, whole and brief (0: there are none)."""
-        notes, brief = ", ".join(self.notes), ", ".join(self.brief)
-        return len(self.event) + len(self.suffix), len(notes), len(brief)
-
-
-def _steps(run: Run, columns: Sequence[str], glyphs: _Glyphs) -> Iterable[_Step]:
-    moved: dict[str, int] = {}  # the last step of each process
-    for number, (choice, sent) in enumerate(zip(run.schedule, sent_at(run), strict=True), 1):
-        before = run.worlds[number - 1]
-        after = run.worlds[number] if number < len(run.worlds) else None
-        # Had neither end moved in between, the message could as well have arrived at once.
-        late = sent is not None and sent < max(
-            moved.get(choice.source, 0), moved.get(choice.node, 0)
-        )
-        if choice.kind not in _STRAY:
-            moved[choice.node] = number
-        drawn = f", choosing {choice.choosing}" if choice.choosing else ""
-        drawn += f", reading {choice.reading}" if choice.reading else ""
-        found = changes(before, after) if after is not None else ()
-        yield _Step(
-            number,
-            choice,
-            _event(choice),
-            f"{drawn}, sent at {sent}" if late else drawn,
-            tuple(_notes(choice, found, glyphs, brief=False)),
-            tuple(_notes(choice, found, glyphs, brief=True)),
-            _states(before, columns),
-            _states(after or before, columns),
-            late,
-        )
-
-
-def _event(choice: Choice) -> str:
-    time = "" if choice.at is None else f"{choice.at / NS:.6f} "
-    if choice.kind is Kind.DELIVER:
-        return time + choice.what + (" to itself" if choice.source == choice.node else "")
-    return f"{time}{choice.kind.value} {choice.what}".rstrip()
-
-
-def _states(world: World, columns: Sequence[str]) -> tuple[int, ...]:
-    sides = [side.split() for side in (world.partition or "").split(" | ")]
-    cut = min(sides, key=len)
-    down = {node.name for node in world.nodes() if not node.is_up}
-    return tuple(_DOWN if each in down else _CUT if each in cut else _UP for each in columns)
-
-
-def _notes(
-    choice: Choice, found: Iterable[Change], glyphs: _Glyphs, *, brief: bool
-) -> Iterable[str]:
-    """The changes in short, without what the row's mark and event say already."""
-    for node, field, before, after in found:
-        if field == "timers":
-            yield from _timer_notes(choice, _quoted(before), _quoted(after))
-        elif field not in (STATUS, SYNCED, "answers", "unsynced"):
-            name = field if node == choice.node else f"{node}.{field}"
-            whole = f"{name}: {before} {glyphs.becomes} {after}"
-            if len(whole) > _NOTE_MAX:
-                yield f"{name}: {replaced(before, after, glyphs.becomes, glyphs.dots)}"
-            else:
-                yield f"{name} {glyphs.becomes} {after}" if brief else whole
-
-
-def _timer_notes(choice: Choice, before: list[str], after: list[str]) -> Iterable[str]:
-    yield from (f"{timer} set" for timer in after if timer not in before)
-    if choice.kind is not Kind.CRASH:
-        fired = choice.what if choice.kind is Kind.FIRE else None
-        gone = [timer for timer in before if timer not in after and timer != fired]
-        yield from (f"{timer} cancelled" for timer in gone)
-
-
-def _quoted(text: str) -> list[str]:
-    return re.findall(r"'([^']*)'", text)
-
-
-# -- how it looks ----------------------------------------------------------------------------------
-
-
 class _Picture:
     """A run laid out: where the columns stand, where the texts begin, and the rows."""
 
@@ -258,7 +154,7 @@ class _Picture:
         self.columns = tuple(name for name in names if name in present) or names
         self.absent = tuple(name for name in names if name not in self.columns)
         self.nodes = {node.name for node in first.nodes()}
-        self.steps = tuple(_steps(run, self.columns, glyphs))
+        self.steps = tuple(steps_of(run, self.columns, glyphs.becomes, glyphs.dots))
         self.lengths = sorted(step.lengths for step in self.steps)
         self.digits = len(str(len(self.steps)))
         self.error = raised(run)
@@ -301,7 +197,7 @@ class _Picture:
 
     def rows(self, title: str) -> list[list[Span]]:
         """The whole picture."""
-        states = _states(self.run.worlds[0], self.columns)
+        states = states_of(self.run.worlds[0], self.columns)
         gutter = f"  {0:>{self.digits}} "
         lines = self._bare(self.glyphs.line, states)[len(gutter) :]
         rows: list[list[Span]] = [[(names, "title")] for names in self._header()]
@@ -333,7 +229,7 @@ class _Picture:
             cells[at] = glyphs[state]
         return "".join(cells)
 
-    def _step_rows(self, step: _Step) -> list[list[Span]]:
+    def _step_rows(self, step: Step) -> list[list[Span]]:
         kind = step.choice.kind
         style, flag = "fault" if kind.is_fault or kind.is_timed else "", " "
         if step.number == len(self.steps) and (self.run.wrong is not None or self.error):
@@ -355,11 +251,11 @@ class _Picture:
         text = self._fit_notes(step, self.room - place)
         return [row, [(lines + " " * place, ""), (text, "note")]]
 
-    def _event_room(self, step: _Step) -> int:
+    def _event_room(self, step: Step) -> int:
         """What a narrow page leaves to the event: first its end goes, then all that follows it."""
         return max(self.room - len(step.suffix), min(self.room, _EVENT_MIN))
 
-    def _fit_notes(self, step: _Step, room: int) -> str:
+    def _fit_notes(self, step: Step, room: int) -> str:
         """The notes whole, or brief, or as many of them as fit and how many more there are."""
         whole, more = ", ".join(step.notes), ""
         if len(whole) <= room:
@@ -372,7 +268,7 @@ class _Picture:
                 return text
         return _clip(step.brief[0], room - len(more), self.glyphs.dots) + more
 
-    def _drawn(self, step: _Step) -> str:
+    def _drawn(self, step: Step) -> str:
         """The row of a step without its texts."""
         choice, glyphs = step.choice, self.glyphs
         cells = list(self._bare(glyphs.line, step.states))
@@ -395,14 +291,14 @@ class _Picture:
             tails = stroke.tail_left if left else stroke.tail_right
             cells[self.at[source]] = tails[step.states[source]]
             cells[self.at[target] + (1 if left else -1)] = head
-        if choice.kind not in _STRAY:
+        if choice.kind not in STRAY:
             fails = self.error is not None and step.number == len(self.steps)
             cells[self.at[target]] = glyphs.marks[Kind.CRASH if fails else choice.kind]
         elif source == target:
             cells[self.at[target]] = head
         return "".join(cells)
 
-    def _draw_split(self, cells: list[str], step: _Step) -> None:
+    def _draw_split(self, cells: list[str], step: Step) -> None:
         """A partition or a heal: a line across all nodes. It does not touch client scripts."""
         among = [index for index, name in enumerate(self.columns) if name in self.nodes]
         if not among:

@@ -105,8 +105,17 @@ class Trace:
     @property
     def name(self) -> str:
         """Where it is kept below a folder of traces: `<protocol>/<property>--<8 hex>.trace`."""
-        module, _, name = self.prop.partition(":")
-        return f"{module.rpartition('.')[2]}/{name}--{digest(dumps(self))[:_DIGEST]}.trace"
+        return _name(self.prop, digest(dumps(self))[:_DIGEST])
+
+
+def _name(prop: str, digits: str) -> str:
+    module, _, name = prop.partition(":")
+    return f"{module.rpartition('.')[2]}/{name}--{digits}.trace"
+
+
+def saved(prop: str, folder: Path) -> list[Path]:
+    """The traces below a folder whose names say that they are of a property, `module:name`."""
+    return sorted(folder.glob(_name(prop, "*")))
 
 
 def record(
@@ -213,8 +222,13 @@ def read(path: Path) -> Trace:
     """A trace from a file. Raises `TraceError` where it is missing, no text, or malformed."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TraceError(f"{path}: cannot be read as a trace: {error}") from None
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read as a trace: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TraceError(
+            f"{path}: cannot be read as a trace: it is no text; "
+            f"a trace begins with `{_MAGIC}{VERSION}`"
+        ) from None
     return loads(text, str(path))
 
 
@@ -339,6 +353,8 @@ class _Reader:
 
     def step(self, line: str) -> Step:
         match = _CHOICE.fullmatch(line)
+        if match is None and self.at == len(self.lines):
+            raise self.fail("the file ends here, cut short: `end` should be its last line")
         if match is None:
             raise self.fail(
                 "a choice and ` @ ` and its digest (in a timed trace also ` at ` and its time, in "

@@ -240,7 +240,7 @@ def _is_loosened(prop: Property, value: object) -> bool:
         and prop.scenario.loose
         and value.function is prop.function
         and value.scenario.function is prop.scenario.function
-        and set(value.scenario.arguments) <= set(prop.scenario.arguments)
+        and all(each in prop.scenario.arguments for each in value.scenario.arguments)
         and value.must_break == prop.must_break
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from happysim import Random
+from happysim import Random, ScenarioError
 from happysim.core.prng import splitmix64
 
 
@@ -40,6 +41,12 @@ def test_xoshiro256_starstar_gives_the_published_outputs() -> None:
 def test_the_state_of_all_zeros_is_refused() -> None:
     with pytest.raises(ValueError, match="other words"):
         Random.from_state((0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", None])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(ScenarioError, match=r"give a whole number"):
+        Random(seed)
 
 
 def test_a_seed_gives_this_stream_for_ever() -> None:

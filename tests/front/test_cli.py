@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from happysim.front import cli, progress
+from happysim.front import cli, judging, progress
 from tests.support.project import Project
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -199,11 +199,22 @@ def test_a_saved_trace_is_realised_within_bounds_or_ruled_out(project: Project) 
     assert project.run("replay", "--in-time", str(timed)).code == 1
     late = project.run("realise", str(trace), "--timer", "ring=3:4", "--save", "later")
     assert "replay: happysim replay --in-time --timer ring=3:4 later/ring/" in late.out
-    assert project.run("realise", str(trace), "--seconds", "0").code == 3
+    assert project.run("realise", str(trace), "--seconds", "1e-9").code == 3
     project.write("ring.py", ring.replace("< 2", "< 3"))
     mended = project.run("realise", str(trace))
     assert mended.code == 2
     assert "rings_once is not broken any more: nothing is wrong on this schedule" in mended.err
+
+
+def test_a_run_in_time_of_a_scenario_with_a_list_is_saved(project: Project) -> None:
+    ring = RING.replace("def one():", "def one(names=()):")
+    ring = ring.replace('Bell("a")', "*map(Bell, names)")
+    project.write("ring.py", ring.replace("@always(one)", "@always(one, names=['a'])"))
+    said = project.run("check", "ring.py", "--save", "kept")
+    assert (said.code, said.err) == (1, "")
+    for trace in Path("kept").glob("*/*.trace"):
+        assert "argument: names = ['a']" in trace.read_text()
+        assert project.run("replay", str(trace)).code == 1
 
 
 def test_what_bounds_rule_out_exits_with_0(project: Project) -> None:
@@ -221,6 +232,7 @@ def test_what_bounds_rule_out_exits_with_0(project: Project) -> None:
 
 # -- what a person types wrong -------------------------------------------------------------------
 
+MAGIC = "happysim trace 1"
 WRONG = {
     "no such file": ("check nope.py", r"nope\.py: there is no such file or folder$"),
     "one colon": ("check p.py:small", r"no such file or folder; write FILE::PROPERTY"),
@@ -228,7 +240,7 @@ WRONG = {
     "a folder's property": ("check .::small", r"name one property of one file: FILE::PROPERTY"),
     "no name": ("check p.py::", r"name one property of one file: FILE::PROPERTY"),
     "no properties": ("check empty.py", r"empty\.py: no properties there; state one with @always"),
-    "no folder": ("check", r"properties: there is no such file or folder"),
+    "no folder": ("check", r"no such file or folder; name a file of properties, or keep"),
     "no Python": ("check some.txt", r"properties are written in a Python file \(\.py\)"),
     "syntax": ("check syntax.py", r"syntax\.py: cannot be imported: SyntaxError: .*line 2\)"),
     "import": ("check import.py", r"No module named 'nothing_here'\n  at import\.py:1, in"),
@@ -247,7 +259,18 @@ WRONG = {
     "no time": ("check p.py --seconds 0", r"'0' is not a positive number"),
     "no seconds": ("check p.py --seconds soon", r"'soon' is not a positive number"),
     "runs of bfs": ("check p.py --runs 50", r"--runs is of random runs; add --by uniform"),
-    "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: .*No such file"),
+    "runs of steps": ("check p.py --by swarm --steps 3",
+                      r"--steps goes with --by uniform or pct; --by swarm takes --seed, "),
+    "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: No such file"),
+    "no text": ("show binary.trace", r"binary\.trace: cannot be read as a trace: it is no text; a"),
+    "cut short": ("show cut.trace", r"line 6: the file ends here, cut short: `end` should be"),
+    "two pictures": ("show a.trace --table --plot p.png", r"--plot: not allowed with argument --t"),
+    "no such timer": ("realise two.trace --timer rign=1:2",
+                      r"--timer rign: no node has such a timer; those here are: none"),
+    "timer in time": ("replay two.trace --in-time --timer rign=1", r"--timer rign: no node has"),
+    "no drift": ("realise a.trace --drift fast", r"'fast' is not a number of seconds: write"),
+    "least above most": ("realise a.trace --latency 3:1", r"'3:1': the least is above the most"),
+    "no time for it": ("realise a.trace --seconds -1", r"'-1' is not a positive number"),
     "timers": ("replay a.trace --timer t=1:2", r"--timer is of runs in time; add --in-time"),
     "no timer": ("replay a.trace --in-time --timer 1:2", r"'1:2': write NAME=LEAST:MOST"),
     "no number of a timer": ("replay a.trace --in-time --timer t=1:x", r"'x' is not a number of s"),
@@ -277,6 +300,10 @@ def test_bad_usage_is_told_in_a_line_and_exits_with_2(
     project.write("syntax.py", "x = 1\ndef f(:\n")
     project.write("empty.py", "x = 1\n")
     project.write("some.txt", "")
+    two = f"{MAGIC}\nproperty: p:small\nscenario: p:counting\n\nworld ?\n"
+    project.write("two.trace", f"{two}act a go @ ? at 1 s\nend\n")
+    project.write("cut.trace", f"{two}act a go @")
+    Path("binary.trace").write_bytes(bytes(range(128, 256)))
     result = project.run(*command.split())
     assert result.code == 2
     assert re.search(said, result.err), result.err
@@ -290,6 +317,25 @@ def test_one_scenario_that_raises_does_not_hide_the_others(project: Project) -> 
     assert re.search(r"small +Holds \(exhaustive\)", said.out)
     assert "1 hold or are caught, 0 broken, 0 unknown; 1 not searched, see below" in said.out
     assert "happysim: a.py, s(): ZeroDivisionError" in said.err
+
+
+def test_one_file_that_cannot_be_imported_does_not_hide_the_others(project: Project) -> None:
+    project.count("properties/p.py", HOLDS)
+    project.write("properties/wrong.py", "import happysim\nx = (\n")
+    said = project.run("check")
+    assert said.code == 2
+    assert re.search(r"small +Holds \(exhaustive\)", said.out)
+    assert "happysim: properties/wrong.py: cannot be imported: SyntaxError: " in said.err
+
+
+def test_what_is_judged_in_time_only_does_not_hide_the_others(project: Project) -> None:
+    again = "\n@eventually(counting)\ndef never(world):\n    return False\n"
+    project.count("p.py", f"from happysim import eventually\n{HOLDS}{again}")
+    for by in ([], ["--by", "bfs"]):
+        said = project.run("check", "p.py", *by)
+        assert re.search(r"small +Holds \(exhaustive\)", said.out)
+        assert said.code == 2
+        assert "p.py, counting(): never is judged along one run, with time passing" in said.err
 
 
 # -- details of a check --------------------------------------------------------------------------
@@ -417,7 +463,7 @@ def never_judged(world):
 """
 
 
-def interrupted(*_: Any) -> None:
+def interrupted(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
@@ -436,6 +482,19 @@ def test_ctrl_c_ends_a_check_with_what_is_known(
     assert project.run("check", "p.py::later").code == 3
 
 
+def test_ctrl_c_ends_a_check_in_time_and_not_one_scenario_of_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.Progress, "__call__", interrupted)
+    project.count("p.py", MANY)
+    properties = ("p.py::later", "p.py::never_judged")
+    said = project.run("check", *properties, "--by", "swarm", "--until", "1", "--workers", "1")
+    assert said.code == 3
+    assert "Unknown (no violation in 1 simulated run; interrupted)" in said.out
+    assert "never_judged" not in said.out
+    assert "interrupted, the rest was not judged" in said.out
+
+
 def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
     lock: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,11 +504,21 @@ def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far(
         progress(verdict.schedule[:6] + verdict.schedule[7:])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "shrink", shrink)
+    monkeypatch.setattr(judging, "shrink", shrink)
     said = lock.run("shrink", long.name)
     assert said.code == 0
     assert "interrupted; this is the smallest so far" in said.out
     assert "8 choices before, 7 now; saved: lock/" in said.out
+
+
+def test_ctrl_c_while_shrinking_in_a_check_loses_no_counterexample(
+    lock: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "shrink", interrupted)
+    said = lock.run("check", "properties/lock.py", "--save", "kept")
+    assert said.code == 1
+    assert "interrupted; this is the smallest so far" in said.out
+    assert "saved: kept/lock/" in said.out
 
 
 def test_ctrl_c_anywhere_else_exits_with_3_and_no_traceback(

@@ -82,6 +82,10 @@ def judged(prop: Property, strict: bool = False, **bounds: Any) -> Judged:
     return judge(prop, explore(prop.scenario, prop, **bounds), strict=strict)
 
 
+def interrupt(_: object) -> None:
+    raise KeyboardInterrupt
+
+
 MEANS = {
     "holds": (below_four, {}, Outcome.PASSED, "Holds (exhaustive)"),
     "holds within a bound": (
@@ -98,6 +102,10 @@ MEANS = {
                          "Unknown (no violation in 2 random runs)"),
     "looked at random, as agreed": (below_four.over(looking), {}, Outcome.PASSED,
                                     "Unknown (no violation in 3 random runs)"),
+    "interrupted, though agreed": (
+        below_four.over(looking), {"by": uniform(1, runs=999), "progress": interrupt},
+        Outcome.UNDECIDED, "Unknown (no violation in 1 random runs; interrupted)",
+    ),
     "a witness that is not found, as agreed": (
         nine.over(looking), {}, Outcome.UNDECIDED, "Unknown (not reached in 3 random runs)"
     ),

@@ -18,6 +18,7 @@ from happysim import (
     always,
     at,
     bfs,
+    bounded,
     call,
     check,
     durable,
@@ -148,8 +149,14 @@ def test_a_monitor_watches_one_run_from_its_first_world() -> None:
     assert simulation.broken == (InOrder, "moved: source n1 source n1 source n1")
 
 
+@bounded(by=simulated(until=3.0))
+def ticking_for_a_while() -> World:
+    return ticking()
+
+
 def test_a_monitor_and_a_demand_are_refused_by_a_search() -> None:
-    for prop in (InOrder, in_the_end):
+    in_time = (InOrder.over(ticking_for_a_while), in_the_end.over(ticking_for_a_while))
+    for prop in (InOrder, in_the_end, *in_time):
         with pytest.raises(PropertyError, match="by=simulated"):
             check(prop, by=bfs())
 

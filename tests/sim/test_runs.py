@@ -95,7 +95,7 @@ def test_an_interrupt_gives_the_verdict_of_the_runs_so_far(workers: int) -> None
     verdict = report[nobody_greets_long]
     assert isinstance(verdict, Unknown)
     assert verdict.reason == "no violation in 3 simulated runs; interrupted"
-    assert (report.depth, report.stopped) == (3, "interrupted")
+    assert (report.depth, report.stopped) == (3, "interrupt")
 
 
 def test_what_a_run_raises_is_raised_in_its_turn() -> None:

@@ -22,6 +22,7 @@ from happysim import (
     bfs,
     check,
     durable,
+    explore,
     message,
     on,
     quiescent,
@@ -32,7 +33,7 @@ from happysim.smt.boxes import Reader
 from happysim.smt.closure import RAISED, Closure, close
 from happysim.smt.combinations import Combinations
 from happysim.smt.induction import induction
-from happysim.smt.solver import SolverMissingError
+from happysim.smt.solver import SolverMissingError, why_unknown
 from tests.smt.models import Acceptor, Proposer, agreement, synod
 from tests.smt.random_protocols import properties
 
@@ -330,8 +331,8 @@ def at_rest(world: World) -> bool:
     ("prop", "invariant", "options", "reason"),
     [
         (counts_up, anything, {"steps_max": 50}, "the local states are too many"),
-        (one_winner, lambda world: not world.in_flight, {}, "what is in flight is read"),
-        (one_winner, lambda world: not world.history.calls, {}, "the history is read"),
+        (one_winner, lambda world: not world.in_flight, {}, "it reads what is in flight"),
+        (one_winner, lambda world: not world.history.calls, {}, "it reads the history"),
         (one_winner, votes_are_given, {"seconds": 1e-9}, "the time ran out"),
         (at_rest, anything, {}, "quiescent properties are not"),
         (stays, stays.function, {}, "a handler may raise where the invariants hold: act n tick"),
@@ -354,16 +355,25 @@ def test_without_a_solver_nothing_is_proved(monkeypatch: pytest.MonkeyPatch) -> 
     def missing() -> Any:
         raise SolverMissingError("z3 cannot be loaded; install the package z3-solver")
 
-    monkeypatch.setattr(sys.modules["happysim.smt.induction"], "load_z3", missing)
+    monkeypatch.setattr(sys.modules["happysim.smt.judging"], "load_z3", missing)
     assert "install the package z3-solver" in str(check(one_winner, by=induction()))
 
 
-def test_an_interrupted_solve_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_the_search_and_not_one_proof_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solves = []
+
     def stopped(*_: object) -> Any:
-        raise KeyboardInterrupt
+        solves.append(1)
+        # What z3 says of a solve in which it took Ctrl-C for itself.
+        return why_unknown("interrupted from keyboard")
 
     monkeypatch.setattr(Combinations, "_solve", stopped)
-    assert str(check(one_winner, by=induction(votes_are_given))) == "Unknown (interrupted)"
+    props = (one_winner, one_winner.over(one_winner.scenario, name="again"))
+    report = explore(one_winner.scenario, *props, by=induction(votes_are_given))
+    assert [str(report[prop]) for prop in props] == ["Unknown (interrupted)"] * 2
+    assert (report.stopped, len(solves)) == ("interrupt", 1)
 
 
 @pytest.mark.parametrize("wrong", [lambda: induction("x"), lambda: induction(seconds=0)])  # type: ignore[arg-type]

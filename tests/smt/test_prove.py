@@ -403,7 +403,7 @@ def test_without_a_solver_the_verdict_is_unknown(monkeypatch: pytest.MonkeyPatch
     def missing() -> Any:
         raise SolverMissingError("z3 cannot be loaded; install the package z3-solver")
 
-    for module in ("prove", "encoding"):
+    for module in ("judging", "encoding"):
         monkeypatch.setattr(sys.modules[f"happysim.smt.{module}"], "load_z3", missing)
     verdict = check(always(one_token)(not_twice), by=smt())
     assert str(verdict) == "Unknown (z3 cannot be loaded; install the package z3-solver)"
