@@ -158,6 +158,8 @@ def test_what_befell_disks_befalls_them_again(seed: int) -> None:
     policy = Disk(sync_seconds=(0.0, 0.02))
     run = Simulation(world, seed=seed, faults=faults, disks=policy, trace=True).run(60.0)
     happens_again(run)
+    said = " ".join(told(run))
+    assert [word for word in ("losing", "tearing", "rotten", "full") if word not in said] == []
 
 
 def test_a_node_that_was_upgraded_is_upgraded_again() -> None:
