@@ -177,8 +177,6 @@ def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 def test_the_examples_of_a_page_run(
     page: Path, tmp_path: Path, namespace: dict[str, object]
 ) -> None:
-    if not page.exists():
-        pytest.skip(f"{page.name} is not written yet")
     run_page(page, tmp_path, namespace)
 
 

@@ -36,7 +36,8 @@ class Priorities:
 
     def __init__(self, random: Random, depth: int, steps: int) -> None:
         self.random = random
-        self.change_points = [random.below(steps) + 1 for _ in range(1, depth)]
+        # A search that is bound to its first world makes runs of no steps.
+        self.change_points = [random.below(max(steps, 1)) + 1 for _ in range(1, depth)]
         self.of: dict[Strand, tuple[bool, int]] = {}
 
     def pick(self, enabled: Sequence[Enabled]) -> int:

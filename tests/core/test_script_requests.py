@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from happysim import (
     call,
     explore,
     linearize,
-    message,
     on,
     ordered,
     post,
@@ -31,49 +29,8 @@ from happysim.core.freeze import freeze
 from happysim.core.script import LiveScript, Post, Request, Sleep
 from happysim.spec.linearizability import Outcome
 from happysim.spec.objects import Read, Write
+from tests.support.grants import Grant, Release, Server
 from tests.support.nodes import Ping
-
-
-@message
-class Release:
-    token: int
-
-
-@dataclass(frozen=True)
-class Grant:
-    """An answer that its client can release."""
-
-    token: int
-
-    def __bind__(self, outbox: list[Any]) -> Held:
-        return Held(self.token, outbox)
-
-
-class Held:
-    def __init__(self, token: int, outbox: list[Any]) -> None:
-        self.token, self.outbox = token, outbox
-
-    def release(self) -> Request:
-        self.outbox.append(call("s", Release(self.token)))
-        request: Request = self.outbox[-1]
-        return request
-
-
-class Server(Node):
-    """Grants each Ping a token, and answers each Release, whether that is awaited or not."""
-
-    token: int = 0
-    released: list[int] = []
-
-    @on(Ping)
-    def ping(self, host: Host, sender: str, ping: Ping) -> None:
-        self.token += 1
-        host.respond(Grant(self.token))
-
-    @on(Release)
-    def release(self, host: Host, sender: str, release: Release) -> None:
-        self.released.append(release.token)
-        host.reply("released")
 
 
 def world_of(function: Callable[..., Any], **options: Any) -> World:

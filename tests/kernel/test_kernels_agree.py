@@ -73,8 +73,8 @@ def starts_of(case: Case, wanted: int) -> dict[str, World]:
     return {f"start {number}": world for number, world in enumerate([first, *following])}
 
 
-def seen_by_a_user(case: Case, options: Options) -> Any:
-    """All that a search tells, as text."""
+def seen_by_a_user(case: Case, options: Options, policy: Policy | None = None) -> Any:
+    """All that a search tells, as text; or random runs, if these are the policy."""
     told = []
 
     def scenario() -> dict[str, World]:
@@ -87,7 +87,7 @@ def seen_by_a_user(case: Case, options: Options) -> Any:
         report = explore(
             scenario,
             *(each.over(scenario) for each in properties(case)),
-            by=dfs() if options.depth_first else bfs(),
+            by=policy or (dfs() if options.depth_first else bfs()),
             max_depth=options.max_depth,
             max_worlds=options.max_worlds,
             history=options.history,
@@ -97,7 +97,7 @@ def seen_by_a_user(case: Case, options: Options) -> Any:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     verdicts = [
-        (prop.name, type(each).__name__, str(each), getattr(each, "schedule", None))
+        (prop.name, str(each), getattr(each, "schedule", None), getattr(each, "start", None))
         for prop, each in report.verdicts.items()
     ]
     counts = (report.worlds, report.steps, report.depth, report.complete, report.stopped)
@@ -105,9 +105,9 @@ def seen_by_a_user(case: Case, options: Options) -> Any:
     return verdicts, counts, effort, report.warnings, told
 
 
-def on(name: str, monkeypatch: pytest.MonkeyPatch, case: Case, options: Options) -> Any:
+def on(name: str, monkeypatch: pytest.MonkeyPatch, *of: Any) -> Any:
     monkeypatch.setenv(VARIABLE, name)
-    return seen_by_a_user(case, options)
+    return seen_by_a_user(*of)
 
 
 def drawn(examples: int) -> settings:
@@ -135,36 +135,6 @@ def test_verdicts_schedules_and_counts_are_the_same(
     judged()
 
 
-def runs_seen_by_a_user(case: Case, options: Options, policy: Policy) -> Any:
-    """All that random runs tell, as text."""
-    told = []
-
-    def scenario() -> dict[str, World]:
-        return starts_of(case, options.starts)
-
-    def progress(found: Exploration) -> None:
-        told.append((found.worlds, found.steps, found.depth, found.waiting))
-
-    try:
-        report = explore(
-            scenario,
-            *(each.over(scenario) for each in properties(case)),
-            by=policy,
-            max_depth=options.max_depth,
-            max_worlds=options.max_worlds,
-            within=BOUNDS[options.within],
-            progress=progress,
-        )
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    verdicts = [
-        (prop.name, str(each), getattr(each, "schedule", None), getattr(each, "start", None))
-        for prop, each in report.verdicts.items()
-    ]
-    counts = (report.worlds, report.steps, report.depth, report.stopped)
-    return verdicts, counts, report.handler_calls, report.quiescent_worlds, told
-
-
 def some_runs() -> st.SearchStrategy[Policy]:
     seeds = st.integers(-(2**70), 2**70)
     few, steps = st.integers(1, 40), st.integers(1, 12)
@@ -180,10 +150,8 @@ def test_random_runs_are_the_same_choice_by_choice(
     @drawn(examples)
     @given(cases(), some_options(), some_runs())
     def ran(case: Case, options: Options, policy: Policy) -> None:
-        monkeypatch.setenv(VARIABLE, "reference")
-        wanted = runs_seen_by_a_user(case, options, policy)
-        monkeypatch.setenv(VARIABLE, "native")
-        assert runs_seen_by_a_user(case, options, policy) == wanted
+        wanted = on("reference", monkeypatch, case, options, policy)
+        assert on("native", monkeypatch, case, options, policy) == wanted
 
     ran()
 

@@ -104,6 +104,7 @@ def test_losses_are_made_up_for(seed: int) -> None:
     for _ in range(12):
         simulation.run(10)
         assert not any(each.dead_members for each in simulation.world.nodes(MembershipProtocol))
+    assert refutations(simulation) > 0
 
 
 def test_a_restart_is_soon_known() -> None:

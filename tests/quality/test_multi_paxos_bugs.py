@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from happysim import Kind, Property, check
-from happysim.search.shrink import shrink
+from happysim import Property
 from properties import multi_paxos as right
 from properties.broken import multi_paxos
+from tests.quality.bugs import assert_keeps, counterexample, listed, scenario_name, steps
 
 # Deliveries and timers of the counterexample, from where its scenario starts. Messages between a
 # client and a server count too.
@@ -48,21 +48,15 @@ KEPT = {
 
 
 def test_every_mistake_has_a_length() -> None:
-    listed = [each for each in vars(multi_paxos).values() if isinstance(each, Property)]
-    assert [id(each) for each in listed if each.must_break] == [id(each) for each in STEPS]
+    assert listed(multi_paxos) == list(STEPS)
 
 
-@pytest.mark.parametrize("prop", STEPS, ids=lambda prop: prop.scenario.function.__name__)
-def test_the_mistake_is_caught_and_shrinks(prop: Property) -> None:
-    verdict = check(prop, seconds=10)
-    assert verdict.broken, verdict
-    schedule = shrink(verdict).schedule
-    steps = [choice for choice in schedule if choice.kind in (Kind.DELIVER, Kind.FIRE)]
-    assert len(steps) <= STEPS[prop], "\n".join(map(str, schedule))
+@pytest.mark.parametrize("bug", STEPS, ids=scenario_name)
+def test_the_mistake_is_caught_and_shrinks(bug: Property) -> None:
+    found = steps(counterexample(bug))
+    assert len(found) <= STEPS[bug], found
 
 
-@pytest.mark.parametrize("prop", KEPT, ids=lambda prop: prop.scenario.function.__name__)
-def test_the_variant_makes_no_other_mistake(prop: Property) -> None:
-    for kept in KEPT[prop]:
-        verdict = check(kept.over(prop.scenario), max_worlds=10_000)
-        assert not verdict.broken, verdict
+@pytest.mark.parametrize("bug", KEPT, ids=scenario_name)
+def test_the_variant_makes_no_other_mistake(bug: Property) -> None:
+    assert_keeps(bug, KEPT[bug])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from happysim import Kind, Property, check
-from happysim.search.shrink import shrink
-from happysim.spec.property import Sort
+from happysim import Property
 from properties.broken import swim
+from tests.quality.bugs import counterexample, listed, steps
 
 # Deliveries and timers of the counterexample. At 0 the property itself plays calm rounds.
 # What a demand waited for in vain is not shrunk.
@@ -35,15 +34,10 @@ STEPS = {
 
 
 def test_every_mistake_has_a_length() -> None:
-    listed = [each for each in vars(swim).values() if isinstance(each, Property)]
-    assert [each.name for each in listed if each.must_break] == [each.name for each in STEPS]
+    assert listed(swim) == list(STEPS)
 
 
-@pytest.mark.parametrize("prop", STEPS, ids=lambda prop: prop.name)
-def test_the_mistake_is_caught_and_shrinks(prop: Property) -> None:
-    verdict = check(prop, seconds=10)
-    assert verdict.broken
-    in_time = prop.sort is Sort.EVENTUALLY
-    schedule = verdict.schedule if in_time else shrink(verdict).schedule
-    steps = [choice for choice in schedule if choice.kind in (Kind.DELIVER, Kind.FIRE)]
-    assert len(steps) <= STEPS[prop], "\n".join(map(str, schedule))
+@pytest.mark.parametrize("bug", STEPS, ids=lambda bug: bug.name)
+def test_the_mistake_is_caught_and_shrinks(bug: Property) -> None:
+    found = steps(counterexample(bug))
+    assert len(found) <= STEPS[bug], found

@@ -62,6 +62,11 @@ def test_a_run_without_changes_keeps_to_its_priorities() -> None:
     assert hits(lambda seed: pct(seed, runs=1, depth=1, steps=STEPS + 1)) == 0
 
 
+def test_a_run_that_is_bound_to_its_first_world_has_nothing_to_change() -> None:
+    verdict = check(met_after_eight_steps, by=pct(1, runs=2, depth=3), max_depth=1)
+    assert str(verdict) == "Unknown (not reached in 2 random runs)"
+
+
 @pytest.mark.parametrize("counts", [{"runs": 0}, {"depth": 0}, {"steps": -1}, {"runs": 1.5}])
 def test_a_count_below_one_is_refused(counts: Any) -> None:
     with pytest.raises(ScenarioError, match="give a whole number of at least 1"):

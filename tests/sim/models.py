@@ -5,21 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from happysim import (
+    Disk,
     Host,
     Link,
     Network,
     Node,
+    Random,
     Script,
+    Simulation,
     World,
     call,
     constant,
     durable,
+    exponential,
     message,
     on,
     ordered,
     unordered,
 )
 from happysim.core.network import Delivery
+from happysim.spec.property import no_handler_raises
+from happysim.spec.scenario import scenario_of
+from tests.oracles.test_naive_agrees import Case
 
 
 @message
@@ -107,3 +114,21 @@ def asking(times: int = 2) -> World:
 
     network = Network("asking", default=Link(constant(0.25)), delivery=ordered())
     return World.of(Counter("n1"), Script("c1", ask, times), network=network)
+
+
+def wild_run(case: Case, seed: int, faults: list[Any], disks: Disk | None = None) -> Simulation:
+    """A recorded run of a random protocol, on a network that does all that networks do."""
+    mean = 0.01 * (1 + Random(seed, "wild").below(100))
+
+    def wildly(link: Link) -> Link:
+        return link.with_(latency=exponential(mean), loss=0.1, duplicate=0.2, reorder=0.2)
+
+    return Simulation(
+        case.scenario(),
+        seed=seed,
+        properties=[no_handler_raises(scenario_of(case.scenario))],
+        faults=faults,
+        disks=disks,
+        link=wildly,
+        trace=True,
+    ).run(8.0)

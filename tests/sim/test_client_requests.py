@@ -2,88 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from happysim import (
-    Host,
     Link,
     Network,
-    Node,
     Script,
     World,
     call,
     constant,
     duplicating,
-    message,
-    on,
     ordered,
     post,
     sleep,
     unordered,
 )
-from happysim.core.script import Request
 from happysim.sim.simulation import Simulation
+from tests.support.grants import Release, Server
+from tests.support.nodes import Ping
 
 S = 1_000_000_000
 
 
-@message
-class Acquire: ...
-
-
-@message
-class Release:
-    token: int
-
-
-@dataclass(frozen=True)
-class Grant:
-    token: int
-
-    def __bind__(self, outbox: list[Any]) -> Held:
-        return Held(self.token, outbox)
-
-
-class Held:
-    def __init__(self, token: int, outbox: list[Any]) -> None:
-        self.token, self.outbox = token, outbox
-
-    def release(self) -> Request:
-        self.outbox.append(call("lock", Release(self.token)))
-        request: Request = self.outbox[-1]
-        return request
-
-
-class Lock(Node):
-    token: int = 0
-    released: list[int] = []
-
-    @on(Acquire)
-    def acquire(self, host: Host, sender: str, request: Acquire) -> None:
-        self.token += 1
-        host.respond(Grant(self.token))
-
-    @on(Release)
-    def release(self, host: Host, sender: str, release: Release) -> None:
-        self.released.append(release.token)
-        host.reply(True)
-
-
 def client() -> Any:
-    while not (grant := (yield call("lock", Acquire(), timeout=1.5))):
+    while not (grant := (yield call("s", Ping(), timeout=1.5))):
         yield sleep((1, 2))
     yield sleep(1)
     grant.release()
-    yield post("lock", Release(0))
+    yield post("s", Release(0))
     yield grant.release()
 
 
 def world_of(latency: float, **options: Any) -> World:
     network = Network(default=Link(constant(latency)), **options)
-    return World.of(Lock("lock"), Script("c", client), network=network)
+    return World.of(Server("s"), Script("c", client), network=network)
 
 
 def steps(run: Simulation) -> list[tuple[float, str]]:
@@ -94,23 +48,23 @@ def steps(run: Simulation) -> list[tuple[float, str]]:
 def test_an_answer_in_time_leaves_the_timeout_without_effect() -> None:
     run = Simulation(world_of(0.25), trace=True).run(10)
     assert steps(run) == [
-        (0, "invoke c -> lock Acquire() as call 1"),
-        (0.25, "deliver c -> lock Acquire() as call 1"),
-        (0.5, "deliver lock -> c answer Grant(token=1) to call 1"),
+        (0, "invoke c -> s Ping(value=0) as call 1"),
+        (0.25, "deliver c -> s Ping(value=0) as call 1"),
+        (0.5, "deliver s -> c answer Grant(token=1) to call 1"),
         (1.5, "fire c sleep"),
-        (1.5, "invoke c -> lock Release(token=0)"),
-        (1.5, "invoke c -> lock Release(token=1) as call 2"),
-        (1.75, "deliver c -> lock Release(token=1)"),
-        (1.75, "deliver c -> lock Release(token=0)"),
-        (1.75, "deliver c -> lock Release(token=1) as call 2"),
-        (2, "deliver lock -> c answer True to call 2"),
+        (1.5, "invoke c -> s Release(token=0)"),
+        (1.5, "invoke c -> s Release(token=1) as call 2"),
+        (1.75, "deliver c -> s Release(token=1)"),
+        (1.75, "deliver c -> s Release(token=0)"),
+        (1.75, "deliver c -> s Release(token=1) as call 2"),
+        (2, "deliver s -> c answer 'released' to call 2"),
     ]
     assert run.is_quiescent
 
 
 def test_an_answer_too_late_is_ignored_and_the_call_stays_open() -> None:
     run = Simulation(world_of(1), trace=True)
-    assert run.run_until(lambda world: bool(world["lock"].token == 2))
+    assert run.run_until(lambda world: bool(world["s"].token == 2))
     first, then = run.world.history.calls
     assert (first.client, first.done, then.client, then.done) == ("c", False, "c~1", False)
     taken = [text for _, text in steps(run)]
@@ -119,9 +73,9 @@ def test_an_answer_too_late_is_ignored_and_the_call_stays_open() -> None:
 
 def test_a_timeout_that_can_no_longer_fire_keeps_no_run_from_being_quiescent() -> None:
     def once() -> Any:
-        yield call("lock", Acquire(), timeout=100)
+        yield call("s", Ping(), timeout=100)
 
-    world = World.of(Lock("lock"), Script("c", once), network=Network(default=Link(constant(1))))
+    world = World.of(Server("s"), Script("c", once), network=Network(default=Link(constant(1))))
     run = Simulation(world)
     assert [run.run(1.5).is_quiescent, run.run(1.5).is_quiescent] == [False, True]
 
@@ -150,11 +104,11 @@ def test_the_schedule_of_a_run_replays_in_a_search_step_by_step(
         # An answer that comes too late changes nothing, and so is no choice of a search.
         if delivery is ordered() or not world.is_idle(choice) or world.find(choice):
             world = world.step(choice)
-    assert world["lock"].released == run.world["lock"].released
+    assert world["s"].released == run.world["s"].released
     assert world.history == run.world.history
 
 
 def test_a_world_in_mid_run_goes_on_with_its_timeout() -> None:
-    world = world_of(1).after("invoke c -> lock Acquire() as call 1")
+    world = world_of(1).after("invoke c -> s Ping(value=0) as call 1")
     run = Simulation(world, trace=True).run(2)
     assert (1.5, "fire c timeout") in steps(run)

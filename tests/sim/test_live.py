@@ -132,7 +132,6 @@ def test_an_action_is_taken_within_a_second_as_long_as_its_guard_holds() -> None
 
 
 def test_a_client_asks_again_as_soon_as_it_has_its_answer() -> None:
-    simulation = Simulation(asking()).run_until(0.5)
     simulation = Simulation(asking())
     simulation.run_until(0.49)
     assert [call.done for call in simulation.world.history.calls] == [False]
@@ -236,9 +235,26 @@ def test_what_a_search_refuses_to_send_is_refused_in_time(what: Any, says: str) 
         simulation.run(5)
 
 
-class Failing(Node):
-    kept: Any = None
+class Careless(Node):
+    """Gives away, as an operation, as its result or as an answer, what it could change later."""
 
+    wrong: str
+
+    @on(Ask)
+    def ask(self, host: Host, sender: str, ask: Ask) -> None:
+        getattr(host, self.wrong)([1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"), [("invoke", "operation"), ("complete", "result"), ("respond", "answer")]
+)
+def test_what_could_still_be_changed_is_refused_in_a_history(wrong: str, what: str) -> None:
+    world = World.of(Careless("n1", wrong), Script("c", lambda: (yield call("n1", Ask()))))
+    with pytest.raises(ProtocolError, match=f"the {what} is a mutable list"):
+        Simulation(world).run(5)
+
+
+class Failing(Node):
     def on_start(self, host: Host) -> None:
         host.set_timer("go")
 

@@ -8,43 +8,27 @@ from hypothesis import strategies as st
 from happysim import (
     Clog,
     Crash,
-    Link,
     Partition,
     Pause,
-    Random,
     Simulation,
     World,
-    exponential,
     randomly,
 )
 from happysim.search.schedule import follow
-from happysim.spec.property import no_handler_raises
 from happysim.spec.scenario import scenario_of
 from tests.oracles.test_naive_agrees import Case, cases
+from tests.sim.models import wild_run
 
 
 def run(case: Case, seed: int) -> Simulation:
-    """A run with everything at once, on a wild network."""
-    random = Random(seed, "wild")
-    mean = 0.01 * (1 + random.below(100))
-
-    def wild(link: Link) -> Link:
-        return link.with_(latency=exponential(mean), loss=0.1, duplicate=0.2, reorder=0.2)
-
+    """A run with some of the faults that there are without time."""
     faults = [
         randomly(Crash(), every=3.0, lasting=1.0),
         randomly(Pause(), every=4.0, lasting=1.0),
         randomly(Clog(), every=3.0, lasting=1.0),
         randomly(Partition(), every=4.0, lasting=0.5),
     ]
-    return Simulation(
-        case.scenario(),
-        seed=seed,
-        properties=[no_handler_raises(scenario_of(case.scenario))],
-        faults=faults[: seed % 5],
-        link=wild,
-        trace=True,
-    ).run(8.0)
+    return wild_run(case, seed, faults[: seed % 5])
 
 
 def loosened(world: World) -> World:

@@ -22,7 +22,6 @@ from happysim import (
     FreezeClock,
     Host,
     Jump,
-    Link,
     LoseUnsynced,
     LyingSync,
     Misdirect,
@@ -47,7 +46,6 @@ from happysim import (
     call,
     duplicating,
     eventually,
-    exponential,
     on,
     ordered,
     quiescent,
@@ -57,11 +55,10 @@ from happysim import (
 )
 from happysim.sim.net_faults import Echo
 from happysim.sim.scripted import replay_in_time
-from happysim.spec.property import no_handler_raises
 from happysim.spec.scenario import scenario_of
 from properties.raft_in_time import every_command_gets_through, five_in_time
 from tests.oracles.test_naive_agrees import Case, cases
-from tests.sim.models import Alarm, Ask, Counter, ticking
+from tests.sim.models import Alarm, Ask, Counter, ticking, wild_run
 from tests.sim.test_disk import EVERYTHING, Store
 from tests.sim.test_upgrade import Counter2, pair
 
@@ -69,13 +66,8 @@ NS = 10**9
 
 
 def wild(case: Case, seed: int) -> Simulation:
-    """A recorded run with everything at once, on a wild network."""
-    random = Random(seed, "wild")
-    mean = 0.01 * (1 + random.below(100))
-
-    def wildly(link: Link) -> Link:
-        return link.with_(latency=exponential(mean), loss=0.1, duplicate=0.2, reorder=0.2)
-
+    """A recorded run with everything at once."""
+    random = Random(seed, "faults")
     faults: list[Any] = [
         randomly(Crash(), every=3.0, lasting=1.0),
         randomly(Pause(), every=4.0, lasting=1.0),
@@ -90,17 +82,9 @@ def wild(case: Case, seed: int) -> Simulation:
         randomly(Slow(), every=3.0, lasting=1.0),
     ]
     random.shuffle(faults)
-    world = case.scenario()
-    loses = world.tables.faults.unsynced_loss and bool(random.below(2))
-    return Simulation(
-        world,
-        seed=seed,
-        properties=[no_handler_raises(scenario_of(case.scenario))],
-        faults=faults[: random.below(6)],
-        disks=Disk(loses_unsynced=True, sync_seconds=(0.0, 0.1)) if loses else None,
-        link=wildly,
-        trace=True,
-    ).run(8.0)
+    loses = case.faults.unsynced_loss and bool(random.below(2))
+    disks = Disk(loses_unsynced=True, sync_seconds=(0.0, 0.1)) if loses else None
+    return wild_run(case, seed, faults[: random.below(6)], disks)
 
 
 def told(simulation: Simulation) -> list[str]:
@@ -156,6 +140,8 @@ def test_what_befell_disks_befalls_them_again(seed: int) -> None:
     policy = Disk(sync_seconds=(0.0, 0.02))
     run = Simulation(world, seed=seed, faults=faults, disks=policy, trace=True).run(60.0)
     happens_again(run)
+    said = " ".join(told(run))
+    assert [word for word in ("losing", "tearing", "rotten", "full") if word not in said] == []
 
 
 def test_a_node_that_was_upgraded_is_upgraded_again() -> None:

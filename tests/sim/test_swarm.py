@@ -199,9 +199,17 @@ def test_an_echo_of_a_clogged_or_cut_link_loses_nothing_and_brings_nothing_back(
 def test_a_crash_respects_how_many_may_be_down() -> None:
     plan = randomly(Crash(down_max=1), every=0.1, lasting=1.0, at_work=True)
     simulation = Simulation(club(5), seed=1, faults=[plan])
+    down = set()
     for _ in range(200):
         simulation.run(0.1)
-        assert sum(not member.is_up for member in simulation.world.nodes(Member)) <= 1
+        down.add(sum(not member.is_up for member in simulation.world.nodes(Member)))
+    assert down == {0, 1}
+
+
+def test_a_fault_that_names_its_node_befalls_no_other_whoever_is_at_work() -> None:
+    plan = randomly(Crash("m2"), every=0.5, lasting=0.2, at_work=True)
+    schedule = Simulation(club(5), seed=1, faults=[plan], trace=True).run(20.0).schedule
+    assert {each.node for each in schedule if each.kind is Kind.CRASH} == {"m2"}
 
 
 # -- what is found --------------------------------------------------------------------------------
