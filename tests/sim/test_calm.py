@@ -54,6 +54,17 @@ def test_the_core_is_restarted_and_goes_on() -> None:
     assert simulation.world["m2"].meets
 
 
+def test_the_core_comes_back_and_hears_each_other_though_no_fault_says_why_it_did_not() -> None:
+    simulation = Simulation(club(5), link=lambda link: link.with_(loss=1.0)).run(1.0)
+    simulation.crash("m1")
+    simulation.pause("m2")
+    simulation.clog("m1", "m3")
+    calm_down(simulation, ("m1", "m2", "m3"))
+    simulation.run(1.05)  # between two greetings
+    core = {"m1", "m2", "m3"}
+    assert reached(simulation) == {(one, two) for one in core for two in core if one != two}
+
+
 def test_who_is_not_of_the_core_stays_down_or_paused_though_its_fault_had_an_end() -> None:
     simulation = rough(*LASTING.values())
     before = simulation.world["m2"].number

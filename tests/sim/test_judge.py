@@ -190,6 +190,13 @@ def test_quiescence_and_histories_are_judged_at_the_end() -> None:
     assert simulation.broken is None
     simulation.finish()
     assert simulation.broken == (nothing_left, "")
+    assert check(nothing_left, by=simulated(until=60)).broken
+
+    @quiescent(asks_and_waits)
+    def something_left(world: World) -> bool:
+        return len(world.history.completed) == 1
+
+    assert check(something_left, by=simulated(until=60)).unknown
     # Ask is no operation of a register, so no register explains the history.
     judged = linearizable(asks_and_waits, Register())
     with pytest.raises(PropertyError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import pytest
@@ -97,18 +97,37 @@ def test_what_is_drawn_names_nodes_and_depends_on_the_seed_alone(fault: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "make",
+    "fault",
     [
-        lambda: Bridge("n1", ["n1"], ["n2"]),
-        lambda: Bridge("n1"),
-        lambda: Ring("n1").check(cluster()),
-        lambda: Ring(("n1", "n9")).check(cluster()),
-        lambda: Swizzle("n1").check(cluster()),
-        lambda: Swizzle(every=0).check(cluster()),
-        lambda: Degrade(0.5).check(cluster()),  # type: ignore[arg-type]
-        lambda: Degrade(lossy_network(0.5), "n1", "n9").check(cluster()),
+        Partition(["n1", "n2"], ["n3"]),
+        Partition(["n1", "n2"], ["n3"], one_way=True),
+        Bridge("n3", ["n1", "n2"], ["n4", "n5"]),
+        Ring(NAMES),
     ],
 )
-def test_what_names_nobody_is_refused(make: Any) -> None:
-    with pytest.raises(ScenarioError):
+def test_a_cut_spares_whom_it_keeps_from_none_of_the_others(fault: Any) -> None:
+    simulation = cluster()
+    fault.begin(simulation)
+    found = reach(simulation)
+    for size in range(len(NAMES) + 1):
+        for names in combinations(NAMES, size):
+            whole = all(other in found[name] for name, other in permutations(names, 2))
+            assert fault.spares(simulation, names) is whole, names
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Bridge("n1", ["n1"], ["n2"]), "two sides that it is not part of"),
+        (lambda: Bridge("n1"), "name the bridge, and two sides"),
+        (lambda: Ring("n1").check(cluster()), "give the names in a tuple"),
+        (lambda: Ring(("n1", "n9")).check(cluster()), "'n9'"),
+        (lambda: Swizzle("n1").check(cluster()), "tuple"),
+        (lambda: Swizzle(every=0).check(cluster()), "every=0"),
+        (lambda: Degrade(0.5).check(cluster()), "link"),  # type: ignore[arg-type]
+        (lambda: Degrade(lossy_network(0.5), "n1", "n9").check(cluster()), "'n9'"),
+    ],
+)
+def test_what_names_nobody_is_refused(make: Any, says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
         make()

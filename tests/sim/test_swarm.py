@@ -206,10 +206,16 @@ def test_a_crash_respects_how_many_may_be_down() -> None:
     assert down == {0, 1}
 
 
-def test_a_fault_that_names_its_node_befalls_no_other_whoever_is_at_work() -> None:
-    plan = randomly(Crash("m2"), every=0.5, lasting=0.2, at_work=True)
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [(Crash("m2"), "crash m2"), (Partition(["m1", "m2"], ["m3"]), "cut m1 m2 | m3")],
+)
+def test_a_fault_that_names_its_nodes_befalls_no_other_whoever_is_at_work(
+    fault: Any, told: str
+) -> None:
+    plan = randomly(fault, every=0.5, lasting=0.2, at_work=True)
     schedule = Simulation(club(5), seed=1, faults=[plan], trace=True).run(20.0).schedule
-    assert {each.node for each in schedule if each.kind is Kind.CRASH} == {"m2"}
+    assert {str(each) for each in schedule if each.kind in (Kind.CRASH, Kind.CUT)} == {told}
 
 
 # -- what is found --------------------------------------------------------------------------------

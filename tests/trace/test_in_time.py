@@ -89,6 +89,7 @@ def test_a_choice_that_cannot_happen_then_is_told_with_its_trace() -> None:
     early = replace(trace, steps=tuple(steps), source="early.trace")
     with pytest.raises(TraceError, match=r"early\.trace: choice 2 at 1\.000000007 s, .* left"):
         replay_trace(early, ROOT)
+    assert replay_trace(early, ROOT, timers={"tick": (0, None)}).run.schedule[1].at == steps[1].at
     dance = replace(trace, steps=(replace(steps[0], choice="dance n1"), *steps[1:]))
     with pytest.raises(TraceError, match="`dance n1` is no choice"):
         replay_trace(dance, ROOT)
