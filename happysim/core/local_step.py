@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from happysim.core.choice import DISK_BUDGETS
-from happysim.core.disk import Image, Mark
+from happysim.core.disk import Image, Mark, Mishap
 from happysim.core.freeze import Frozen
 from happysim.core.script import Operation, Response
 
@@ -38,6 +38,11 @@ class Event(NamedTuple):
     source: str = ""
     operation: Operation | None = None
     readings: tuple[int | str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """A crash or a restart, as a choice shows it behind the name of the node."""
+        return self.what.text if isinstance(self.what, Mishap | Version) else ""
 
 
 class NodeState(NamedTuple):

@@ -46,7 +46,6 @@ from happysim.core.local_step import (
     Event,
     NodeState,
     Outcome,
-    Version,
 )
 from happysim.core.network import Delivery, Inbox
 from happysim.core.process import NodeProcess, Process
@@ -122,9 +121,9 @@ class Tables:
         if self.faults.budgets[CRASH - 1]:
             for event in self.processes[slot].crashes(self.states[slot].values[state]):
                 assert isinstance(event.what, Mishap)
-                what, cost = event.what.text, COSTS[event.what.budget]
-                choice = Choice(Kind.CRASH, self.names[slot], "", what)
-                if told in (None, what):
+                choice = Choice(Kind.CRASH, self.names[slot], "", event.text)
+                if told in (None, event.text):
+                    cost = COSTS[event.what.budget]
                     made += self.effects_of(slot, state, event, choice, cost)
         return made
 
@@ -133,8 +132,7 @@ class Tables:
         process = self.processes[slot]
         if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
-                what = event.what.text if isinstance(event.what, Mishap | Version) else ""
-                choice = Choice(Kind.RESTART, self.names[slot], "", what)
+                choice = Choice(Kind.RESTART, self.names[slot], "", event.text)
                 cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART
                 yield event, choice, cost
 

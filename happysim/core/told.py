@@ -14,9 +14,9 @@ from happysim.core.choice import Choice, Kind
 from happysim.core.entries import FREE, NOWHERE, Effect, Envelope, Move
 from happysim.core.errors import NoClock
 from happysim.core.host import FULL
-from happysim.core.local_step import Event
+from happysim.core.local_step import Event, NodeState, ScriptState
 from happysim.core.network import Inbox
-from happysim.core.process import NodeProcess
+from happysim.core.process import NodeProcess, Process
 from happysim.core.tables import Tables
 
 
@@ -54,9 +54,7 @@ def _effects(
 ) -> Iterator[tuple[list[Effect], Inbox, int]]:
     """What a choice may do, with the inbox that it leaves, and who sent what it delivers."""
     bare = replace(told, choosing="", reading="", at=None)
-    shown = told.reading.split(", ") if told.reading else ()
-    readings = tuple(each if each == FULL else int(each) for each in shown)
-    value = tables.states[slot].values[state]
+    process, value = tables.processes[slot], tables.states[slot].values[state]
     if told.kind is Kind.DELIVER and tables.receives(slot, state):
         for number in tables.network.heads(inbox):
             envelope: Envelope = tables.envelopes.values[number]
@@ -64,18 +62,42 @@ def _effects(
             if (tables.names[source], envelope.text) != (told.source, told.what):
                 continue
             rest = tables.network.take(inbox, number, source)
-            if not readings:
+            if not told.reading:
                 yield tables.delivery_effects(slot, state, number), rest, source
                 continue
-            event = Event("deliver", envelope.message, told.source, envelope.operation, readings)
+            event = event_of(process, value, told, envelope)
             yield tables.effects_of(slot, state, event, bare, FREE), rest, source
     elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START):
-        event = Event(told.kind.value, told.what or None)
-        if event in tables.processes[slot].events(value):
-            event = event._replace(readings=readings)
+        event = event_of(process, value, told)
+        if event._replace(readings=()) in process.events(value):
             yield tables.effects_of(slot, state, event, bare, FREE), inbox, NOWHERE
     elif told.kind is Kind.RESTART:
         for event, choice, cost in tables.restarts(slot, value):
             if choice == bare:
-                told_event = event._replace(readings=readings)
+                told_event = event._replace(readings=_readings(told))
                 yield tables.effects_of(slot, state, told_event, bare, cost), inbox, NOWHERE
+
+
+def event_of(
+    process: Process, state: NodeState | ScriptState, told: Choice, envelope: Envelope | None = None
+) -> Event:
+    """What a choice does to its process, in a state in which it is enabled.
+
+    A delivery is that of the message in `envelope`.
+    """
+    readings = _readings(told)
+    if envelope is not None:
+        return Event("deliver", envelope.message, told.source, envelope.operation, readings)
+    if told.kind in (Kind.CRASH, Kind.RESTART):
+        assert isinstance(process, NodeProcess)
+        assert isinstance(state, NodeState)
+        ways = process.crashes(state) if told.kind is Kind.CRASH else process.restarts(state)
+        event = next(each for each in ways if each.text == told.what)
+        return event._replace(readings=readings)
+    what = None if told.kind is Kind.INVOKE else told.what or None
+    return Event(told.kind.value, what, readings=readings)
+
+
+def _readings(told: Choice) -> tuple[int | str, ...]:
+    shown = told.reading.split(", ") if told.reading else ()
+    return tuple(each if each == FULL else int(each) for each in shown)

@@ -21,6 +21,7 @@ from happysim.core.process import NodeProcess
 from happysim.core.script import Operation
 from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
+from happysim.core.told import event_of
 from happysim.core.world import World, not_enabled
 
 
@@ -152,9 +153,9 @@ def _occurrence(world: World, after: World, choice: Choice, slot: int) -> Occurr
         return Occurrence(choice, receives=None if about is None else _parcel(world, about))
     tables = world.tables
     envelope = _find(world, choice, slot) if choice.kind is Kind.DELIVER else None
-    event = event_of(choice, envelope)
     state = tables.states[slot].values[world.state_number(slot)]
     process = tables.processes[slot]
+    event = event_of(process, state, choice, envelope)
     outcome = outcome_of(process.run(state, event), choice)
     left = tables.states[slot].values[after.state_number(slot)]
     if isinstance(process, ScriptProcess):
@@ -180,20 +181,6 @@ def script_delays(process: ScriptProcess, state: ScriptState) -> dict[str, tuple
         return {}
     low, high = (Fraction(ns, 10**9) for ns in waits)
     return {"timeout" if state.waiting else "sleep": (low, high)}
-
-
-def event_of(choice: Choice, envelope: Envelope | None) -> LocalEvent:
-    """What a choice does to its process."""
-    readings = tuple(map(int, choice.reading.split(", "))) if choice.reading else ()
-    if envelope is not None:
-        what, source, operation = envelope.message, choice.source, envelope.operation
-        return LocalEvent("deliver", what, source, operation, readings)
-    what = None
-    if choice.kind is Kind.CRASH:
-        what = int(choice.what.removeprefix("losing ")) if choice.what else 0
-    elif choice.kind in (Kind.FIRE, Kind.ACT):
-        what = choice.what
-    return LocalEvent(choice.kind.value, what, readings=readings)
 
 
 def outcome_of(outcomes: list[Outcome], choice: Choice) -> Outcome:

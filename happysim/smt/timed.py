@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 from happysim.core.choice import Kind
 from happysim.core.errors import HappysimError
 from happysim.core.script_process import ScriptProcess
+from happysim.core.told import event_of
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.encoding import Encoding, Step
 from happysim.smt.occurrences import (
     Beginning,
     delays_of,
-    event_of,
     hidden_timers,
     outcome_of,
     script_delays,
@@ -247,7 +247,8 @@ def _delays(closure: Closure, slot: int, edge: Edge) -> Delays:
         return script_delays(process, _state(closure, slot, edge.target))
     envelope = None if edge.receives < 0 else tables.envelopes.values[edge.receives]
     try:
-        outcomes = process.run(_state(closure, slot, edge.source), event_of(edge.choice, envelope))
+        state = _state(closure, slot, edge.source)
+        outcomes = process.run(state, event_of(process, state, edge.choice, envelope))
     except HappysimError as error:
         raise NotTimedError(str(error)) from None
     return delays_of(outcome_of(outcomes, edge.choice))
