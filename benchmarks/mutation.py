@@ -102,7 +102,7 @@ class State:
             return trial
         return trial if is_let_be(explained.get(mutant, "")) else None
 
-    def measures(self, paths: Sequence[str], seconds: float) -> list[Measure]:
+    def measures(self, paths: Sequence[str], seconds: float, processes: int) -> list[Measure]:
         """What the checks of some files take and reach; measured where that is not known."""
         found: dict[str, list[Measure]] = {}
         for path in paths:
@@ -116,7 +116,7 @@ class State:
         missing = [path for path in paths if path not in found]
         if missing:
             print(f"measuring {', '.join(missing)}", flush=True)
-            made = alone(measure, missing, ROOT, PROTOCOLS, seconds)
+            made = alone(measure, missing, ROOT, PROTOCOLS, seconds, processes)
             for path in missing:
                 found[path] = [each for each in made if each.check.path == path]
                 self._keep(path, found[path])
@@ -191,7 +191,7 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
         state.add(Trial(file, mutant.name, mutant.line, by, same, checks))
         print(f"{file}:{mutant.line}: {mutant.name}: {by or 'SURVIVED'}", flush=True)
 
-    measures = state.measures(paths, options.seconds / 2)
+    measures = state.measures(paths, options.seconds / 2, options.processes)
     bench = Bench(file, source, measures, ROOT, options.seconds, options.processes)
     inside = [each for each in left.values() if not each.on_import]
     for mutant, by in alone(bench.caught_in_place, inside, paths) if inside else []:

@@ -97,10 +97,11 @@ def affordable(
 ) -> list[Check]:
     """The checks that reach these lines of a file, cheapest first, as far as there is time.
 
-    None are the lines that run on import: every check is taken to reach them.
+    Those named after the file come before the others. None are the lines that run on import: every
+    check is taken to reach them.
     """
-    found = []
-    for each in sorted(measures, key=lambda each: each.seconds):
+    found, stem = [], Path(file).stem
+    for each in sorted(measures, key=lambda each: (stem not in each.check.path, each.seconds)):
         reached = each.lines.get(file, [])
         reaches = lines is None or not set(lines).isdisjoint(reached)
         if each.fault is None and reaches and each.seconds <= seconds:

@@ -150,7 +150,9 @@ class _Loop:
 # -- what a check takes ----------------------------------------------------------------------------
 
 
-def measure(paths: Sequence[str], root: Path, below: Path, most: float) -> list[Measure]:
+def measure(
+    paths: Sequence[str], root: Path, below: Path, most: float, processes: int
+) -> list[Measure]:
     """Each check of these files run once, in a process of its own, for `most` seconds.
 
     Notes which lines below a folder run meanwhile.
@@ -161,7 +163,7 @@ def measure(paths: Sequence[str], root: Path, below: Path, most: float) -> list[
             Job(each, _measured, (checks, each, root, below, most), 5 * most + 5)
             for each in checks.runs
         )
-        ended = apart(jobs, 1)
+        ended = apart(jobs, processes)
         return [each.result or Measure(each.job.key, 0, each.fault, {}) for each in ended]
 
     return collected(paths, root, work)
