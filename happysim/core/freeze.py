@@ -17,6 +17,7 @@ import hashlib
 import inspect
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
+from operator import attrgetter
 from types import MemberDescriptorType
 from typing import Any
 
@@ -132,6 +133,7 @@ def _held_fields(kind: type) -> frozenset[str]:
 def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
     names, held = field_names(kind), _held_fields(kind)
     mutable = not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    values_of = _values_of(names)
 
     def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
         if mutable:
@@ -139,11 +141,19 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
         if len(getattr(value, "__dict__", held)) != len(held):
             raise _NoContent
         try:
-            return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+            items = values_of(value)
         except AttributeError:
             raise _NoContent from None
+        return (kind, *[item if type(item) in _ATOMS else _freeze(item, entered) for item in items])
 
     return freeze_dataclass
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """What gets the values of some attributes at once."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: [getattr(value, name) for name in names]
 
 
 def field_names(kind: type) -> tuple[str, ...]:
