@@ -18,7 +18,7 @@ from collections.abc import Callable
 from operator import attrgetter, is_, itemgetter
 from typing import Any, get_origin
 
-from happysim.core.freeze import field_names
+from happysim.core.codec import field_names
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.values import (
     STABLE,
