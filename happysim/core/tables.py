@@ -48,6 +48,7 @@ from happysim.core.local_step import (
     Outcome,
 )
 from happysim.core.network import Delivery, Inbox
+from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
 from happysim.core.texts import message_text, state_texts
@@ -101,12 +102,35 @@ class Tables:
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
+        self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
     @property
     def local(self) -> Local:
         """For a kernel that keeps inboxes itself."""
         return Local(self)
+
+    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
+        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+        known = self._field_keys.get((slot, kind))
+        if known is None:
+            fields = enumerate(kind.happysim_fields)
+            known = self._field_keys[slot, kind] = {
+                field: ("field", slot, index) for index, field in fields
+            }
+        return known.get(name)
+
+    def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
+        """The nodes that run a class, or a subclass; None where a node may change its class."""
+        known = self._slots_of.get(kind, ())
+        if known == ():
+            nodes = [(n, p) for n, p in enumerate(self.processes) if isinstance(p, NodeProcess)]
+            if any(process.later for _, process in nodes):
+                return None
+            found = tuple(slot for slot, process in nodes if issubclass(process.kind, kind))
+            known = self._slots_of[kind] = found
+        return known
 
     # -- local steps -----------------------------------------------------------------------------
 
