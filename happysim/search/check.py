@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import Any
 
@@ -31,11 +33,15 @@ Progress = Callable[[Exploration], None]
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
+# And of that, what is kept of worlds goes to the disk from here on, where there is one.
+_SHARE_TO_SPILL = 0.5
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
     "seconds": "the time ran out",
     "memory": "the memory budget ran out",
+    "disk full": "the disk is full",
+    "disk": "a file could not be written or read",
     "interrupt": "interrupted",
 }
 
@@ -159,6 +165,23 @@ def _fingerprints(worlds: int, bits: int) -> str:
     )
 
 
+def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
+    """The plan with a folder for worlds. Raises `ScenarioError` where none can be made there."""
+    try:
+        Path(disk).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=disk):
+            pass
+    except OSError as error:
+        raise ScenarioError(
+            f"bfs(disk={disk!r}): no file can be made there ({error.strerror}); "
+            "name a folder on a disk with room"
+        ) from None
+    if spill_mib is None:
+        assert plan.memory_mib is not None
+        spill_mib = min(_SHARE_TO_SPILL * plan.memory_mib, 2.0**40)
+    return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
+
+
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
     """Tables only grow, and looking for garbage in them takes a third of a short search."""
@@ -229,6 +252,8 @@ class _Search:
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
         )
+        if isinstance(policy, Bfs) and policy.disk is not None:
+            plan = _with_disk(plan, policy.disk, policy.spill_mib)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
         exploration = self.visit(self.judge, plan, self.progress)
@@ -336,6 +361,8 @@ class _Search:
         if exploration.stopped is not None and exploration.stopped != "done":
             why = _STOPPED[exploration.stopped]
             reason = f"{why} after {exploration.worlds:,} worlds"
+            if exploration.trouble:
+                reason += f": {exploration.trouble}"
             if exploration.stopped == "memory" and self.bounds.memory_mib is None:
                 reason += "; a scenario without end needs @bounded(within=...) or max_depth"
             return Unknown(prop, reason=reason)
