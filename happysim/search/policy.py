@@ -20,6 +20,7 @@ class Bfs:
     """Exhaustive, nearest worlds first."""
 
     memory: Memory = "exact"
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Dfs:
 
     memory: Memory = "exact"
     deepening: bool = False
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Elsewhere(Protocol):
 Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
-def bfs(memory: Memory = "exact") -> Bfs:
+def bfs(memory: Memory = "exact", reduce: bool = False) -> Bfs:
     """Search exhaustively, breadth first: a counterexample is as short as any.
 
     `memory` says what is kept of each world. "exact": all of it, so that nothing is left out.
@@ -83,19 +85,33 @@ def bfs(memory: Memory = "exact") -> Bfs:
     that this happened: n^2 / 2^65 among n worlds. "fingerprint without traces": some 12 bytes a
     world; to show a counterexample the search runs a second time, up to it. The reference kernel
     is always exact. Raises `ScenarioError` for another word.
+
+    With `reduce`, messages that can never again do anything where they are going are left out of
+    worlds, so that worlds which differ in nothing else are one. Verdicts and the lengths of
+    counterexamples stay what they are, worlds and steps become fewer: often a fifth or less. It may
+    take several searches, each of which learns from the one before. Properties may read local
+    states, timers and the history; one that reads what is in flight or the faults left is refused
+    with `PropertyError`, and so is a `step_always` where messages may be dropped or duplicated. An
+    ordered network is refused with `ScenarioError`. See `happysim/search/dead.py`.
     """
-    return Bfs(_memory("bfs", memory))
+    return Bfs(_memory("bfs", memory), reduce=_reduce("bfs", reduce))
 
 
-def dfs(memory: Memory = "exact", deepening: bool = False) -> Dfs:
+def dfs(memory: Memory = "exact", deepening: bool = False, reduce: bool = False) -> Dfs:
     """Search exhaustively, depth first: the same verdicts and counts in less memory.
 
-    `memory` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2, and so on,
-    until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
+    `memory` and `reduce` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2,
+    and so on, until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
     counterexample is as short as any, and one near the start is found however deep the rest goes.
     It costs every shallower search again. Counts are those of the last one.
     """
-    return Dfs(_memory("dfs", memory), deepening)
+    return Dfs(_memory("dfs", memory), deepening, _reduce("dfs", reduce))
+
+
+def _reduce(policy: str, reduce: bool) -> bool:
+    if not isinstance(reduce, bool):
+        raise ScenarioError(f"{policy}(reduce={reduce!r}): write True or False")
+    return reduce
 
 
 def _memory(policy: str, memory: Memory) -> Memory:
