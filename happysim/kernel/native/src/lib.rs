@@ -6,6 +6,8 @@
 //! `search.rs` (the loop).
 
 mod ahead;
+mod codec;
+mod disk;
 mod flat;
 mod gather;
 mod inbox;
@@ -18,10 +20,13 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod spool;
 mod store;
 mod tables;
 mod walk;
 mod ways;
+
+use std::path::PathBuf;
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::intern;
@@ -36,7 +41,7 @@ use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 4;
+const CONTRACT: u32 = 5;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {
@@ -117,7 +122,7 @@ impl Paths {
         if !self.ways.kept {
             return Err(PyValueError::new_err("this search kept no way to its worlds"));
         }
-        let mut back = self.ways.back_from(index as usize);
+        let mut back = self.ways.back_from(index as usize)?;
         let mut world = self.starts[back.pop().unwrap_or(0) as usize].clone();
         let mut steps = Vec::new();
         loop {
@@ -195,6 +200,10 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         seconds: plan.getattr("seconds")?.extract()?,
         memory_mib: plan.getattr("memory_mib")?.extract()?,
         fingerprints: plan.getattr("fingerprints")?.is_truthy()?,
+        disk: match plan.getattr("disk")?.extract::<Option<PathBuf>>()? {
+            Some(folder) => Some((folder, plan.getattr("spill_bytes")?.extract()?)),
+            None => None,
+        },
         threads: threads.unwrap_or(processors).max(1),
         threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
     })
@@ -277,5 +286,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
     module.add_class::<Paths>()?;
+    module.add_class::<codec::Codec>()?;
     module.add_class::<walk::Walks>()
 }
