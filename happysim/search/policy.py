@@ -13,16 +13,21 @@ from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
+# Seconds from one checkpoint to the next.
+EVERY = 600.0
 Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
 
 
 @dataclass(frozen=True)
 class Bfs:
-    """Exhaustive, nearest worlds first; what does not fit into memory in the folder `disk`."""
+    """Exhaustive, nearest worlds first; see `bfs`."""
 
     memory: Memory = "exact"
     disk: str | None = None
     spill_mib: float | None = None
+    checkpoint: str | None = None
+    every: float = EVERY
+    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,12 @@ Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
 def bfs(
-    memory: Memory = "exact", disk: str | Path | None = None, spill_mib: float | None = None
+    memory: Memory = "exact",
+    disk: str | Path | None = None,
+    spill_mib: float | None = None,
+    checkpoint: str | Path | None = None,
+    every: float = EVERY,
+    resume: str | Path | None = None,
 ) -> Bfs:
     """Search exhaustively, breadth first: a counterexample is as short as any.
 
@@ -96,12 +106,22 @@ def bfs(
     of them. A full disk ends the search as a memory budget does. The reference kernel keeps all in
     memory. Source: Korf, "Best-first frontier search with delayed duplicate
     detection", AAAI 2004.
+
+    With a file `checkpoint` the search writes its state there `every` so many seconds, and where
+    Ctrl-C or a budget of time, memory or disk ends it; `bfs(resume=FILE)` goes on from there, with
+    the same verdicts, counts and schedules as a search that was never interrupted. It keeps that
+    file up to date, unless `checkpoint` names another. Properties, bounds and code must be the
+    same; budgets, `disk` and threads need not be. Only the native kernel writes checkpoints.
     """
+    if checkpoint is None:
+        checkpoint = resume
+    _check_positive("bfs", every=every)
     if spill_mib is not None:
         if disk is None:
             raise ScenarioError("bfs(spill_mib=...) is of searches with a disk; add disk='FOLDER'")
         _check_positive("bfs", spill_mib=spill_mib)
-    return Bfs(_memory("bfs", memory), None if disk is None else str(disk), spill_mib)
+    folder, to, since = (None if each is None else str(each) for each in (disk, checkpoint, resume))
+    return Bfs(_memory("bfs", memory), folder, spill_mib, to, every, since)
 
 
 def dfs(memory: Memory = "exact", deepening: bool = False) -> Dfs:
