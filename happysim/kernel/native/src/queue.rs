@@ -136,7 +136,7 @@ impl<const W: usize> Queue<W> {
     }
 
     /// Copies what waits in a chunk; false where there is no such chunk.
-    pub fn chunk(&self, at: usize, into: &mut Vec<Key<W>>) -> Result<bool, Stop> {
+    pub fn chunk(&self, at: usize, into: &mut Vec<Key<W>>) -> io::Result<bool> {
         into.clear();
         match (self.chunks.get(at), &self.shelf) {
             (Some(Chunk::Here(chunk)), _) => {
