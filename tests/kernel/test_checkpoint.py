@@ -258,7 +258,7 @@ def test_handlers_that_do_something_else_are_refused_by_name(
     protocol: Callable[[str], Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # The file is the same; what it reads from another file is not.
-    source = "int(open('step').read())"
+    source = "int(__import__('pathlib').Path('step').read_text())"
     path = protocol(source)
     (tmp_path / "step").write_text("1")
     assert main(["check", str(path), "--checkpoint", "c", "--seconds", "0.0001"]) == 3
