@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,7 @@ from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
+from happysim.search import checkpoint
 from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
@@ -32,14 +35,18 @@ Progress = Callable[[Exploration], None]
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
+# And of that, what is kept of worlds goes to the disk from here on, where there is one.
+_SHARE_TO_SPILL = 0.5
 
 # What ends a search that will be made no more.
-_BROKEN_OFF = ("seconds", "memory", "interrupt")
+_BROKEN_OFF = ("seconds", "memory", "disk full", "disk", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
     "seconds": "the time ran out",
     "memory": "the memory budget ran out",
+    "disk full": "the disk is full",
+    "disk": "a file could not be written or read",
     "interrupt": "interrupted",
 }
 
@@ -118,8 +125,12 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
+    saved = None
+    if isinstance(bounds.by, Bfs) and bounds.by.resume is not None:
+        saved = checkpoint.read(bounds.by.resume)
+        keep = saved.history if history is None else history
     try:
-        return _Search(subject, properties, bounds, keep, progress).run()
+        return _Search(subject, properties, bounds, keep, progress, saved).run()
     except HistoryNotKept:
         if history is not None:
             raise ScenarioError(
@@ -163,6 +174,23 @@ def _fingerprints(worlds: int, bits: int) -> str:
     )
 
 
+def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
+    """The plan with a folder for worlds. Raises `ScenarioError` where none can be made there."""
+    try:
+        Path(disk).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=disk):
+            pass
+    except OSError as error:
+        raise ScenarioError(
+            f"bfs(disk={disk!r}): no file can be made there ({error.strerror}); "
+            "name a folder on a disk with room"
+        ) from None
+    if spill_mib is None:
+        assert plan.memory_mib is not None
+        spill_mib = min(_SHARE_TO_SPILL * plan.memory_mib, 2.0**40)
+    return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
+
+
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
     """Tables only grow, and looking for garbage in them takes a third of a short search."""
@@ -183,9 +211,11 @@ class _Search:
         bounds: Bounds,
         history: bool,
         progress: Progress | None,
+        saved: checkpoint.Saved | None = None,
     ) -> None:
         self.scenario, self.bounds, self.history = scenario, bounds, history
-        self.progress = progress
+        self.progress, self.saved = progress, saved
+        self.keeper: checkpoint.Keeper | None = None
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
@@ -260,11 +290,43 @@ class _Search:
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
         )
+        if isinstance(policy, Bfs) and policy.disk is not None:
+            plan = _with_disk(plan, policy.disk, policy.spill_mib)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
-        exploration = self.visit(self.judge, plan, self.progress)
+        kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
+        exploration = self.visit(self.judge, kept, self.progress)
         nearest = not depth_first and self.settled
         return exploration, self.verdicts(exploration, plan, nearest)
+
+    def with_checkpoint(self, plan: Plan, policy: Bfs) -> Plan:
+        """The plan with the checkpoint to write, and the one to go on from.
+
+        Raises `CheckpointError` where that is of another search.
+        """
+        if policy.checkpoint is None:
+            return plan
+        if kernel().name != "native":
+            raise ScenarioError(
+                "bfs(checkpoint=...): only the native kernel writes and reads checkpoints; "
+                "`happysim doctor` says why it is not in use"
+            )
+        search = checkpoint.Search(
+            self.scenario,
+            self.properties,
+            self.bounds.within,
+            self.bounds.max_depth,
+            policy.memory,
+            self.history,
+        )
+        resume = None
+        if self.saved is not None:
+            self.saved.restore(search, self.judge, self.tables)
+            resume = self.saved.path, self.saved.start
+        path = str(Path(policy.checkpoint).resolve())
+        keeper = checkpoint.Keeper(path, policy.every, search, self.judge, self.tables)
+        self.keeper = keeper
+        return replace(plan, keeper=keeper, resume=resume)
 
     def deepening(self, plan: Plan) -> tuple[Exploration, dict[Property, Verdict]]:
         """Search to depth 1, 2, 3 and so on, until nothing is left out or a bound is met."""
@@ -396,6 +458,8 @@ class _Search:
         if exploration.stopped is not None and exploration.stopped != "done":
             why = _STOPPED[exploration.stopped]
             reason = f"{why} after {exploration.worlds:,} worlds"
+            if exploration.trouble:
+                reason += f": {exploration.trouble}"
             if exploration.stopped == "memory" and self.bounds.memory_mib is None:
                 reason += "; a scenario without end needs @bounded(within=...) or max_depth"
             return Unknown(prop, reason=reason)
@@ -473,10 +537,12 @@ class _Search:
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
         """What was vacuous: faults that never happened, properties that had nothing to judge."""
-        if not exploration.complete:
-            return ()
-        first = self.tables.faults.budgets
         found = []
+        if self.keeper is not None and self.keeper.trouble:
+            found.append(f"no checkpoint could be written: {self.keeper.trouble}")
+        if not exploration.complete:
+            return tuple(found)
+        first = self.tables.faults.budgets
         for at, name in enumerate(BUDGETS):
             if self.lean is not None and name in ("drops", "duplicates"):
                 continue  # There may have been worlds in which a dead message was lost.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from happysim.core.choice import Choice
@@ -12,15 +13,22 @@ from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
+# Seconds from one checkpoint to the next.
+EVERY = 600.0
 Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
 
 
 @dataclass(frozen=True)
 class Bfs:
-    """Exhaustive, nearest worlds first."""
+    """Exhaustive, nearest worlds first; see `bfs`."""
 
     memory: Memory = "exact"
+    disk: str | None = None
+    spill_mib: float | None = None
     reduce: bool = False
+    checkpoint: str | None = None
+    every: float = EVERY
+    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,16 @@ class Elsewhere(Protocol):
 Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
-def bfs(memory: Memory = "exact", reduce: bool = False) -> Bfs:
+def bfs(
+    memory: Memory = "exact",
+    disk: str | Path | None = None,
+    spill_mib: float | None = None,
+    checkpoint: str | Path | None = None,
+    every: float = EVERY,
+    resume: str | Path | None = None,
+    *,
+    reduce: bool = False,
+) -> Bfs:
     """Search exhaustively, breadth first: a counterexample is as short as any.
 
     `memory` says what is kept of each world. "exact": all of it, so that nothing is left out.
@@ -86,6 +103,20 @@ def bfs(memory: Memory = "exact", reduce: bool = False) -> Bfs:
     world; to show a counterexample the search runs a second time, up to it. The reference kernel
     is always exact. Raises `ScenarioError` for another word.
 
+    With a folder `disk`, made where it is not there, worlds go to files in it once all that is kept
+    of them takes more than `spill_mib` MiB: by default half of the memory budget. What is found is
+    the same; it takes about three times as long, plus one pass over the files for each depth, so
+    this is for searches that are wide, not deep. The files have no names, so that nothing is left
+    of them. A full disk ends the search as a memory budget does. The reference kernel keeps all in
+    memory. Source: Korf, "Best-first frontier search with delayed duplicate
+    detection", AAAI 2004.
+
+    With a file `checkpoint` the search writes its state there `every` so many seconds, and where
+    Ctrl-C or a budget of time, memory or disk ends it; `bfs(resume=FILE)` goes on from there, with
+    the same verdicts, counts and schedules as a search that was never interrupted. It keeps that
+    file up to date, unless `checkpoint` names another. Properties, bounds and code must be the
+    same; budgets, `disk` and threads need not be. Only the native kernel writes checkpoints.
+
     With `reduce`, messages that can never again do anything where they are going are left out of
     worlds, so that worlds which differ in nothing else are one. Verdicts and the lengths of
     counterexamples stay what they are, worlds and steps become fewer: often a fifth or less. It may
@@ -94,7 +125,21 @@ def bfs(memory: Memory = "exact", reduce: bool = False) -> Bfs:
     with `PropertyError`, and so is a `step_always` where messages may be dropped or duplicated. An
     ordered network is refused with `ScenarioError`. See `happysim/search/dead.py`.
     """
-    return Bfs(_memory("bfs", memory), reduce=_reduce("bfs", reduce))
+    if checkpoint is None:
+        checkpoint = resume
+    _check_positive("bfs", every=every)
+    if spill_mib is not None:
+        if disk is None:
+            raise ScenarioError("bfs(spill_mib=...) is of searches with a disk; add disk='FOLDER'")
+        _check_positive("bfs", spill_mib=spill_mib)
+    if reduce and checkpoint is not None:
+        raise ScenarioError(
+            "bfs(reduce=True) learns from one search for the next, which no checkpoint keeps; "
+            "write one of reduce=True and checkpoint='FILE'"
+        )
+    folder, to, since = (None if each is None else str(each) for each in (disk, checkpoint, resume))
+    lean = _reduce("bfs", reduce)
+    return Bfs(_memory("bfs", memory), folder, spill_mib, lean, to, every, since)
 
 
 def dfs(memory: Memory = "exact", deepening: bool = False, reduce: bool = False) -> Dfs:
@@ -152,6 +197,12 @@ def _check_counts(policy: str, **counts: object) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise ScenarioError(f"{policy}({name}={count}): give a whole number of at least 1")
+
+
+def _check_positive(policy: str, **amounts: object) -> None:
+    for name, amount in amounts.items():
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not amount > 0:
+            raise ScenarioError(f"{policy}({name}={amount!r}): give a number above 0")
 
 
 def replay(schedule: Sequence[Choice | str], start: str | None = None) -> Replay:
