@@ -39,7 +39,7 @@ _SHARE_OF_MEMORY = 0.7
 _SHARE_TO_SPILL = 0.5
 
 # What ends a search that will be made no more.
-_BROKEN_OFF = ("seconds", "memory", "interrupt")
+_BROKEN_OFF = ("seconds", "memory", "disk full", "disk", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
