@@ -40,9 +40,7 @@ def add_search(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seconds", type=positive, metavar="S", help="for each scenario")
     command.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
     command.add_argument("--disk", metavar="FOLDER", help="for what memory does not hold; --by bfs")
-    command.add_argument(
-        "--checkpoint", metavar="FILE", help="of --by bfs: to go on from"
-    )
+    command.add_argument("--checkpoint", metavar="FILE", help="of --by bfs: to go on from")
     command.add_argument("--every", type=positive, metavar="S", help="seconds between checkpoints")
     command.add_argument("--resume", metavar="FILE", help="go on from a checkpoint")
     command.add_argument("--memory-mib", type=positive, metavar="M", help="of this process")

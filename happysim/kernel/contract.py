@@ -91,6 +91,13 @@ class Local(Protocol):
     def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
         """The number of the cell with that content: what a judge and a path are told."""
 
+    @property
+    def forgetful(self) -> bool:
+        """True where some messages are left out of inboxes; then ask `forgets`."""
+
+    def forgets(self, slot: int, state: int, envelope: int) -> bool:
+        """True where a message is left out of the inbox of a process in a local state."""
+
     def rank(self, envelope: int) -> tuple[int, str]:
         """The slot that sent a message, and its text: the order of messages in an inbox."""
 

@@ -16,10 +16,11 @@ from happysim.core.choice import BUDGETS
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
-from happysim.kernel.contract import Exploration, Plan
+from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
 from happysim.search import checkpoint
+from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
 from happysim.search.schedule import choices_along, first_world, follow
@@ -36,6 +37,9 @@ _OBJECTS_A_COLLECTION = 200_000
 _SHARE_OF_MEMORY = 0.7
 # And of that, what is kept of worlds goes to the disk from here on, where there is one.
 _SHARE_TO_SPILL = 0.5
+
+# What ends a search that will be made no more.
+_BROKEN_OFF = ("seconds", "memory", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
@@ -215,7 +219,33 @@ class _Search:
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
-        self.judge = PropertyJudge(self.tables, self.properties, bounds.within, history)
+        exhaustive = isinstance(bounds.by, (Bfs, Dfs))
+        self.lean = self.leaning() if exhaustive and bounds.by.reduce else None
+        # Whether what a search with `reduce` left out is known to be dead; worlds of all searches.
+        self.settled, self.worlds_in_all = True, 0
+        self.judge = self.judge_of(self.properties)
+
+    def judge_of(self, properties: Sequence[Property]) -> PropertyJudge:
+        lean = self.lean is not None
+        return PropertyJudge(self.tables, properties, self.bounds.within, self.history, lean)
+
+    def leaning(self) -> Lean:
+        """The tables for a search with `reduce`; raises where that would not be sound."""
+        if self.tables.network.kind == "ordered":
+            raise ScenarioError(
+                f"{self.scenario}: reduce=True leaves messages out that do nothing, but on an "
+                "ordered network such a message keeps others waiting; search without reduce, or "
+                "write network=unordered()"
+            )
+        lossy = self.tables.faults.drops or self.tables.faults.duplicates
+        for prop in self.properties:
+            if prop.sort is Sort.STEP_ALWAYS and lossy:
+                raise PropertyError(
+                    f"{prop.name} is of every step, and with reduce=True the steps that drop or "
+                    "duplicate a dead message are left out; search without reduce, or declare "
+                    "neither drops nor duplicates"
+                )
+        return Lean(self.tables)
 
     def run(self) -> Report:
         began, misses = time.perf_counter(), self.tables.misses
@@ -244,6 +274,7 @@ class _Search:
             self.judge.evaluations,
             self.judge.quiescent_worlds,
             self.warnings(exploration),
+            self.reduction_text(exploration),
         )
 
     def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
@@ -265,7 +296,8 @@ class _Search:
             return self.deepening(plan)
         kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
         exploration = self.visit(self.judge, kept, self.progress)
-        return exploration, self.verdicts(exploration, plan, not depth_first)
+        nearest = not depth_first and self.settled
+        return exploration, self.verdicts(exploration, plan, nearest)
 
     def with_checkpoint(self, plan: Plan, policy: Bfs) -> Plan:
         """The plan with the checkpoint to write, and the one to go on from.
@@ -306,7 +338,7 @@ class _Search:
             cut = replace(plan, depth=depth, seconds=left)
             self.judge.quiescent_worlds = 0
             exploration = self.visit(self.judge, cut, self.progress)
-            told = self.verdicts(exploration, cut, True, decided)
+            told = self.verdicts(exploration, cut, self.settled, decided)
             decided = {prop: told[prop] for prop in self.judge.findings}
             if exploration.stopped or not exploration.depth_limited or depth == plan.depth:
                 return exploration, told
@@ -344,17 +376,45 @@ class _Search:
     def visit(
         self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
     ) -> Exploration:
-        """Search as planned."""
-        starts = [world.numbers for world in self.starts.values()]
+        """Search as planned; with `reduce`, until nothing speaks against what was left out.
+
+        Where there is no time for that, what was found is real but may not be the nearest; an end
+        may be none, for a message that was left out may lead on.
+        """
+        if self.lean is None:
+            return self.visit_once(judge, plan, progress)
+        began, found = time.perf_counter(), dict(judge.findings)
+        while True:
+            self.lean.begin()
+            left = plan.seconds and max(1e-9, plan.seconds - (time.perf_counter() - began))
+            explored = self.visit_once(judge, replace(plan, seconds=left), progress)
+            self.worlds_in_all += explored.worlds
+            self.settled = self.lean.learn()
+            if self.settled:
+                return explored
+            if explored.stopped in _BROKEN_OFF:
+                judge.forget(Sort.QUIESCENT)
+                return explored
+            judge.reopen(found)
+
+    def visit_once(
+        self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
+    ) -> Exploration:
+        """One search. Without `reduce`, the only one."""
+        model = self.tables if self.lean is None else self.lean
+        starts = [self.shown(world.numbers) for world in self.starts.values()]
         with _rare_garbage_collection():
-            explored: Exploration = kernel().explore(self.tables, starts, judge, plan, progress)
+            explored: Exploration = kernel().explore(model, starts, judge, plan, progress)
         return explored
+
+    def shown(self, numbers: Numbers) -> Numbers:
+        """What a kernel is shown of a world."""
+        return numbers if self.lean is None else self.lean.numbers(numbers)
 
     def visit_again(self, plan: Plan, last: int) -> Exploration:
         """The same search up to the world at `last`, this time with the ways to its worlds."""
-        judge = PropertyJudge(self.tables, [], self.bounds.within, self.history)
         again = replace(plan, traces=True, worlds=last + 1, seconds=None, memory_mib=None)
-        return self.visit(judge, again)
+        return self.visit_once(self.judge_of([]), again)
 
     def found(
         self, prop: Property, finding: Finding, exploration: Exploration, nearest: bool
@@ -367,9 +427,9 @@ class _Search:
         start, world = next(
             (name, world)
             for name, world in self.starts.items()
-            if world.numbers[:end] == path[0][:end]
+            if self.shown(world.numbers)[:end] == path[0][:end]
         )
-        schedule = choices_along(world, path, self.history)
+        schedule = choices_along(world, path, self.history, self.shown)
         if finding.raising is not None:
             schedule.append(finding.raising[1].choice)
         return self.verdict(prop, finding, tuple(schedule), start, shortest=nearest)
@@ -418,7 +478,17 @@ class _Search:
             return Broken(prop, reason=f"{reason}, within {within}" if within else reason)
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
             return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
-        return Holds(prop, bounds=self.limits_text(exploration))
+        bounds, reduction = self.limits_text(exploration), self.reduction_text(exploration)
+        return Holds(prop, bounds=bounds, reduction=reduction)
+
+    def reduction_text(self, exploration: Exploration) -> str:
+        """Which worlds were taken together, and what that took; empty where none were."""
+        if self.lean is None:
+            return ""
+        text = f"without dead messages: {exploration.worlds:,} worlds"
+        if self.lean.searches == 1:
+            return text
+        return f"{text} ({self.worlds_in_all:,} in {self.lean.searches} searches)"
 
     def limits_text(self, exploration: Exploration) -> str:
         """The bounds that left worlds out; empty where none did."""
@@ -474,6 +544,8 @@ class _Search:
             return tuple(found)
         first = self.tables.faults.budgets
         for at, name in enumerate(BUDGETS):
+            if self.lean is not None and name in ("drops", "duplicates"):
+                continue  # There may have been worlds in which a dead message was lost.
             if first[at] and not self.tables.ledgers.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}

@@ -25,6 +25,7 @@ class Bfs:
     memory: Memory = "exact"
     disk: str | None = None
     spill_mib: float | None = None
+    reduce: bool = False
     checkpoint: str | None = None
     every: float = EVERY
     resume: str | None = None
@@ -36,6 +37,7 @@ class Dfs:
 
     memory: Memory = "exact"
     deepening: bool = False
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def bfs(
     checkpoint: str | Path | None = None,
     every: float = EVERY,
     resume: str | Path | None = None,
+    *,
+    reduce: bool = False,
 ) -> Bfs:
     """Search exhaustively, breadth first: a counterexample is as short as any.
 
@@ -112,6 +116,14 @@ def bfs(
     the same verdicts, counts and schedules as a search that was never interrupted. It keeps that
     file up to date, unless `checkpoint` names another. Properties, bounds and code must be the
     same; budgets, `disk` and threads need not be. Only the native kernel writes checkpoints.
+
+    With `reduce`, messages that can never again do anything where they are going are left out of
+    worlds, so that worlds which differ in nothing else are one. Verdicts and the lengths of
+    counterexamples stay what they are, worlds and steps become fewer: often a fifth or less. It may
+    take several searches, each of which learns from the one before. Properties may read local
+    states, timers and the history; one that reads what is in flight or the faults left is refused
+    with `PropertyError`, and so is a `step_always` where messages may be dropped or duplicated. An
+    ordered network is refused with `ScenarioError`. See `happysim/search/dead.py`.
     """
     if checkpoint is None:
         checkpoint = resume
@@ -120,19 +132,31 @@ def bfs(
         if disk is None:
             raise ScenarioError("bfs(spill_mib=...) is of searches with a disk; add disk='FOLDER'")
         _check_positive("bfs", spill_mib=spill_mib)
+    if reduce and checkpoint is not None:
+        raise ScenarioError(
+            "bfs(reduce=True) learns from one search for the next, which no checkpoint keeps; "
+            "write one of reduce=True and checkpoint='FILE'"
+        )
     folder, to, since = (None if each is None else str(each) for each in (disk, checkpoint, resume))
-    return Bfs(_memory("bfs", memory), folder, spill_mib, to, every, since)
+    lean = _reduce("bfs", reduce)
+    return Bfs(_memory("bfs", memory), folder, spill_mib, lean, to, every, since)
 
 
-def dfs(memory: Memory = "exact", deepening: bool = False) -> Dfs:
+def dfs(memory: Memory = "exact", deepening: bool = False, reduce: bool = False) -> Dfs:
     """Search exhaustively, depth first: the same verdicts and counts in less memory.
 
-    `memory` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2, and so on,
-    until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
+    `memory` and `reduce` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2,
+    and so on, until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
     counterexample is as short as any, and one near the start is found however deep the rest goes.
     It costs every shallower search again. Counts are those of the last one.
     """
-    return Dfs(_memory("dfs", memory), deepening)
+    return Dfs(_memory("dfs", memory), deepening, _reduce("dfs", reduce))
+
+
+def _reduce(policy: str, reduce: bool) -> bool:
+    if not isinstance(reduce, bool):
+        raise ScenarioError(f"{policy}(reduce={reduce!r}): write True or False")
+    return reduce
 
 
 def _memory(policy: str, memory: Memory) -> Memory:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, ScenarioError, World, bfs, dfs, explore, uniform, unordered
+from happysim import Faults, ScenarioError, World, bfs, dfs, explore, ordered, uniform, unordered
 from happysim.kernel import contract, reference
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
@@ -259,3 +259,25 @@ def kernel_named(name: str) -> Any:
 
 def test_the_built_kernel_is_of_this_version() -> None:
     assert kernel_named("native").CONTRACT == contract.VERSION
+
+
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(cases(), st.booleans(), st.none() | st.integers(1, 9))
+def test_both_kernels_leave_out_the_same_dead_messages(
+    case: Case, depth_first: bool, max_depth: int | None
+) -> None:
+    def told(name: str) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, name)
+            by = dfs(reduce=True) if depth_first else bfs(reduce=True)
+            found = explore(
+                case.scenario,
+                by=by,
+                max_depth=max_depth,
+                max_worlds=WORLDS_MAX,
+                history=case.history,
+            )
+        return found.worlds, found.steps, found.depth, found.complete, found.reduction
+
+    if case.network != ordered():
+        assert told("native") == told("reference")

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod checkpoint;
+mod codec;
 mod disk;
 mod flat;
 mod gather;
@@ -331,5 +332,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
     module.add_class::<Paths>()?;
+    module.add_class::<codec::Codec>()?;
     module.add_class::<walk::Walks>()
 }
