@@ -118,24 +118,31 @@ impl<const W: usize, E: Entry<W>> Disk<W, E> {
         if candidates.len() == 0 {
             return Ok(());
         }
-        let mut known = Part::<W, E>::of_size((met.len() + candidates.len()) as usize)?;
-        met.each(|bytes| {
-            bytes.chunks_exact(size_of::<E>()).try_for_each(|entry| {
-                let entry = E::read(entry);
-                known.insert(entry, entry.its_hash())?;
-                Ok::<(), Stop>(())
-            })
-        })?;
+        // The first step that leads to each; none, once that was met.
+        let mut ways = Part::<W, E>::of_size(candidates.len() as usize)?;
+        let mut first: Vec<Option<u32>> = vec![None; ways.places()];
         candidates.each(|bytes| {
             bytes.chunks_exact(size_of::<E>() + ORDINAL).try_for_each(|record| {
                 let (entry, ordinal) = record.split_at(size_of::<E>());
-                let entry = E::read(entry);
-                if known.insert(entry, entry.its_hash())? {
-                    news.set(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
+                let (entry, hash) = (E::read(entry), E::read(entry).its_hash());
+                if let Err(at) = ways.find(&entry, hash) {
+                    ways.insert_at(at, entry, hash)?;
+                    first[at] = Some(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
                 }
                 Ok::<(), Stop>(())
             })
-        })
+        })?;
+        met.each(|bytes| {
+            for entry in bytes.chunks_exact(size_of::<E>()) {
+                let entry = E::read(entry);
+                if let Ok(at) = ways.find(&entry, entry.its_hash()) {
+                    first[at] = None;
+                }
+            }
+            Ok::<(), Stop>(())
+        })?;
+        first.iter().flatten().for_each(|&ordinal| news.set(ordinal));
+        Ok(())
     }
 
     fn forget_candidates(&mut self) -> Result<(), Stop> {

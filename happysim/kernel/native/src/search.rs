@@ -477,7 +477,7 @@ impl Search {
             let alone = self.plan.threads == 1 || self.plan.depth_first;
             let exit = if store.disk.is_some() {
                 self.worlds_on_disk(place, store, &mut batch, depth)?
-            } else if alone || self.level_end - self.cursor < self.plan.threads_from {
+            } else if alone || self.near(store) < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
                 let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
@@ -488,6 +488,11 @@ impl Search {
             }
         }
         Ok(Exit::Finished)
+    }
+
+    /// How many worlds of the depth can be looked at, if these are few.
+    fn near<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+        (self.level_end - self.cursor).min(store.queue.near(self.plan.threads_from))
     }
 
     pub fn quiet(&self, place: &Place) -> Quiet {
