@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from happysim.core.choice import BUDGETS
+from happysim.core.collector import rare_collection
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
@@ -28,6 +27,7 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
 
+# Tables only grow, and looking for cycles in them takes a third of a short search.
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
@@ -159,18 +159,6 @@ def _fingerprints(worlds: int, bits: int) -> str:
     )
 
 
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Tables only grow, and looking for garbage in them takes a third of a short search."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 class _Search:
     def __init__(
         self,
@@ -284,7 +272,7 @@ class _Search:
     ) -> Exploration:
         """Search as planned."""
         starts = [world.numbers for world in self.starts.values()]
-        with _rare_garbage_collection():
+        with rare_collection(_OBJECTS_A_COLLECTION):
             explored: Exploration = kernel().explore(self.tables, starts, judge, plan, progress)
         return explored
 
