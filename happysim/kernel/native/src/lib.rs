@@ -19,6 +19,7 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod sleep;
 mod store;
 mod tables;
 mod walk;
@@ -145,15 +146,23 @@ impl Paths {
 
 impl Paths {
     /// The world after the step of that number, counted as `gather` does.
-    fn after(&self, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
+    fn after(&mut self, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
         let mut worlds = Worlds::new(self.place.layout.words, false, false)
             .map_err(|_| PyMemoryError::new_err("no memory to find the way to a world"))?;
         with_store!(&mut worlds, store => {
             let mut batch = gather::Batch::new();
+            let key = self.place.layout.pack(&world);
+            // Of processes that slept not every look-up has been made.
+            loop {
+                batch.clear();
+                let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
+                let Err(miss) = batch.gather(ground, &key, sleep::NOBODY) else { break };
+                if self.place.tables.settle(miss).is_err() {
+                    // What must be asked now had to be then, and lies behind the step.
+                    break;
+                }
+            }
             let layout = &self.place.layout;
-            let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
-            // What is missing now was missing then, and lies behind the step.
-            let _ = batch.gather(ground, &layout.pack(&world));
             let mut numbers = Vec::new();
             let next = batch.nexts.get(step);
             let next = next.ok_or_else(|| PyIndexError::new_err("a world has lost its way"))?;
@@ -260,7 +269,7 @@ fn explore<'py>(
             search.end_early(py, stop)?;
         }
         search.tell(py, search.waiting(store))?;
-        store.bytes()
+        store.bytes() + search.sleeping.bytes_max()
     });
     drop(worlds);
     if search.plan.fingerprints {

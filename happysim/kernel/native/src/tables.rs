@@ -17,6 +17,7 @@ use pyo3::types::PyTuple;
 use crate::flat::{fold, pair, Flat};
 use crate::inbox::{Kind, Ranks};
 use crate::mix;
+use crate::sleep::{bit, Sleepers, NOBODY};
 
 /// The cell of a move whose handler raised.
 pub const RAISES: u32 = u32::MAX;
@@ -39,6 +40,8 @@ pub struct Move {
     pub place: u32,
     /// The local state changes, and not just the inbox.
     pub changes: bool,
+    /// The processes that it sends to.
+    pub reached: Sleepers,
     /// What the change of the cell adds to a fingerprint.
     pub mix: u64,
 }
@@ -260,6 +263,11 @@ impl Tables {
         })
     }
 
+    /// True where a fault too may come before or after what another process sends.
+    pub fn faults_commute(&self) -> bool {
+        self.kind == Kind::Unordered
+    }
+
     // -- look-ups -----------------------------------------------------------------------------
 
     #[inline(always)]
@@ -464,6 +472,7 @@ impl Tables {
             object: made.object,
             place: 0,
             changes: made.state != after[0],
+            reached: made.sends.iter().fold(NOBODY, |reached, &(to, _)| reached | bit(to as usize)),
             mix: 0,
         };
         if made.object != NONE {
@@ -491,6 +500,7 @@ impl Tables {
             object: NONE,
             place: 0,
             changes: false,
+            reached: NOBODY,
             mix: 0,
         };
         self.lead_to(&mut step, slot, from, after);
