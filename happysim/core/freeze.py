@@ -16,6 +16,7 @@ import enum
 import hashlib
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
+from operator import attrgetter
 from typing import Any
 
 from happysim.core.codec import field_names, held_fields, native_codec
@@ -156,6 +157,7 @@ def _freeze_hooked(value: Any, entered: set[int]) -> Frozen:
 def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
     names, held = field_names(kind), held_fields(kind)
     mutable = not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    values_of = _values_of(names)
 
     def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
         if mutable:
@@ -163,11 +165,19 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
         if len(getattr(value, "__dict__", held)) != len(held):
             raise _NoContent
         try:
-            return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+            items = values_of(value)
         except AttributeError:
             raise _NoContent from None
+        return (kind, *[item if type(item) in _ATOMS else _freeze(item, entered) for item in items])
 
     return freeze_dataclass
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """What gets the values of some attributes at once."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: [getattr(value, name) for name in names]
 
 
 def _refuse(value: Any, entered: set[int]) -> Frozen:

@@ -16,7 +16,7 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +94,8 @@ class Tables:
         self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
         self._own: list[dict[int, tuple[list[Effect], list[Effect]]]] = [{} for _ in slots]
+        self._events: list[dict[int, tuple[Event, ...]]] = [{} for _ in slots]
+        self._by_event: list[dict[tuple[int, Event], list[Effect]]] = [{} for _ in slots]
         self._moves: list[dict[int, tuple[tuple[Move, ...], tuple[Move, ...]]]] = [
             {} for _ in slots
         ]
@@ -201,17 +203,33 @@ class Tables:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
         known = self._own[slot].get(state)
         if known is None:
-            process, value = self.processes[slot], self.states[slot].values[state]
+            value = self.states[slot].values[state]
             own: list[Effect] = []
-            for event in process.events(value):
-                what = str(event.what) if event.kind in ("fire", "act") else ""
-                choice = Choice(Kind(event.kind), self.names[slot], "", what)
-                own += self.effects_of(slot, state, event, choice, FREE)
+            for event in self.events(slot, state):
+                own += self.event_effects(slot, state, event)
             faults: list[Effect] = []
             faults += self.crash_effects(slot, state)
             for event, choice, cost in self.restarts(slot, value):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
+        return known
+
+    def events(self, slot: int, state: int) -> tuple[Event, ...]:
+        """What a process may do by itself in a local state; remembered."""
+        known = self._events[slot].get(state)
+        if known is None:
+            value = self.states[slot].values[state]
+            known = self._events[slot][state] = tuple(self.processes[slot].events(value))
+        return known
+
+    def event_effects(self, slot: int, state: int, event: Event) -> list[Effect]:
+        """What one of these events does; remembered, whether the others are looked at or not."""
+        key = state, event
+        known = self._by_event[slot].get(key)
+        if known is None:
+            what = str(event.what) if event.kind in ("fire", "act") else ""
+            choice = Choice(Kind(event.kind), self.names[slot], "", what)
+            known = self._by_event[slot][key] = self.effects_of(slot, state, event, choice, FREE)
         return known
 
     def effects_of(
@@ -265,11 +283,22 @@ class Tables:
         after = self.cells[slot].number(Cell(effect.state, inbox))
         return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
 
-    def faults_of(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
-        """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
+    def faults_of(
+        self,
+        slot: int,
+        state: int,
+        inbox: Inbox,
+        own: list[Effect],
+        letters: Iterable[int] | None = None,
+    ) -> Iterator[Move]:
+        """Drops and duplicates of what waits in a cell, then the crashes and restarts.
+
+        Where `letters` are given, the messages looked at are these.
+        """
         network, cells = self.network, self.cells[slot]
         drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
-        for number in network.heads(inbox) if drops or duplicates else ():
+        letters = network.heads(inbox) if letters is None else letters
+        for number in letters if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
             if drops:
@@ -301,6 +330,10 @@ class Tables:
                     f"two different messages read {text}; give the two classes different names"
                 )
         return number
+
+    def envelope_told(self, source: int, target: int, text: str) -> int:
+        """The number of a message by its text; `NOWHERE` where none has been sent."""
+        return self._by_text.get((source, target, text), NOWHERE)
 
     def _text(self, message: Frozen, operation: Operation | None) -> str:
         known = self._texts.get((message, operation))

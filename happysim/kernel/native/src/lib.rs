@@ -7,6 +7,7 @@
 
 mod ahead;
 mod codec;
+mod disk;
 mod flat;
 mod gather;
 mod inbox;
@@ -20,10 +21,13 @@ mod random;
 mod search;
 mod seen;
 mod sleep;
+mod spool;
 mod store;
 mod tables;
 mod walk;
 mod ways;
+
+use std::path::PathBuf;
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::intern;
@@ -38,7 +42,7 @@ use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 4;
+const CONTRACT: u32 = 5;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {
@@ -119,7 +123,7 @@ impl Paths {
         if !self.ways.kept {
             return Err(PyValueError::new_err("this search kept no way to its worlds"));
         }
-        let mut back = self.ways.back_from(index as usize);
+        let mut back = self.ways.back_from(index as usize)?;
         let mut world = self.starts[back.pop().unwrap_or(0) as usize].clone();
         let mut steps = Vec::new();
         loop {
@@ -205,6 +209,10 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         seconds: plan.getattr("seconds")?.extract()?,
         memory_mib: plan.getattr("memory_mib")?.extract()?,
         fingerprints: plan.getattr("fingerprints")?.is_truthy()?,
+        disk: match plan.getattr("disk")?.extract::<Option<PathBuf>>()? {
+            Some(folder) => Some((folder, plan.getattr("spill_bytes")?.extract()?)),
+            None => None,
+        },
         threads: threads.unwrap_or(processors).max(1),
         threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
     })

@@ -17,7 +17,7 @@
 //! expanded.
 //!
 //! That holds where every world met is expanded, and breadth first: a search with bounds has nobody
-//! sleep. Nor has one that judges steps, since it must see each. A fault may do more to an inbox than to take out a message;
+//! sleep. Nor has one that judges steps, since it must see each, or that leaves messages out of inboxes. A fault may do more to an inbox than to take out a message;
 //! it counts as a step like others on an unordered network only.
 
 use std::collections::VecDeque;
@@ -50,6 +50,12 @@ pub struct Sleeping {
 impl Sleeping {
     pub fn new(on: bool) -> Self {
         Sleeping { on, waiting: VecDeque::new(), waiting_max: 0 }
+    }
+
+    /// Nobody sleeps from now on: the worlds that wait go to the disk.
+    pub fn end(&mut self) {
+        self.on = false;
+        self.waiting = VecDeque::new();
     }
 
     #[inline(always)]
