@@ -213,6 +213,14 @@ def test_what_the_master_decides_is_on_its_disk_before_anybody_hears_of_it() -> 
     assert (master.chain.joining, host.syncs) == ((), 2)
 
 
+def test_a_server_has_its_life_and_the_newest_chain_on_its_disk() -> None:
+    server, host = ChainServer("n2", first_chain("n1", "n2")), Noting()
+    server.on_start(cast(Host, host))
+    assert (server.life, host.syncs) == (1, 1)
+    server.take_chain(cast(Host, host), "master", CurrentChain(Chain(2, ("n1",))))
+    assert (server.chain.epoch, host.syncs) == (2, 2)
+
+
 def test_a_copy_of_an_update_is_answered_again_by_the_head_and_not_applied_again() -> None:
     world = chain_of(1, client("c1", ("n1", X1)), faults=Faults(duplicates=1), network="unordered")
     world = along(world, "invoke c1", "duplicate c1 -> n1 Update", "deliver c1 -> n1 Update")
