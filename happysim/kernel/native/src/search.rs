@@ -12,11 +12,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
+use crate::checkpoint;
 use crate::gather::{Batch, Ground, Item, Next, STEP};
 use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
+use crate::sleep::{Sleeping, NOBODY};
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
@@ -72,6 +74,7 @@ pub struct Plan {
     pub fingerprints: bool,
     /// Where worlds go that take more bytes than this.
     pub disk: Option<(PathBuf, usize)>,
+    pub keeper: Option<Keeper>,
     pub threads: usize,
     /// Fewer worlds of one depth are not shared among threads.
     pub threads_from: usize,
@@ -82,6 +85,13 @@ impl Plan {
     pub fn cut(&self) -> bool {
         self.depth_first && self.depth.is_some()
     }
+}
+
+/// Who is told of checkpoints; see `contract.Keeper`.
+pub struct Keeper {
+    pub object: Py<PyAny>,
+    pub path: PathBuf,
+    pub every: f64,
 }
 
 /// What steps are looked up in. Several threads read it while one takes in what they found.
@@ -116,6 +126,7 @@ pub struct Search {
     /// Worlds outside the bounds, where the judge read all of them.
     outside: HashSet<Box<[u32]>>,
     pub ways: Ways,
+    pub sleeping: Sleeping,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
     pub cursor: usize,
     depth: u32,
@@ -132,6 +143,7 @@ pub struct Search {
     until_tick: u32,
     ticks: u32,
     started: Instant,
+    kept_at: Instant,
     progress: Option<Py<PyAny>>,
     pub found: Py<PyAny>,
 }
@@ -151,10 +163,16 @@ impl Search {
     ) -> PyResult<Self> {
         let py = judge.py();
         let cut = plan.cut();
+        let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
+        // A judge that does not say has bounds.
+        let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
+        // A checkpoint may be written between two steps of a world, and so counts all of them.
+        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful;
+        let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
             plan,
-            judges_steps: judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?,
+            judges_steps,
             judges_quiescence: judge.getattr(intern!(py, "judges_quiescence"))?.is_truthy()?,
             judge: judge.clone().unbind(),
             parts: Parts::default(),
@@ -162,6 +180,7 @@ impl Search {
             steps_judged: Memo::new(),
             outside: HashSet::new(),
             ways,
+            sleeping,
             cursor: 0,
             depth: 1,
             level_end: 0,
@@ -175,6 +194,7 @@ impl Search {
             until_tick: WORLDS_A_TICK,
             ticks: 0,
             started: Instant::now(),
+            kept_at: Instant::now(),
             progress,
             found,
         })
@@ -194,7 +214,7 @@ impl Search {
             let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
             if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
-                let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
+                let next = Next { key, hash, step: step as u32, event: STEP, asleep: NOBODY, fine: false };
                 self.meet(place, store, at, &next, NO_PARENT, 1)?;
             }
         }
@@ -281,6 +301,7 @@ impl Search {
             store.push(&next.key, self.ways.count as u32, depth)?;
         } else {
             store.queue.push(&next.key);
+            self.sleeping.push(next.asleep);
         }
         let index = self.ways.add(parent, next.step);
         if let Some(near) = &mut store.near {
@@ -454,6 +475,7 @@ impl Search {
         let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
             self.spill(store)?;
+            self.keep(place, store, false)?;
             let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
                 if !self.stand_still(place, store)? {
@@ -465,7 +487,7 @@ impl Search {
             let alone = self.plan.threads == 1 || self.plan.depth_first;
             let exit = if store.disk.is_some() {
                 self.worlds_on_disk(place, store, &mut batch, depth)?
-            } else if alone || self.level_end - self.cursor < self.plan.threads_from {
+            } else if alone || self.near(store) < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
                 let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
@@ -476,6 +498,11 @@ impl Search {
             }
         }
         Ok(Exit::Finished)
+    }
+
+    /// How many worlds of the depth can be looked at, if these are few.
+    fn near<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+        (self.level_end - self.cursor).min(store.queue.near(self.plan.threads_from))
     }
 
     pub fn quiet(&self, place: &Place) -> Quiet {
@@ -498,12 +525,12 @@ impl Search {
         let quiet = self.quiet(place);
         let mut at = 0;
         while at < most && batch.nexts.len() < NEXTS_A_BATCH {
-            let key = match store.stack.last() {
-                Some(top) => top.key,
-                None => store.queue.front()[at],
+            let (key, asleep) = match store.stack.last() {
+                Some(top) => (top.key, NOBODY),
+                None => (store.queue.front()[at], self.sleeping.get(at)),
             };
             let kept = batch.nexts.len();
-            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key) else {
+            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key, asleep) else {
                 at += 1;
                 continue;
             };
@@ -519,7 +546,7 @@ impl Search {
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { key, start: 0, end, moving: true, missed: true };
+                let item = Item { key, start: 0, end, slept: 0, moving: true, missed: true };
                 if place.fits() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
@@ -574,7 +601,9 @@ impl Search {
             }
             std::mem::swap(&mut round, &mut following);
             self.next_depth(store);
-            if self.is_large(store) {
+            let keeper = self.plan.keeper.as_ref();
+            let due = keeper.is_some_and(|keeper| self.kept_at.elapsed().as_secs_f64() >= keeper.every);
+            if due || self.is_large(store) {
                 break;
             }
         }
@@ -594,6 +623,7 @@ impl Search {
         let most = if same_depth == 0 { WORLDS_A_ROUND } else { same_depth.min(WORLDS_A_ROUND) };
         let most = if Some(following.depth) == self.plan.depth { 0 } else { most };
         store.queue.copy(skip, most, &mut following.keys);
+        self.sleeping.copy(skip, following.keys.len(), &mut following.asleep);
     }
 
     /// Takes in the worlds of a round, up to the first of which something is missing.
@@ -616,6 +646,53 @@ impl Search {
             self.after_world(store)?;
             round.step_on();
         }
+        Ok(())
+    }
+
+    /// How far the search is; see `recount`.
+    pub fn counts(&self) -> [u64; 9] {
+        [
+            self.cursor as u64,
+            self.level_end as u64,
+            self.depth as u64,
+            self.begun as u64,
+            self.steps,
+            self.depth_max as u64,
+            self.outside_met as u64,
+            self.depth_limited as u64,
+            self.ways.count as u64,
+        ]
+    }
+
+    /// Goes on from where another search was; the number of worlds that it had met.
+    pub fn recount(&mut self, counts: [u64; 9]) -> u64 {
+        let [cursor, level_end, depth, begun, steps, depth_max, outside, limited, count] = counts;
+        (self.cursor, self.level_end, self.begun) = (cursor as usize, level_end as usize, begun as usize);
+        (self.depth, self.depth_max, self.steps) = (depth as u32, depth_max as u32, steps);
+        (self.outside_met, self.depth_limited) = (outside != 0, limited != 0);
+        self.sleeping.end();
+        count
+    }
+
+    /// Writes a checkpoint, where one is due: once in a while, and where it `ends` early.
+    pub fn keep<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &Store<W, E>,
+        ends: bool,
+    ) -> PyResult<()> {
+        let Some(keeper) = &self.plan.keeper else { return Ok(()) };
+        let due = self.kept_at.elapsed().as_secs_f64() >= keeper.every;
+        if !(due || ends) {
+            return Ok(());
+        }
+        let head: Vec<u8> = Python::attach(|py| {
+            keeper.object.call_method1(py, intern!(py, "head"), (self.ways.count,))?.extract(py)
+        })?;
+        let said = checkpoint::save(&keeper.path, &head, self, place, store);
+        let trouble = said.err().map_or(String::new(), |error| error.to_string());
+        Python::attach(|py| keeper.object.call_method1(py, intern!(py, "kept"), (trouble,)))?;
+        self.kept_at = Instant::now();
         Ok(())
     }
 
@@ -659,8 +736,10 @@ impl Search {
             self.judge_end(place, index, &item.key)?;
         }
         self.begun = 0;
+        self.steps += item.slept as u64;
         if !self.plan.depth_first {
             store.queue.take()?;
+            self.sleeping.take();
             self.cursor += 1;
         }
         Ok(())
@@ -741,7 +820,7 @@ impl Search {
             return Ok(false);
         }
         let index = self.take(store);
-        let item = Item { key, start: 0, end: 0, moving, missed: false };
+        let item = Item { key, start: 0, end: 0, slept: 0, moving, missed: false };
         self.leave(place, store, &item, index)?;
         Ok(true)
     }

@@ -17,6 +17,7 @@ use pyo3::types::PyTuple;
 use crate::flat::{fold, pair, Flat};
 use crate::inbox::{Kind, Ranks};
 use crate::mix;
+use crate::sleep::{bit, Sleepers, NOBODY};
 
 /// The cell of a move whose handler raised.
 pub const RAISES: u32 = u32::MAX;
@@ -39,6 +40,8 @@ pub struct Move {
     pub place: u32,
     /// The local state changes, and not just the inbox.
     pub changes: bool,
+    /// The processes that it sends to.
+    pub reached: Sleepers,
     /// What the change of the cell adds to a fingerprint.
     pub mix: u64,
 }
@@ -266,6 +269,11 @@ impl Tables {
             ledger_moves: Vec::new(),
             largest: vec![0; slots + 2],
         })
+    }
+
+    /// True where a fault too may come before or after what another process sends.
+    pub fn faults_commute(&self) -> bool {
+        self.kind == Kind::Unordered
     }
 
     // -- look-ups -----------------------------------------------------------------------------
@@ -505,6 +513,7 @@ impl Tables {
             object: made.object,
             place: 0,
             changes: made.state != after[0],
+            reached: made.sends.iter().fold(NOBODY, |reached, &(to, _)| reached | bit(to as usize)),
             mix: 0,
         };
         if made.object != NONE {
@@ -532,6 +541,7 @@ impl Tables {
             object: NONE,
             place: 0,
             changes: false,
+            reached: NOBODY,
             mix: 0,
         };
         self.lead_to(&mut step, slot, from, after)?;
@@ -687,6 +697,31 @@ impl Tables {
     // -- the model's numbers ------------------------------------------------------------------
 
     /// A world by the model's numbers, as numbers of this kernel.
+    /// A cell by its content, in the model's numbers; its number here. `None`: it has no content.
+    pub fn import_cell(&mut self, py: Python<'_>, slot: usize, content: &[u32]) -> PyResult<Option<u32>> {
+        if !self.kind.fits(content) {
+            return Ok(None);
+        }
+        let local = self.local.clone_ref(py);
+        for envelope in self.kind.every(content) {
+            self.know_envelope(local.bind(py), envelope)?;
+        }
+        Ok(Some(self.cell(slot, content)))
+    }
+
+    /// The cells of a process, by their numbers: a local state and an inbox each.
+    pub fn cells(&self, slot: usize) -> &[Arc<[u32]>] {
+        &self.processes[slot].cells
+    }
+
+    /// True where every cell of a world is known, and nothing in it larger than what was met.
+    pub fn has(&self, numbers: &[u32]) -> bool {
+        let known = |(slot, &cell): (usize, &u32)| (cell as usize) < self.processes[slot].cells.len();
+        let rest = &numbers[self.slots..];
+        numbers[..self.slots].iter().enumerate().all(known)
+            && rest.iter().zip(&self.largest[self.slots..]).all(|(number, largest)| number <= largest)
+    }
+
     pub fn import(&mut self, py: Python<'_>, world: &[u32]) -> PyResult<Vec<u32>> {
         let local = self.local.clone_ref(py);
         let local = local.bind(py);
@@ -721,6 +756,8 @@ impl Tables {
 
 /// What the model calls the cells of this kernel.
 pub struct Exports {
+    /// The model leaves messages out of inboxes.
+    pub forgetful: bool,
     local: Py<PyAny>,
     numbers: Vec<Vec<u32>>,
 }
@@ -728,7 +765,7 @@ pub struct Exports {
 impl Exports {
     pub fn new(py: Python<'_>, tables: &Tables) -> Self {
         let numbers = (0..tables.slots).map(|_| Vec::new()).collect();
-        Exports { local: tables.local.clone_ref(py), numbers }
+        Exports { forgetful: tables.forgetful, local: tables.local.clone_ref(py), numbers }
     }
 
     /// Turns numbers of this kernel into the model's.
