@@ -137,6 +137,11 @@ def answers(world: World, leader: str) -> list[Any]:
     return [each.result for each in world.history.of(f"at_{leader}") if each.done]
 
 
+def test_keys_have_the_same_leaf_and_contents_the_same_digest_on_every_machine() -> None:
+    assert [leaf_of(key, 8) for key in "abc"] == ["00100111", "10010110", "11001010"]
+    assert tree_of({"a": "1"}, 0) == {ROOT: "95d8fb9072f22d7d"}
+
+
 def test_a_deleted_key_reads_as_nothing_and_its_tombstone_stays() -> None:
     asked = (Put("k", "x"), Delete("k"), Get("k"))
     world = leaders_and_clients({"a": asked}, resolver="last writer wins", network="unordered")
