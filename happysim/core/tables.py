@@ -16,7 +16,7 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ from happysim.core.entries import (
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
+from happysim.core.journal import DELIVER, OWN, RECORD, Entry
 from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
@@ -48,6 +49,7 @@ from happysim.core.local_step import (
     Outcome,
 )
 from happysim.core.network import Delivery, Inbox
+from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
 from happysim.core.texts import message_text, state_texts
@@ -89,22 +91,49 @@ class Tables:
         self.ledger_moves = self.ledgers.moves
         self.histories = Numbering(History())
         self.misses = 0
+        # Which steps were computed, in order.
+        self.journal: list[Entry] = []
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
         self._own: list[dict[int, tuple[list[Effect], list[Effect]]]] = [{} for _ in slots]
+        self._events: list[dict[int, tuple[Event, ...]]] = [{} for _ in slots]
+        self._by_event: list[dict[tuple[int, Event], list[Effect]]] = [{} for _ in slots]
         self._moves: list[dict[int, tuple[tuple[Move, ...], tuple[Move, ...]]]] = [
             {} for _ in slots
         ]
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
+        self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
     @property
     def local(self) -> Local:
         """For a kernel that keeps inboxes itself."""
         return Local(self)
+
+    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
+        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+        known = self._field_keys.get((slot, kind))
+        if known is None:
+            fields = enumerate(kind.happysim_fields)
+            known = self._field_keys[slot, kind] = {
+                field: ("field", slot, index) for index, field in fields
+            }
+        return known.get(name)
+
+    def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
+        """The nodes that run a class, or a subclass; None where a node may change its class."""
+        known = self._slots_of.get(kind, ())
+        if known == ():
+            nodes = [(n, p) for n, p in enumerate(self.processes) if isinstance(p, NodeProcess)]
+            if any(process.later for _, process in nodes):
+                return None
+            found = tuple(slot for slot, process in nodes if issubclass(process.kind, kind))
+            known = self._slots_of[kind] = found
+        return known
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -171,23 +200,47 @@ class Tables:
             # A delivery that changes nothing is not a step: the message stays in flight.
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
+            self.journal.append((DELIVER, slot, state, number))
         return known
+
+    def raising_effects(self, slot: int) -> Iterator[Effect]:
+        """The steps of a process in which a handler raised, of those computed so far."""
+        known = [*self._deliveries[slot].values(), *(own for own, _ in self._own[slot].values())]
+        known += [faults for _, faults in self._own[slot].values()]
+        return (effect for effects in known for effect in effects if effect.raised is not None)
 
     def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
         known = self._own[slot].get(state)
         if known is None:
-            process, value = self.processes[slot], self.states[slot].values[state]
+            value = self.states[slot].values[state]
             own: list[Effect] = []
-            for event in process.events(value):
-                what = str(event.what) if event.kind in ("fire", "act") else ""
-                choice = Choice(Kind(event.kind), self.names[slot], "", what)
-                own += self.effects_of(slot, state, event, choice, FREE)
+            for event in self.events(slot, state):
+                own += self.event_effects(slot, state, event)
             faults: list[Effect] = []
             faults += self.crash_effects(slot, state)
             for event, choice, cost in self.restarts(slot, value):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
+            self.journal.append((OWN, slot, state, 0))
+        return known
+
+    def events(self, slot: int, state: int) -> tuple[Event, ...]:
+        """What a process may do by itself in a local state; remembered."""
+        known = self._events[slot].get(state)
+        if known is None:
+            value = self.states[slot].values[state]
+            known = self._events[slot][state] = tuple(self.processes[slot].events(value))
+        return known
+
+    def event_effects(self, slot: int, state: int, event: Event) -> list[Effect]:
+        """What one of these events does; remembered, whether the others are looked at or not."""
+        key = state, event
+        known = self._by_event[slot].get(key)
+        if known is None:
+            what = str(event.what) if event.kind in ("fire", "act") else ""
+            choice = Choice(Kind(event.kind), self.names[slot], "", what)
+            known = self._by_event[slot][key] = self.effects_of(slot, state, event, choice, FREE)
         return known
 
     def effects_of(
@@ -241,11 +294,22 @@ class Tables:
         after = self.cells[slot].number(Cell(effect.state, inbox))
         return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
 
-    def faults_of(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
-        """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
+    def faults_of(
+        self,
+        slot: int,
+        state: int,
+        inbox: Inbox,
+        own: list[Effect],
+        letters: Iterable[int] | None = None,
+    ) -> Iterator[Move]:
+        """Drops and duplicates of what waits in a cell, then the crashes and restarts.
+
+        Where `letters` are given, the messages looked at are these.
+        """
         network, cells = self.network, self.cells[slot]
         drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
-        for number in network.heads(inbox) if drops or duplicates else ():
+        letters = network.heads(inbox) if letters is None else letters
+        for number in letters if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
             if drops:
@@ -277,6 +341,10 @@ class Tables:
                     f"two different messages read {text}; give the two classes different names"
                 )
         return number
+
+    def envelope_told(self, source: int, target: int, text: str) -> int:
+        """The number of a message by its text; `NOWHERE` where none has been sent."""
+        return self._by_text.get((source, target, text), NOWHERE)
 
     def _text(self, message: Frozen, operation: Operation | None) -> str:
         known = self._texts.get((message, operation))
@@ -314,6 +382,7 @@ class Tables:
                 step = value.invoke if what == "invoke" else value.complete
                 value = step(client, thaw(frozen))
             known = self._recorded[history, batch] = self.histories.number(value)
+            self.journal.append((RECORD, history, batch, 0))
         return known
 
     # -- states as text --------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from functools import cache
 from operator import attrgetter, is_
 from typing import Any, get_origin
 
-from happysim.core.freeze import field_names
+from happysim.core.codec import field_names
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.values import (
     STABLE,
