@@ -17,6 +17,7 @@ import hashlib
 import inspect
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from types import MemberDescriptorType
 from typing import Any
 
@@ -136,6 +137,8 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
     def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
         if mutable:
             _enter(value, entered)
+        elif id(value) in _CONTENTS:
+            return _CONTENTS[id(value)]
         if len(getattr(value, "__dict__", held)) != len(held):
             raise _NoContent
         try:
@@ -328,7 +331,57 @@ def _object_thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
             assign(made, name, thaw(item) if type(item) is tuple else item)
         return made
 
-    return thaw_dataclass
+    if not _may_be_shared(kind):
+        return thaw_dataclass
+
+    def thaw_shared(frozen: tuple[Any, ...]) -> Any:
+        known = _SHARED.get(frozen)
+        if known is None:
+            known = thaw_dataclass(frozen)
+            if _is_immutable(frozen):
+                _share(frozen, known)
+        return known
+
+    return thaw_shared
+
+
+# Values that nobody can change need not be thawed to fresh copies, nor frozen again: logs are full
+# of them. What is kept here is alive, so its id is nobody else's.
+_SHARED: dict[Frozen, Any] = {}
+_CONTENTS: dict[int, Frozen] = {}
+_SHARED_MAX = 100_000
+
+
+def _share(frozen: Frozen, value: Any) -> None:
+    if len(_SHARED) >= _SHARED_MAX:
+        _SHARED.clear()
+        _CONTENTS.clear()
+    _SHARED[frozen] = value
+    _CONTENTS[id(value)] = frozen
+
+
+def _may_be_shared(kind: type) -> bool:
+    """True for a dataclass whose instances stay as they were made, if their fields do."""
+    caches = any(
+        isinstance(each, cached_property) for k in kind.__mro__ for each in vars(k).values()
+    )
+    return bool(kind.__dataclass_params__.frozen) and not caches  # type: ignore[attr-defined]
+
+
+def _is_immutable(frozen: Frozen) -> bool:
+    """True where no part of a value with this content can be changed."""
+    if type(frozen) is not tuple:
+        return True
+    kind = frozen[0]
+    if kind in (bool, float) or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+        return True
+    if kind in (tuple, frozenset):
+        return all(map(_is_immutable, frozen[1:]))
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return False
+    if hasattr(kind, "__thaw__") or not _may_be_shared(kind):
+        return False
+    return all(map(_is_immutable, frozen[1:]))
 
 
 _THAWERS: dict[type, Callable[[tuple[Any, ...]], Any]] = {
