@@ -39,6 +39,7 @@ from happysim.core.entries import (
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
+from happysim.core.journal import DELIVER, OWN, RECORD, Entry
 from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
@@ -48,6 +49,7 @@ from happysim.core.local_step import (
     Outcome,
 )
 from happysim.core.network import Delivery, Inbox
+from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
 from happysim.core.texts import message_text, state_texts
@@ -89,6 +91,8 @@ class Tables:
         self.ledger_moves = self.ledgers.moves
         self.histories = Numbering(History())
         self.misses = 0
+        # Which steps were computed, in order.
+        self.journal: list[Entry] = []
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
@@ -101,12 +105,35 @@ class Tables:
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
+        self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
 
     @property
     def local(self) -> Local:
         """For a kernel that keeps inboxes itself."""
         return Local(self)
+
+    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
+        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+        known = self._field_keys.get((slot, kind))
+        if known is None:
+            fields = enumerate(kind.happysim_fields)
+            known = self._field_keys[slot, kind] = {
+                field: ("field", slot, index) for index, field in fields
+            }
+        return known.get(name)
+
+    def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
+        """The nodes that run a class, or a subclass; None where a node may change its class."""
+        known = self._slots_of.get(kind, ())
+        if known == ():
+            nodes = [(n, p) for n, p in enumerate(self.processes) if isinstance(p, NodeProcess)]
+            if any(process.later for _, process in nodes):
+                return None
+            found = tuple(slot for slot, process in nodes if issubclass(process.kind, kind))
+            known = self._slots_of[kind] = found
+        return known
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -181,7 +208,14 @@ class Tables:
             # A delivery that changes nothing is not a step: the message stays in flight.
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
+            self.journal.append((DELIVER, slot, state, number))
         return known
+
+    def raising_effects(self, slot: int) -> Iterator[Effect]:
+        """The steps of a process in which a handler raised, of those computed so far."""
+        known = [*self._deliveries[slot].values(), *(own for own, _ in self._own[slot].values())]
+        known += [faults for _, faults in self._own[slot].values()]
+        return (effect for effects in known for effect in effects if effect.raised is not None)
 
     def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
@@ -196,6 +230,7 @@ class Tables:
             for event, choice, cost in self.restarts(slot, value):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
+            self.journal.append((OWN, slot, state, 0))
         return known
 
     def events(self, slot: int, state: int) -> tuple[Event, ...]:
@@ -355,6 +390,7 @@ class Tables:
                 step = value.invoke if what == "invoke" else value.complete
                 value = step(client, thaw(frozen))
             known = self._recorded[history, batch] = self.histories.number(value)
+            self.journal.append((RECORD, history, batch, 0))
         return known
 
     # -- states as text --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Numbers = tuple[int, ...]
 
 # Raised with each change of this file. A native kernel that was built for another is refused.
-VERSION = 4
+VERSION = 5
 
 
 class Move(Protocol):
@@ -91,6 +91,13 @@ class Local(Protocol):
     def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
         """The number of the cell with that content: what a judge and a path are told."""
 
+    @property
+    def forgetful(self) -> bool:
+        """True where some messages are left out of inboxes; then ask `forgets`."""
+
+    def forgets(self, slot: int, state: int, envelope: int) -> bool:
+        """True where a message is left out of the inbox of a process in a local state."""
+
     def rank(self, envelope: int) -> tuple[int, str]:
         """The slot that sent a message, and its text: the order of messages in an inbox."""
 
@@ -120,6 +127,9 @@ class Judge(Protocol):
 
     judges_steps: bool
     judges_quiescence: bool
+    # False: no world is OUTSIDE. A kernel may take steps for granted then that lead to a world
+    # which another way has met for certain.
+    judges_bounds: bool
 
     def world(self, index: int, numbers: Numbers) -> int:
         """A new world; `index` is the place it will have if it is not OUTSIDE."""
@@ -153,6 +163,24 @@ class Judge(Protocol):
         """A part's content as a small number, where the number at its place is `number`."""
 
 
+class Keeper(Protocol):
+    """Who has checkpoints written: a kernel does so at `path`, `every` so many seconds.
+
+    It also does so where a search ends early, but for `worlds`.
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def every(self) -> float: ...
+
+    def head(self, worlds: int) -> bytes:
+        """What to write first, for a search that has met so many worlds."""
+
+    def kept(self, trouble: str) -> None:
+        """A checkpoint was written, or could not be: what the system said."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How to search, and for how long; None is no limit. The first world has depth 1.
@@ -164,6 +192,12 @@ class Plan:
 
     With `fingerprints` a kernel may tell worlds apart by 64 bits of hash; without `traces` it need
     not keep how a world was met, and `Exploration.path` is not to be asked for.
+
+    With a folder `disk` a kernel may keep worlds there, breadth first, once all that it keeps of
+    them takes more than `spill_bytes` of memory.
+
+    `keeper` wants checkpoints; `resume` is the file of one, and where the kernel's part of it
+    begins. Both breadth first only.
     """
 
     depth_first: bool = False
@@ -176,6 +210,10 @@ class Plan:
     threads: int | None = None
     fingerprints: bool = False
     traces: bool = True
+    disk: str | None = None
+    spill_bytes: int = 0
+    keeper: Keeper | None = None
+    resume: tuple[str, int] | None = None
 
 
 @dataclass
@@ -188,9 +226,12 @@ class Exploration:
     waiting: int = 0
     outside: bool = False
     depth_limited: bool = False
-    # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
-    # searches that are not exhaustive, "runs" or "schedule".
+    # None: the queue ran empty. Else "worlds", "seconds", "memory", "disk full", "disk" (it could
+    # not be written or read), "interrupt" or "done"; of searches that are not exhaustive, "runs" or
+    # "schedule".
     stopped: str | None = None
+    # What the system said where it took or gave no more.
+    trouble: str = ""
     # Where worlds were told apart by their fingerprints: of how many bits.
     fingerprint_bits: int | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)

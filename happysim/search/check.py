@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import Any
 
 from happysim.core.choice import BUDGETS
+from happysim.core.collector import rare_collection
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
-from happysim.kernel.contract import Exploration, Plan
+from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
+from happysim.search import checkpoint
+from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
 from happysim.search.schedule import choices_along, first_world, follow
@@ -28,14 +31,22 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
 
+# Tables only grow, and looking for cycles in them takes a third of a short search.
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
+# And of that, what is kept of worlds goes to the disk from here on, where there is one.
+_SHARE_TO_SPILL = 0.5
+
+# What ends a search that will be made no more.
+_BROKEN_OFF = ("seconds", "memory", "disk full", "disk", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
     "seconds": "the time ran out",
     "memory": "the memory budget ran out",
+    "disk full": "the disk is full",
+    "disk": "a file could not be written or read",
     "interrupt": "interrupted",
 }
 
@@ -114,8 +125,12 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
+    saved = None
+    if isinstance(bounds.by, Bfs) and bounds.by.resume is not None:
+        saved = checkpoint.read(bounds.by.resume)
+        keep = saved.history if history is None else history
     try:
-        return _Search(subject, properties, bounds, keep, progress).run()
+        return _Search(subject, properties, bounds, keep, progress, saved).run()
     except HistoryNotKept:
         if history is not None:
             raise ScenarioError(
@@ -159,16 +174,21 @@ def _fingerprints(worlds: int, bits: int) -> str:
     )
 
 
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Tables only grow, and looking for garbage in them takes a third of a short search."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
+def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
+    """The plan with a folder for worlds. Raises `ScenarioError` where none can be made there."""
     try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+        Path(disk).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=disk):
+            pass
+    except OSError as error:
+        raise ScenarioError(
+            f"bfs(disk={disk!r}): no file can be made there ({error.strerror}); "
+            "name a folder on a disk with room"
+        ) from None
+    if spill_mib is None:
+        assert plan.memory_mib is not None
+        spill_mib = min(_SHARE_TO_SPILL * plan.memory_mib, 2.0**40)
+    return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
 
 
 class _Search:
@@ -179,13 +199,41 @@ class _Search:
         bounds: Bounds,
         history: bool,
         progress: Progress | None,
+        saved: checkpoint.Saved | None = None,
     ) -> None:
         self.scenario, self.bounds, self.history = scenario, bounds, history
-        self.progress = progress
+        self.progress, self.saved = progress, saved
+        self.keeper: checkpoint.Keeper | None = None
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
-        self.judge = PropertyJudge(self.tables, self.properties, bounds.within, history)
+        exhaustive = isinstance(bounds.by, (Bfs, Dfs))
+        self.lean = self.leaning() if exhaustive and bounds.by.reduce else None
+        # Whether what a search with `reduce` left out is known to be dead; worlds of all searches.
+        self.settled, self.worlds_in_all = True, 0
+        self.judge = self.judge_of(self.properties)
+
+    def judge_of(self, properties: Sequence[Property]) -> PropertyJudge:
+        lean = self.lean is not None
+        return PropertyJudge(self.tables, properties, self.bounds.within, self.history, lean)
+
+    def leaning(self) -> Lean:
+        """The tables for a search with `reduce`; raises where that would not be sound."""
+        if self.tables.network.kind == "ordered":
+            raise ScenarioError(
+                f"{self.scenario}: reduce=True leaves messages out that do nothing, but on an "
+                "ordered network such a message keeps others waiting; search without reduce, or "
+                "write network=unordered()"
+            )
+        lossy = self.tables.faults.drops or self.tables.faults.duplicates
+        for prop in self.properties:
+            if prop.sort is Sort.STEP_ALWAYS and lossy:
+                raise PropertyError(
+                    f"{prop.name} is of every step, and with reduce=True the steps that drop or "
+                    "duplicate a dead message are left out; search without reduce, or declare "
+                    "neither drops nor duplicates"
+                )
+        return Lean(self.tables)
 
     def run(self) -> Report:
         began, misses = time.perf_counter(), self.tables.misses
@@ -214,6 +262,7 @@ class _Search:
             self.judge.evaluations,
             self.judge.quiescent_worlds,
             self.warnings(exploration),
+            self.reduction_text(exploration),
         )
 
     def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
@@ -229,10 +278,43 @@ class _Search:
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
         )
+        if isinstance(policy, Bfs) and policy.disk is not None:
+            plan = _with_disk(plan, policy.disk, policy.spill_mib)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
-        exploration = self.visit(self.judge, plan, self.progress)
-        return exploration, self.verdicts(exploration, plan, not depth_first)
+        kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
+        exploration = self.visit(self.judge, kept, self.progress)
+        nearest = not depth_first and self.settled
+        return exploration, self.verdicts(exploration, plan, nearest)
+
+    def with_checkpoint(self, plan: Plan, policy: Bfs) -> Plan:
+        """The plan with the checkpoint to write, and the one to go on from.
+
+        Raises `CheckpointError` where that is of another search.
+        """
+        if policy.checkpoint is None:
+            return plan
+        if kernel().name != "native":
+            raise ScenarioError(
+                "bfs(checkpoint=...): only the native kernel writes and reads checkpoints; "
+                "`happysim doctor` says why it is not in use"
+            )
+        search = checkpoint.Search(
+            self.scenario,
+            self.properties,
+            self.bounds.within,
+            self.bounds.max_depth,
+            policy.memory,
+            self.history,
+        )
+        resume = None
+        if self.saved is not None:
+            self.saved.restore(search, self.judge, self.tables)
+            resume = self.saved.path, self.saved.start
+        path = str(Path(policy.checkpoint).resolve())
+        keeper = checkpoint.Keeper(path, policy.every, search, self.judge, self.tables)
+        self.keeper = keeper
+        return replace(plan, keeper=keeper, resume=resume)
 
     def deepening(self, plan: Plan) -> tuple[Exploration, dict[Property, Verdict]]:
         """Search to depth 1, 2, 3 and so on, until nothing is left out or a bound is met."""
@@ -244,7 +326,7 @@ class _Search:
             cut = replace(plan, depth=depth, seconds=left)
             self.judge.quiescent_worlds = 0
             exploration = self.visit(self.judge, cut, self.progress)
-            told = self.verdicts(exploration, cut, True, decided)
+            told = self.verdicts(exploration, cut, self.settled, decided)
             decided = {prop: told[prop] for prop in self.judge.findings}
             if exploration.stopped or not exploration.depth_limited or depth == plan.depth:
                 return exploration, told
@@ -282,17 +364,45 @@ class _Search:
     def visit(
         self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
     ) -> Exploration:
-        """Search as planned."""
-        starts = [world.numbers for world in self.starts.values()]
-        with _rare_garbage_collection():
-            explored: Exploration = kernel().explore(self.tables, starts, judge, plan, progress)
+        """Search as planned; with `reduce`, until nothing speaks against what was left out.
+
+        Where there is no time for that, what was found is real but may not be the nearest; an end
+        may be none, for a message that was left out may lead on.
+        """
+        if self.lean is None:
+            return self.visit_once(judge, plan, progress)
+        began, found = time.perf_counter(), dict(judge.findings)
+        while True:
+            self.lean.begin()
+            left = plan.seconds and max(1e-9, plan.seconds - (time.perf_counter() - began))
+            explored = self.visit_once(judge, replace(plan, seconds=left), progress)
+            self.worlds_in_all += explored.worlds
+            self.settled = self.lean.learn()
+            if self.settled:
+                return explored
+            if explored.stopped in _BROKEN_OFF:
+                judge.forget(Sort.QUIESCENT)
+                return explored
+            judge.reopen(found)
+
+    def visit_once(
+        self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
+    ) -> Exploration:
+        """One search. Without `reduce`, the only one."""
+        model = self.tables if self.lean is None else self.lean
+        starts = [self.shown(world.numbers) for world in self.starts.values()]
+        with rare_collection(_OBJECTS_A_COLLECTION):
+            explored: Exploration = kernel().explore(model, starts, judge, plan, progress)
         return explored
+
+    def shown(self, numbers: Numbers) -> Numbers:
+        """What a kernel is shown of a world."""
+        return numbers if self.lean is None else self.lean.numbers(numbers)
 
     def visit_again(self, plan: Plan, last: int) -> Exploration:
         """The same search up to the world at `last`, this time with the ways to its worlds."""
-        judge = PropertyJudge(self.tables, [], self.bounds.within, self.history)
         again = replace(plan, traces=True, worlds=last + 1, seconds=None, memory_mib=None)
-        return self.visit(judge, again)
+        return self.visit_once(self.judge_of([]), again)
 
     def found(
         self, prop: Property, finding: Finding, exploration: Exploration, nearest: bool
@@ -305,9 +415,9 @@ class _Search:
         start, world = next(
             (name, world)
             for name, world in self.starts.items()
-            if world.numbers[:end] == path[0][:end]
+            if self.shown(world.numbers)[:end] == path[0][:end]
         )
-        schedule = choices_along(world, path, self.history)
+        schedule = choices_along(world, path, self.history, self.shown)
         if finding.raising is not None:
             schedule.append(finding.raising[1].choice)
         return self.verdict(prop, finding, tuple(schedule), start, shortest=nearest)
@@ -336,6 +446,8 @@ class _Search:
         if exploration.stopped is not None and exploration.stopped != "done":
             why = _STOPPED[exploration.stopped]
             reason = f"{why} after {exploration.worlds:,} worlds"
+            if exploration.trouble:
+                reason += f": {exploration.trouble}"
             if exploration.stopped == "memory" and self.bounds.memory_mib is None:
                 reason += "; a scenario without end needs @bounded(within=...) or max_depth"
             return Unknown(prop, reason=reason)
@@ -354,7 +466,17 @@ class _Search:
             return Broken(prop, reason=f"{reason}, within {within}" if within else reason)
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
             return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
-        return Holds(prop, bounds=self.limits_text(exploration))
+        bounds, reduction = self.limits_text(exploration), self.reduction_text(exploration)
+        return Holds(prop, bounds=bounds, reduction=reduction)
+
+    def reduction_text(self, exploration: Exploration) -> str:
+        """Which worlds were taken together, and what that took; empty where none were."""
+        if self.lean is None:
+            return ""
+        text = f"without dead messages: {exploration.worlds:,} worlds"
+        if self.lean.searches == 1:
+            return text
+        return f"{text} ({self.worlds_in_all:,} in {self.lean.searches} searches)"
 
     def limits_text(self, exploration: Exploration) -> str:
         """The bounds that left worlds out; empty where none did."""
@@ -403,11 +525,15 @@ class _Search:
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
         """What was vacuous: faults that never happened, properties that had nothing to judge."""
-        if not exploration.complete:
-            return ()
-        first = self.tables.faults.budgets
         found = []
+        if self.keeper is not None and self.keeper.trouble:
+            found.append(f"no checkpoint could be written: {self.keeper.trouble}")
+        if not exploration.complete:
+            return tuple(found)
+        first = self.tables.faults.budgets
         for at, name in enumerate(BUDGETS):
+            if self.lean is not None and name in ("drops", "duplicates"):
+                continue  # There may have been worlds in which a dead message was lost.
             if first[at] and not self.tables.ledgers.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}

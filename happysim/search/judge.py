@@ -6,7 +6,7 @@ other. A property that has been broken, or reached, is asked no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,19 +42,27 @@ class PropertyJudge:
         properties: Sequence[Property],
         within: Callable[[World], bool] | None,
         keeps_history: bool = True,
+        local_only: bool = False,
     ) -> None:
         self.tables, self.keeps_history = tables, keeps_history
+        # In a search that shows worlds without some messages, no property may look for them.
+        self._local_only = local_only
+        self.properties = list(properties)
         self.findings: dict[Property, Finding] = {}
         self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
         self._of_worlds = self._open(properties, *_OF_WORLDS)
         self._of_steps = self._open(properties, Sort.STEP_ALWAYS)
         self._of_ends = self._open(properties, Sort.QUIESCENT)
         self._within = None if within is None else Remembered("within", bound(within))
+        self._opened = [
+            (asked, tuple(asked)) for asked in (self._of_worlds, self._of_steps, self._of_ends)
+        ]
         every = [*self._of_worlds, *self._of_steps, *self._of_ends]
         self._remembered = [remembered for _, remembered in every]
         if self._within is not None:
             self._remembered.append(self._within)
         self.judges_steps, self.judges_quiescence = bool(self._of_steps), bool(self._of_ends)
+        self.judges_bounds = within is not None
         self.quiescent_worlds = 0
         # What the last answer depended on, in the words of `Remembered`; and each part's number.
         self._read: list[tuple[tuple[Any, ...], ...]] = []
@@ -66,6 +74,17 @@ class PropertyJudge:
     @staticmethod
     def _open(properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Remembered]]:
         return [(each, Remembered.of(each)) for each in properties if each.sort in sorts]
+
+    def reopen(self, findings: Mapping[Property, Finding]) -> None:
+        """Judge worlds anew, as if nothing but these had been found."""
+        self.findings = dict(findings)
+        self.quiescent_worlds = 0
+        for asked, every in self._opened:
+            asked[:] = [each for each in every if each[0] not in findings]
+
+    def forget(self, sort: Sort) -> None:
+        """Take back what was found of the properties of one sort."""
+        self.findings = {each: at for each, at in self.findings.items() if each.sort is not sort}
 
     @property
     def evaluations(self) -> int:
@@ -84,6 +103,7 @@ class PropertyJudge:
         bits = LOCAL
         if self._within is not None:
             outside, local, reads = self._within(world)
+            self._check_local("the bound `within`", local)
             self._read.append(reads)
             if outside is not None:
                 return OUTSIDE | (LOCAL if local else 0)
@@ -111,6 +131,55 @@ class PropertyJudge:
             return 0
         self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
         return FOUND | self._done()
+
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def as_data(self, worlds: int) -> list[Any]:
+        """What was found among the first so many worlds, as JSON takes it."""
+        return [
+            {
+                "property": self.properties.index(prop),
+                "at": finding.at,
+                "reason": finding.reason,
+                "after": finding.after and self._content(finding.after),
+                "raising": finding.raising and (finding.raising[0], str(finding.raising[1].choice)),
+            }
+            for prop, finding in self.findings.items()
+            # A world may be judged and not be taken in, where an interrupt comes between.
+            if finding.at < worlds
+        ]
+
+    def from_data(self, data: list[Any]) -> None:
+        """Go on from what was found. Raises `KeyError` or the like for what does not fit."""
+        for found in data:
+            prop = self.properties[found["property"]]
+            after, raising = found["after"], found["raising"]
+            self.findings[prop] = Finding(
+                int(found["at"]),
+                str(found["reason"]),
+                after and self._numbers(after),
+                raising and (raising[0], self._raising(raising[0], raising[1], found["reason"])),
+            )
+            for open_ones in (self._of_worlds, self._of_steps, self._of_ends):
+                open_ones[:] = [each for each in open_ones if each[0] is not prop]
+
+    def _content(self, numbers: Numbers) -> list[Any]:
+        """A world with its cells by content: their numbers here are nobody else's."""
+        inside = self.tables.local.inside
+        return [[inside(slot, cell) for slot, cell in enumerate(numbers[:-2])], *numbers[-2:]]
+
+    def _numbers(self, content: list[Any]) -> Numbers:
+        cells, ledger, history = content
+        cell = self.tables.local.cell
+        made = [cell(slot, state, _tuples(inbox)) for slot, (state, inbox) in enumerate(cells)]
+        return (*made, int(ledger), int(history))
+
+    def _raising(self, slot: int, choice: str, reason: str) -> Any:
+        """The step that raised, which was computed again."""
+        for effect in self.tables.raising_effects(slot):
+            if (str(effect.choice), str(effect.raised)) == (choice, reason):
+                return effect
+        raise KeyError(choice)
 
     def reads(self) -> tuple[int, ...] | None:
         """See `Judge.reads`."""
@@ -154,6 +223,7 @@ class PropertyJudge:
         found = []
         for prop, remembered in properties:
             wrong, local, reads = remembered(*worlds)
+            self._check_local(prop.name, local)
             if wrong is not None:
                 self.findings[prop] = Finding(index, wrong, after)
                 found.append((prop, remembered))
@@ -164,6 +234,14 @@ class PropertyJudge:
             properties.remove(each)
         return bits | (FOUND | self._done() if found else 0)
 
+    def _check_local(self, name: str, local: bool) -> None:
+        if self._local_only and not local:
+            raise PropertyError(
+                f"{name} reads what is in flight or the faults left, and a search with reduce=True "
+                "leaves messages out of worlds; search without it, or let the property read "
+                "fields, timers and the history alone"
+            )
+
     def _done(self) -> int:
         """DONE once no property is left that could still be found broken or reached.
 
@@ -172,6 +250,11 @@ class PropertyJudge:
         """
         found = len(self.findings) - (self.raised_property in self.findings)
         return DONE if self._asked and found == self._asked else 0
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, at any depth, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:

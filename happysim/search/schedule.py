@@ -233,14 +233,22 @@ def _choices(world: World) -> tuple[Choice, ...]:
         return ()
 
 
-def choices_along(start: World, path: Sequence[Numbers], histories: bool) -> list[Choice]:
-    """The choices that lead along a path of worlds, given by their numbers."""
+def choices_along(
+    start: World,
+    path: Sequence[Numbers],
+    histories: bool,
+    shown: Callable[[Numbers], Numbers] = lambda numbers: numbers,
+) -> list[Choice]:
+    """The choices that lead along a path of worlds, given by their numbers.
+
+    `shown` is what a kernel was shown of a world, where that was not all of it.
+    """
     end = None if histories else -1
     world = start
     taken: list[Choice] = []
     for numbers in path[1:]:
         for choice, after in world.steps():
-            if after.numbers[:end] == numbers[:end]:
+            if shown(after.numbers)[:end] == numbers[:end]:
                 taken.append(choice)
                 world = after
                 break

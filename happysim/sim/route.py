@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappush
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from happysim.core.link import Link
@@ -36,6 +37,10 @@ class Traffic:
     queued_ns: int = 0
 
 
+# A least delay and a slope, what draws, what takes the message when it arrives, and the epoch.
+Ease = tuple[int, float, Callable[[], float], Callable[[Any, Any, Any], None], int]
+
+
 class Log(Protocol):
     """Is told what a route does with messages, where a trace is kept."""
 
@@ -53,8 +58,6 @@ class Route:
 
     __slots__ = (
         "_agenda",
-        "_arrive",
-        "_draw",
         "_echoed",
         "_free_at",
         "_heap",
@@ -69,9 +72,13 @@ class Route:
         "_sample_reorder",
         "_slope",
         "_ticket",
+        "arrive",
+        "checks",
         "clogs",
         "cuts",
         "delivered",
+        "draw",
+        "ease",
         "echoes",
         "epoch",
         "kinds",
@@ -96,13 +103,21 @@ class Route:
         ordered: bool,
     ) -> None:
         self._agenda, self._heap, self._ticket = agenda, agenda.heap, agenda.ticket
-        self.source, self.target, self.kinds = source, target, kinds
+        self.source, self.kinds = source, kinds
+        self.target: Any = target
         self.ordered = ordered
-        self._draw = draw
-        self._arrive = self.arrive
+        # What the sender does with a message of each class that was sent here already.
+        self.checks: dict[type, Callable[[Any], Any] | None] = {}
+        self.draw = draw
+        # Hands a message to its receiver, unless it was cut off on its way.
+        self.arrive: Callable[[Any, Any, Any], None] = MethodType(target.receive, self)
+        # Of a delay that is evenly spread.
         self._least, self._slope = 0, 0.0
+        # Where nothing but such a delay befalls a message: all that is needed to send it.
+        self.ease: Ease | None = None
         self._free_at = self._last_at = self._occupied_ns = 0
         self._loss = 0.0
+        self._sample_jitter: Callable[[], int] | None = None
         self._held: list[tuple[Any, Operation | None]] = []
         # Copies of what was sent since the oldest echo began; each echo begins somewhere in it.
         self._echoed: list[tuple[Any, Operation | None]] = []
@@ -120,12 +135,11 @@ class Route:
         """Behave as `link` says from now on; None is no way through."""
         self.link = link
         if link is not None:
-            self._sample = link.latency.sampler(self._draw)
-            # What is evenly spread is drawn in place.
+            self._sample = link.latency.sampler(self.draw)
             self._least, self._slope = link.latency.line or (0, 0.0)
-            self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self._draw)
+            self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self.draw)
             held_back = link.reorder_by or link.latency
-            self._sample_reorder = held_back.sampler(self._draw) if link.reorder else None
+            self._sample_reorder = held_back.sampler(self.draw) if link.reorder else None
             self._occupied_ns, self._loss = link.occupied_ns, link.loss
         self._settle()
 
@@ -142,6 +156,11 @@ class Route:
             or link.reorder
             or link.corrupt
         )
+        line = None if link is None else link.latency.line
+        is_even = self._plain and link is not None and not (self._loss or self._occupied_ns)
+        self.ease = None
+        if line is not None and is_even and self._sample_jitter is None:
+            self.ease = (*line, self.draw, self.arrive, self.epoch)
 
     # -- the way of a message --------------------------------------------------------------------
 
@@ -151,19 +170,21 @@ class Route:
         if not self._plain:
             self._send_with_care(message, operation, now)
             return
-        if self._loss and self._draw() < self._loss:
+        # Called by a name of its own, a function in a slot takes less time.
+        draw = self.draw
+        if self._loss and draw() < self._loss:
             self.traffic.lost += 1
             return
-        slope = self._slope
-        at = now + (self._least + int(self._draw() * slope) if slope else self._sample())
+        slope, sample = self._slope, self._sample
+        at = now + (self._least + int(draw() * slope) if slope else sample())
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:
             at += self._sample_jitter()
-        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
 
     def _send_with_care(self, message: Any, operation: Operation | None, now: int) -> None:
-        link, draw, traffic = self.link, self._draw, self.traffic
+        link, draw, traffic = self.link, self.draw, self.traffic
         if link is None or self.cuts:
             traffic.severed += 1
             self._lose(message, operation)
@@ -198,7 +219,7 @@ class Route:
         delay = self._sample()
         if self._sample_jitter is not None:
             delay += self._sample_jitter()
-        if self._sample_reorder is not None and self._draw() < self.link.reorder:  # type: ignore[union-attr]
+        if self._sample_reorder is not None and self.draw() < self.link.reorder:  # type: ignore[union-attr]
             delay += self._sample_reorder()
         return delay
 
@@ -217,22 +238,11 @@ class Route:
             at = self._last_at = max(at, self._last_at)
             if self.log is not None:
                 self.log.queued(self, message, operation, False)
-        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
 
     def _lose(self, message: Any, operation: Operation | None) -> None:
         if self.ordered and self.log is not None:
             self.log.queued(self, message, operation, True)
-
-    def arrive(self, message: Any, operation: Operation | None, epoch: int) -> None:
-        """Hand a message to its receiver, unless it was cut off on its way."""
-        if epoch != self.epoch:
-            self.traffic.severed += 1
-            return
-        target = self.target
-        if target.gate is not None and not target.gate(self, message, operation, epoch):
-            return
-        self.delivered += 1
-        target.take(self.source, message, operation)
 
     # -- faults ----------------------------------------------------------------------------------
 
@@ -253,6 +263,7 @@ class Route:
         self.traffic.severed += len(self._held) + len(self._echoed)
         self._held.clear()
         self._echoed.clear()
+        self._settle()
 
     def cut(self) -> None:
         """One more partition lies across this route; what is on its way is lost."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from happysim.core.choice import Choice
+from happysim.core.collector import rare_collection
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.history import History
@@ -41,10 +42,14 @@ from happysim.sim.nemesis import At, Nemesis, Randomly
 from happysim.sim.record import Recorder
 from happysim.sim.records import Records
 from happysim.sim.route import Route, Routes
+from happysim.sim.settle import Risks
 from happysim.sim.streams import floats
 from happysim.sim.summary import Summary
 from happysim.sim.view import LiveWorld
 from happysim.spec.property import Property, Sort
+
+# Messages come and go, and make no cycles.
+_OBJECTS_A_COLLECTION = 20_000
 
 
 class Simulation(ByHand):
@@ -92,6 +97,7 @@ class Simulation(ByHand):
         self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self.processes = {}
+        self._risks = Risks()
         for slot, process in enumerate(tables.processes):
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
@@ -130,7 +136,7 @@ class Simulation(ByHand):
             floats(self.seed, f"timers of {name}"),
             self.records.add,
         )
-        live = self._node(process, self.agenda, host, slot)
+        live = self._node(process, self.agenda, host, slot, self._risks)
         live.fail = self.crash
         host.route_of = self.route
         host.bind(live)
@@ -190,7 +196,7 @@ class Simulation(ByHand):
                     self.check_declared(budget, str(policy))
             if disks is not None or faulty:
                 live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
-                live.host.is_slow = True
+                live.host.take_time(True)
             if policy.sync_seconds:
                 self.tell_disk(live.name, "is slow")
 
@@ -289,11 +295,12 @@ class Simulation(ByHand):
             self._run_to(until)
             return self.broken is None
         limit = self.now + _duration(within, "run_until(within=...)")
-        while not wanted(self.world):
-            heap = self.agenda.heap
-            if self.broken is not None or not heap or heap[0][0] > limit:
-                return False
-            self.step()
+        with rare_collection(_OBJECTS_A_COLLECTION):
+            while not wanted(self.world):
+                heap = self.agenda.heap
+                if self.broken is not None or not heap or heap[0][0] > limit:
+                    return False
+                self.step()
         return True
 
     def step(self) -> bool:
@@ -305,7 +312,8 @@ class Simulation(ByHand):
 
     def _run_to(self, limit: int) -> Simulation:
         if self.broken is None:
-            self.agenda.run_until(limit)
+            with rare_collection(_OBJECTS_A_COLLECTION):
+                self.agenda.run_until(limit)
             self._settle()
         return self
 

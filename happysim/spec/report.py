@@ -17,6 +17,7 @@ class Report:
     `worlds` were visited, `steps` taken (a step back to a known world counts), the farthest world
     lay at `depth` (the first has depth 1). `handler_calls` says how often Python code of the
     protocol had to run, `evaluations` that of the properties. `warnings` name what was vacuous.
+    `reduction` tells which worlds were taken together; empty where each was visited.
     """
 
     scenario: Scenario
@@ -31,6 +32,7 @@ class Report:
     evaluations: int = 0
     quiescent_worlds: int = 0
     warnings: tuple[str, ...] = ()
+    reduction: str = ""
 
     def __getitem__(self, prop: Property) -> Verdict:
         return self.verdicts[prop]

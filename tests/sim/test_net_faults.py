@@ -124,7 +124,7 @@ def test_a_cut_spares_whom_it_keeps_from_none_of_the_others(fault: Any) -> None:
         (lambda: Ring(("n1", "n9")).check(cluster()), "'n9'"),
         (lambda: Swizzle("n1").check(cluster()), "tuple"),
         (lambda: Swizzle(every=0).check(cluster()), "every=0"),
-        (lambda: Degrade(0.5).check(cluster()), "link"),  # type: ignore[arg-type]
+        (lambda: Degrade(0.5).check(cluster()), "give a Link"),  # type: ignore[arg-type]
         (lambda: Degrade(lossy_network(0.5), "n1", "n9").check(cluster()), "'n9'"),
     ],
 )

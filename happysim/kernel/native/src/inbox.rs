@@ -70,6 +70,21 @@ impl Kind {
         }
     }
 
+    /// True for numbers that are a cell: a local state and an inbox.
+    pub fn fits(self, cell: &[u32]) -> bool {
+        match self {
+            Kind::Unordered => cell.len() % 2 == 1,
+            Kind::Duplicating => !cell.is_empty(),
+            Kind::Ordered => {
+                let mut at = 1;
+                while at + 2 < cell.len() && cell[at + 1] > 0 {
+                    at = at.saturating_add(2 + cell[at + 1] as usize);
+                }
+                at == cell.len()
+            }
+        }
+    }
+
     /// Each message that may be delivered next, once, in order of content.
     pub fn heads(self, cell: &[u32]) -> Vec<u32> {
         match self {
@@ -133,6 +148,19 @@ impl Kind {
                     }
                 }
             }
+        }
+    }
+
+    /// Without any copy of a message. Not of an ordered inbox, where it keeps its place.
+    pub fn forget(self, cell: &mut Vec<u32>, envelope: u32) {
+        match self {
+            Kind::Duplicating => self.lose(cell, envelope, 0),
+            Kind::Unordered => {
+                if let Some(at) = (1..cell.len()).step_by(2).find(|&at| cell[at] == envelope) {
+                    cell.drain(at..at + 2);
+                }
+            }
+            Kind::Ordered => {}
         }
     }
 

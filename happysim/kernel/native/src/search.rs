@@ -2,6 +2,8 @@
 //! the reference kernel, so that the two agree in what a user sees.
 
 use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -10,11 +12,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
+use crate::checkpoint;
 use crate::gather::{Batch, Ground, Item, Next, STEP};
 use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
+use crate::sleep::{Sleeping, NOBODY};
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
@@ -32,11 +36,18 @@ const NEXTS_AHEAD: usize = 32;
 pub enum Stop {
     Python(PyErr),
     Memory,
+    Disk(io::Error),
 }
 
 impl From<PyErr> for Stop {
     fn from(error: PyErr) -> Self {
         Stop::Python(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Stop::Disk(error)
     }
 }
 
@@ -61,6 +72,9 @@ pub struct Plan {
     pub memory_mib: Option<f64>,
     /// Keep fingerprints of worlds, and not the worlds.
     pub fingerprints: bool,
+    /// Where worlds go that take more bytes than this.
+    pub disk: Option<(PathBuf, usize)>,
+    pub keeper: Option<Keeper>,
     pub threads: usize,
     /// Fewer worlds of one depth are not shared among threads.
     pub threads_from: usize,
@@ -71,6 +85,13 @@ impl Plan {
     pub fn cut(&self) -> bool {
         self.depth_first && self.depth.is_some()
     }
+}
+
+/// Who is told of checkpoints; see `contract.Keeper`.
+pub struct Keeper {
+    pub object: Py<PyAny>,
+    pub path: PathBuf,
+    pub every: f64,
 }
 
 /// What steps are looked up in. Several threads read it while one takes in what they found.
@@ -88,7 +109,7 @@ impl Place {
         Ground { tables: &self.tables, layout: &self.layout, seen, quiet }
     }
 
-    fn fits(&self) -> bool {
+    pub fn fits(&self) -> bool {
         self.layout.fits(&self.tables.largest)
     }
 }
@@ -97,7 +118,7 @@ pub struct Search {
     pub exports: Exports,
     pub plan: Plan,
     pub judge: Py<PyAny>,
-    judges_steps: bool,
+    pub judges_steps: bool,
     judges_quiescence: bool,
     parts: Parts,
     worlds_judged: Memo,
@@ -105,10 +126,13 @@ pub struct Search {
     /// Worlds outside the bounds, where the judge read all of them.
     outside: HashSet<Box<[u32]>>,
     pub ways: Ways,
+    pub sleeping: Sleeping,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
-    cursor: usize,
+    pub cursor: usize,
     depth: u32,
-    level_end: usize,
+    pub level_end: usize,
+    /// Steps of the world to expand next that were taken in already.
+    pub begun: usize,
     /// A depth-first search that is cut by depth.
     cut: bool,
     pub steps: u64,
@@ -119,6 +143,7 @@ pub struct Search {
     until_tick: u32,
     ticks: u32,
     started: Instant,
+    kept_at: Instant,
     progress: Option<Py<PyAny>>,
     pub found: Py<PyAny>,
 }
@@ -138,10 +163,16 @@ impl Search {
     ) -> PyResult<Self> {
         let py = judge.py();
         let cut = plan.cut();
+        let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
+        // A judge that does not say has bounds.
+        let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
+        // A checkpoint may be written between two steps of a world, and so counts all of them.
+        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful;
+        let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
             plan,
-            judges_steps: judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?,
+            judges_steps,
             judges_quiescence: judge.getattr(intern!(py, "judges_quiescence"))?.is_truthy()?,
             judge: judge.clone().unbind(),
             parts: Parts::default(),
@@ -149,9 +180,11 @@ impl Search {
             steps_judged: Memo::new(),
             outside: HashSet::new(),
             ways,
+            sleeping,
             cursor: 0,
             depth: 1,
             level_end: 0,
+            begun: 0,
             cut,
             steps: 0,
             depth_max: 0,
@@ -161,6 +194,7 @@ impl Search {
             until_tick: WORLDS_A_TICK,
             ticks: 0,
             started: Instant::now(),
+            kept_at: Instant::now(),
             progress,
             found,
         })
@@ -180,7 +214,7 @@ impl Search {
             let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
             if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
-                let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
+                let next = Next { key, hash, step: step as u32, event: STEP, asleep: NOBODY, fine: false };
                 self.meet(place, store, at, &next, NO_PARENT, 1)?;
             }
         }
@@ -200,6 +234,18 @@ impl Search {
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
+        if !self.admits(place, next)? {
+            return Ok(false);
+        }
+        self.reserve(store)?;
+        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
+        self.number(store, next, parent, depth)?;
+        Ok(true)
+    }
+
+    /// Judges a new world; false where it lies outside the bounds, or there is no room for it.
+    #[inline(always)]
+    pub fn admits<const W: usize>(&mut self, place: &Place, next: &Next<W>) -> Result<bool, Stop> {
         if !next.fine {
             let (layout, tables, key) = (&place.layout, &place.tables, &next.key);
             let number = |at| layout.place(tables, key, at);
@@ -216,15 +262,35 @@ impl Search {
             self.stopped.get_or_insert("worlds");
             return Ok(false);
         }
-        self.ways.reserve()?;
-        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
-        self.number(store, next, parent, depth)?;
         Ok(true)
+    }
+
+    /// True where a world was judged before, and lies outside the bounds.
+    pub fn lies_outside<const W: usize>(&self, place: &Place, key: &Key<W>) -> bool {
+        let number = |at| place.layout.place(&place.tables, key, at);
+        match self.worlds_judged.recall(&self.parts, number) {
+            Ok(Verdict::Beyond) => true,
+            Ok(Verdict::Fine) => false,
+            _ => {
+                let mut numbers = Vec::new();
+                place.layout.unpack(key, &mut numbers);
+                self.outside.contains(numbers.as_slice())
+            }
+        }
+    }
+
+    /// Makes room for one more world, so that it is taken in as a whole or not at all.
+    #[inline(always)]
+    pub fn reserve<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> Result<(), Stop> {
+        if !self.plan.depth_first {
+            store.queue.reserve()?;
+        }
+        self.ways.reserve()
     }
 
     /// Gives a new world, which is in the table, its index, and lets it wait.
     #[inline(always)]
-    fn number<const W: usize, E: Entry<W>>(
+    pub fn number<const W: usize, E: Entry<W>>(
         &mut self,
         store: &mut Store<W, E>,
         next: &Next<W>,
@@ -234,9 +300,10 @@ impl Search {
         if self.plan.depth_first {
             store.push(&next.key, self.ways.count as u32, depth)?;
         } else {
-            store.queue.push(&next.key)?;
+            store.queue.push(&next.key);
+            self.sleeping.push(next.asleep);
         }
-        let index = self.ways.add(parent, next.step)?;
+        let index = self.ways.add(parent, next.step);
         if let Some(near) = &mut store.near {
             near.index.insert(E::of(&next.key, next.hash), index as u32);
             near.worlds.push((next.key, depth, false));
@@ -319,7 +386,7 @@ impl Search {
 
     /// A step, where some property looks at steps.
     #[inline(always)]
-    fn judge_step<const W: usize>(
+    pub fn judge_step<const W: usize>(
         &mut self,
         place: &Place,
         index: u32,
@@ -379,7 +446,7 @@ impl Search {
         Ok(())
     }
 
-    fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
+    pub fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
         let (slot, object) = &place.tables.raising[event as usize];
         let said: u32 = Python::attach(|py| {
             let arguments = (index, *slot, object);
@@ -407,6 +474,8 @@ impl Search {
         let mut batch = Batch::new();
         let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
+            self.spill(store)?;
+            self.keep(place, store, false)?;
             let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
                 if !self.stand_still(place, store)? {
@@ -416,7 +485,9 @@ impl Search {
                 continue;
             }
             let alone = self.plan.threads == 1 || self.plan.depth_first;
-            let exit = if alone || self.level_end - self.cursor < self.plan.threads_from {
+            let exit = if store.disk.is_some() {
+                self.worlds_on_disk(place, store, &mut batch, depth)?
+            } else if alone || self.near(store) < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
                 let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
@@ -429,7 +500,12 @@ impl Search {
         Ok(Exit::Finished)
     }
 
-    fn quiet(&self, place: &Place) -> Quiet {
+    /// How many worlds of the depth can be looked at, if these are few.
+    fn near<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+        (self.level_end - self.cursor).min(store.queue.near(self.plan.threads_from))
+    }
+
+    pub fn quiet(&self, place: &Place) -> Quiet {
         self.worlds_judged.quiet(&self.parts, place.tables.slots)
     }
 
@@ -449,12 +525,12 @@ impl Search {
         let quiet = self.quiet(place);
         let mut at = 0;
         while at < most && batch.nexts.len() < NEXTS_A_BATCH {
-            let key = match store.stack.last() {
-                Some(top) => top.key,
-                None => store.queue.front()[at],
+            let (key, asleep) = match store.stack.last() {
+                Some(top) => (top.key, NOBODY),
+                None => (store.queue.front()[at], self.sleeping.get(at)),
             };
             let kept = batch.nexts.len();
-            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key) else {
+            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key, asleep) else {
                 at += 1;
                 continue;
             };
@@ -470,7 +546,7 @@ impl Search {
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { key, start: 0, end, moving: true, missed: false };
+                let item = Item { key, start: 0, end, slept: 0, moving: true, missed: true };
                 if place.fits() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
@@ -525,6 +601,11 @@ impl Search {
             }
             std::mem::swap(&mut round, &mut following);
             self.next_depth(store);
+            let keeper = self.plan.keeper.as_ref();
+            let due = keeper.is_some_and(|keeper| self.kept_at.elapsed().as_secs_f64() >= keeper.every);
+            if due || self.is_large(store) {
+                break;
+            }
         }
         Ok(Exit::Finished)
     }
@@ -542,6 +623,7 @@ impl Search {
         let most = if same_depth == 0 { WORLDS_A_ROUND } else { same_depth.min(WORLDS_A_ROUND) };
         let most = if Some(following.depth) == self.plan.depth { 0 } else { most };
         store.queue.copy(skip, most, &mut following.keys);
+        self.sleeping.copy(skip, following.keys.len(), &mut following.asleep);
     }
 
     /// Takes in the worlds of a round, up to the first of which something is missing.
@@ -567,6 +649,53 @@ impl Search {
         Ok(())
     }
 
+    /// How far the search is; see `recount`.
+    pub fn counts(&self) -> [u64; 9] {
+        [
+            self.cursor as u64,
+            self.level_end as u64,
+            self.depth as u64,
+            self.begun as u64,
+            self.steps,
+            self.depth_max as u64,
+            self.outside_met as u64,
+            self.depth_limited as u64,
+            self.ways.count as u64,
+        ]
+    }
+
+    /// Goes on from where another search was; the number of worlds that it had met.
+    pub fn recount(&mut self, counts: [u64; 9]) -> u64 {
+        let [cursor, level_end, depth, begun, steps, depth_max, outside, limited, count] = counts;
+        (self.cursor, self.level_end, self.begun) = (cursor as usize, level_end as usize, begun as usize);
+        (self.depth, self.depth_max, self.steps) = (depth as u32, depth_max as u32, steps);
+        (self.outside_met, self.depth_limited) = (outside != 0, limited != 0);
+        self.sleeping.end();
+        count
+    }
+
+    /// Writes a checkpoint, where one is due: once in a while, and where it `ends` early.
+    pub fn keep<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &Store<W, E>,
+        ends: bool,
+    ) -> PyResult<()> {
+        let Some(keeper) = &self.plan.keeper else { return Ok(()) };
+        let due = self.kept_at.elapsed().as_secs_f64() >= keeper.every;
+        if !(due || ends) {
+            return Ok(());
+        }
+        let head: Vec<u8> = Python::attach(|py| {
+            keeper.object.call_method1(py, intern!(py, "head"), (self.ways.count,))?.extract(py)
+        })?;
+        let said = checkpoint::save(&keeper.path, &head, self, place, store);
+        let trouble = said.err().map_or(String::new(), |error| error.to_string());
+        Python::attach(|py| keeper.object.call_method1(py, intern!(py, "kept"), (trouble,)))?;
+        self.kept_at = Instant::now();
+        Ok(())
+    }
+
     pub fn waiting<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
         if self.plan.depth_first { store.stack.len() } else { store.queue.len() }
     }
@@ -584,17 +713,36 @@ impl Search {
         self.depth
     }
 
-    /// Takes the next world off the queue; its index.
+    /// The index of the next world. Depth first it is taken off the stack at once, since other
+    /// worlds go there; breadth first `leave` takes it off the queue.
     #[inline(always)]
     fn take<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> u32 {
-        match store.stack.pop() {
-            Some(top) => top.index,
-            None => {
-                store.queue.take();
-                self.cursor += 1;
-                self.cursor as u32 - 1
-            }
+        store.stack.pop().map_or(self.cursor as u32, |top| top.index)
+    }
+
+    /// A world has been expanded, unless something about it was missing.
+    #[inline(always)]
+    pub fn leave<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &mut Store<W, E>,
+        item: &Item<W>,
+        index: u32,
+    ) -> Result<(), Stop> {
+        if item.missed {
+            return Ok(());
         }
+        if !item.moving && self.judges_quiescence {
+            self.judge_end(place, index, &item.key)?;
+        }
+        self.begun = 0;
+        self.steps += item.slept as u64;
+        if !self.plan.depth_first {
+            store.queue.take()?;
+            self.sleeping.take();
+            self.cursor += 1;
+        }
+        Ok(())
     }
 
     /// Takes the steps that lead on from the next world.
@@ -613,10 +761,11 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        for next in &nexts[item.start as usize..item.end as usize] {
+        for next in &nexts[item.start as usize + self.begun..item.end as usize] {
             if next.event != STEP {
-                self.steps += 1;
                 self.judge_raise(place, parent, next.event)?;
+                self.steps += 1;
+                self.begun += 1;
                 continue;
             }
             match store.seen.find(&E::of(&next.key, next.hash), next.hash) {
@@ -624,18 +773,18 @@ impl Search {
                 Ok(_) => {}
                 Err(at) => {
                     if !self.meet(place, store, at, next, parent, depth + 1)? {
+                        self.begun += 1;
                         continue;
                     }
                 }
             }
-            self.steps += 1;
             if self.judges_steps {
                 self.judge_step(place, parent, &item.key, &next.key)?;
             }
+            self.steps += 1;
+            self.begun += 1;
         }
-        if !item.moving && self.judges_quiescence {
-            self.judge_end(place, parent, &item.key)?;
-        }
+        self.leave(place, store, item, parent)?;
         if again {
             // Expanded before, from farther away: its steps have been counted.
             self.steps = steps_before;
@@ -649,7 +798,7 @@ impl Search {
         &mut self,
         place: &mut Place,
         store: &mut Store<W, E>,
-    ) -> PyResult<bool> {
+    ) -> Result<bool, Stop> {
         let key = match store.stack.last() {
             Some(top) => top.key,
             None => store.queue.front()[0],
@@ -671,9 +820,8 @@ impl Search {
             return Ok(false);
         }
         let index = self.take(store);
-        if self.judges_quiescence && !moving {
-            self.judge_end(place, index, &key)?;
-        }
+        let item = Item { key, start: 0, end: 0, slept: 0, moving, missed: false };
+        self.leave(place, store, &item, index)?;
         Ok(true)
     }
 
@@ -696,7 +844,7 @@ impl Search {
     }
 
     #[inline(always)]
-    fn after_world<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> Result<(), Stop> {
+    pub fn after_world<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> Result<(), Stop> {
         self.until_tick -= 1;
         if self.until_tick == 0 {
             self.until_tick = WORLDS_A_TICK;
@@ -707,7 +855,7 @@ impl Search {
 
     /// Looks at signals, the clock and the memory, and tells how far the search is.
     #[inline(never)]
-    fn tick<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> PyResult<()> {
+    pub fn tick<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> PyResult<()> {
         let over = |limit: Option<f64>, used: &dyn Fn() -> f64| limit.is_some_and(|most| used() > most);
         if over(self.plan.seconds, &|| self.started.elapsed().as_secs_f64()) {
             self.stopped = Some("seconds");
@@ -747,6 +895,11 @@ impl Search {
             }
             Stop::Python(error) => return Err(error),
             Stop::Memory => self.stopped = Some("memory"),
+            Stop::Disk(error) => {
+                self.found.bind(py).setattr(intern!(py, "trouble"), error.to_string())?;
+                let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
+                self.stopped = Some(if full { "disk full" } else { "disk" });
+            }
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use pyo3::types::PyTuple;
 use crate::flat::{fold, pair, Flat};
 use crate::inbox::{Kind, Ranks};
 use crate::mix;
+use crate::sleep::{bit, Sleepers, NOBODY};
 
 /// The cell of a move whose handler raised.
 pub const RAISES: u32 = u32::MAX;
@@ -39,6 +40,8 @@ pub struct Move {
     pub place: u32,
     /// The local state changes, and not just the inbox.
     pub changes: bool,
+    /// The processes that it sends to.
+    pub reached: Sleepers,
     /// What the change of the cell adds to a fingerprint.
     pub mix: u64,
 }
@@ -71,6 +74,7 @@ pub enum Question {
     Receives { slot: usize, state: u32 },
     Delivery { slot: usize, state: u32, envelope: u32 },
     Own { slot: usize, state: u32 },
+    Forgets { slot: usize, state: u32, envelope: u32 },
     Pay { ledger: u32, cost: u32 },
     Record { history: u32, batch: u32 },
     Blocked { ledger: u32, source: u32, target: usize },
@@ -161,6 +165,8 @@ struct Process {
     deliveries: Flat,
     lists: Vec<Span>,
     own: Vec<Option<Own>>,
+    /// Of a local state and a message: whether it is left out.
+    forgets: Flat,
 }
 
 impl Process {
@@ -176,6 +182,7 @@ impl Process {
             deliveries: Flat::new(),
             lists: Vec::new(),
             own: Vec::new(),
+            forgets: Flat::new(),
         }
     }
 }
@@ -186,6 +193,8 @@ pub struct Tables {
     kind: Kind,
     drop_cost: u32,
     duplicate_cost: u32,
+    /// Some messages are left out of inboxes.
+    forgetful: bool,
     pub slots: usize,
     pub partitions: bool,
     pub histories: bool,
@@ -230,6 +239,7 @@ impl Tables {
         let local = model.getattr(intern!(model.py(), "local"))?;
         let (kind, drop_cost, duplicate_cost): (String, u32, u32) =
             local.call_method0(intern!(model.py(), "network"))?.extract()?;
+        let forgetful = local.getattr(intern!(model.py(), "forgetful"))?.is_truthy()?;
         let kind = match kind.as_str() {
             "unordered" => Kind::Unordered,
             "duplicating" => Kind::Duplicating,
@@ -242,6 +252,7 @@ impl Tables {
             kind,
             drop_cost,
             duplicate_cost,
+            forgetful,
             slots,
             partitions,
             histories,
@@ -258,6 +269,11 @@ impl Tables {
             ledger_moves: Vec::new(),
             largest: vec![0; slots + 2],
         })
+    }
+
+    /// True where a fault too may come before or after what another process sends.
+    pub fn faults_commute(&self) -> bool {
+        self.kind == Kind::Unordered
     }
 
     // -- look-ups -----------------------------------------------------------------------------
@@ -354,12 +370,29 @@ impl Tables {
                     let source = self.envelopes.get(envelope).source;
                     self.kind.put(&mut content, envelope, source, &self.envelopes);
                 }
+                self.forget(slot, &mut content)?;
                 let after = self.cell(slot, &content);
                 self.processes[slot].puts.insert(pair(cell, batch), after);
                 Ok(())
             }
             Miss::Other(question) => Err(question),
         }
+    }
+
+    /// Leaves out of a cell the messages that the model says to.
+    fn forget(&self, slot: usize, content: &mut Vec<u32>) -> Result<(), Question> {
+        if !self.forgetful {
+            return Ok(());
+        }
+        let (state, forgets) = (content[0], &self.processes[slot].forgets);
+        for envelope in self.kind.heads(content) {
+            match forgets.get(pair(state, envelope)) {
+                None => return Err(Question::Forgets { slot, state, envelope }),
+                Some(0) => {}
+                Some(_) => self.kind.forget(content, envelope),
+            }
+        }
+        Ok(())
     }
 
     /// The number of a cell here, by its content.
@@ -379,6 +412,15 @@ impl Tables {
     }
 
     fn make_row(&mut self, slot: usize, cell: u32) -> Result<(), Question> {
+        let sends = self.sends.len();
+        let made = self.try_row(slot, cell);
+        if made.is_err() {
+            self.sends.truncate(sends);
+        }
+        made
+    }
+
+    fn try_row(&mut self, slot: usize, cell: u32) -> Result<(), Question> {
         let content = self.processes[slot].cells[cell as usize].clone();
         let (state, kind) = (content[0], self.kind);
         let process = &self.processes[slot];
@@ -408,7 +450,7 @@ impl Tables {
                     source = self.envelopes.get(envelope).source;
                     kind.take(&mut after, envelope, source);
                 }
-                let mut step = self.make_move(slot, cell, at, after, source);
+                let mut step = self.make_move(slot, cell, at, after, source)?;
                 step.place = (plain.len() + other.len()) as u32;
                 // What needs a look at the ledger or the history is not plain, nor is a raise.
                 let looks = step.record != 0 || (self.partitions && source != NONE);
@@ -420,12 +462,12 @@ impl Tables {
             if self.drop_cost != 0 {
                 let mut after = content.to_vec();
                 kind.lose(&mut after, envelope, source);
-                faults.push(self.make_fault(slot, cell, &after, self.drop_cost));
+                faults.push(self.make_fault(slot, cell, after, self.drop_cost)?);
             }
             if self.duplicate_cost != 0 {
                 let mut after = content.to_vec();
                 if kind.copy(&mut after, envelope, source, &self.envelopes) {
-                    faults.push(self.make_fault(slot, cell, &after, self.duplicate_cost));
+                    faults.push(self.make_fault(slot, cell, after, self.duplicate_cost)?);
                 }
             }
         }
@@ -434,7 +476,7 @@ impl Tables {
             if self.effects[at as usize].cuts {
                 kind.cut(&mut after, None);
             }
-            let step = self.make_move(slot, cell, at, after, NONE);
+            let step = self.make_move(slot, cell, at, after, NONE)?;
             faults.push(step);
         }
         let start = self.moves.len() as u32;
@@ -451,7 +493,14 @@ impl Tables {
     }
 
     /// An effect on one cell; `after` is the cell once the event has happened, in its old state.
-    fn make_move(&mut self, slot: usize, from: u32, effect: u32, mut after: Vec<u32>, source: u32) -> Move {
+    fn make_move(
+        &mut self,
+        slot: usize,
+        from: u32,
+        effect: u32,
+        mut after: Vec<u32>,
+        source: u32,
+    ) -> Result<Move, Question> {
         let sends = self.sends.len() as u32;
         let made = &self.effects[effect as usize];
         let mut step = Move {
@@ -464,10 +513,11 @@ impl Tables {
             object: made.object,
             place: 0,
             changes: made.state != after[0],
+            reached: made.sends.iter().fold(NOBODY, |reached, &(to, _)| reached | bit(to as usize)),
             mix: 0,
         };
         if made.object != NONE {
-            return step;
+            return Ok(step);
         }
         self.sends.extend_from_slice(&made.sends);
         step.sends_end = self.sends.len() as u32;
@@ -475,11 +525,11 @@ impl Tables {
         for &envelope in &made.own {
             self.kind.put(&mut after, envelope, slot as u32, &self.envelopes);
         }
-        self.lead_to(&mut step, slot, from, &after);
-        step
+        self.lead_to(&mut step, slot, from, after)?;
+        Ok(step)
     }
 
-    fn make_fault(&mut self, slot: usize, from: u32, after: &[u32], cost: u32) -> Move {
+    fn make_fault(&mut self, slot: usize, from: u32, after: Vec<u32>, cost: u32) -> Result<Move, Question> {
         let sends = self.sends.len() as u32;
         let mut step = Move {
             cell: RAISES,
@@ -491,16 +541,19 @@ impl Tables {
             object: NONE,
             place: 0,
             changes: false,
+            reached: NOBODY,
             mix: 0,
         };
-        self.lead_to(&mut step, slot, from, after);
-        step
+        self.lead_to(&mut step, slot, from, after)?;
+        Ok(step)
     }
 
-    fn lead_to(&mut self, step: &mut Move, slot: usize, from: u32, after: &[u32]) {
-        step.cell = self.cell(slot, after);
+    fn lead_to(&mut self, step: &mut Move, slot: usize, from: u32, mut after: Vec<u32>) -> Result<(), Question> {
+        self.forget(slot, &mut after)?;
+        step.cell = self.cell(slot, &after);
         let mixes = &self.processes[slot].mixes;
         step.mix = mixes[step.cell as usize].wrapping_sub(mixes[from as usize]);
+        Ok(())
     }
 
     // -- what Python is asked -----------------------------------------------------------------
@@ -528,6 +581,11 @@ impl Tables {
                 let free = self.add_effects(slot, local, &free, &[])?;
                 let faults = self.add_effects(slot, local, &faults, &cuts)?;
                 *at(&mut self.processes[slot].own, state, None) = Some(Own { free, faults });
+            }
+            Question::Forgets { slot, state, envelope } => {
+                let made = local.call_method1(intern!(py, "forgets"), (slot, state, envelope))?;
+                let forgets = made.is_truthy()? as u32;
+                self.processes[slot].forgets.insert(pair(state, envelope), forgets);
             }
             Question::Pay { ledger, cost } => {
                 let made = model.call_method1(intern!(py, "pay"), (ledger, cost))?;
@@ -639,6 +697,31 @@ impl Tables {
     // -- the model's numbers ------------------------------------------------------------------
 
     /// A world by the model's numbers, as numbers of this kernel.
+    /// A cell by its content, in the model's numbers; its number here. `None`: it has no content.
+    pub fn import_cell(&mut self, py: Python<'_>, slot: usize, content: &[u32]) -> PyResult<Option<u32>> {
+        if !self.kind.fits(content) {
+            return Ok(None);
+        }
+        let local = self.local.clone_ref(py);
+        for envelope in self.kind.every(content) {
+            self.know_envelope(local.bind(py), envelope)?;
+        }
+        Ok(Some(self.cell(slot, content)))
+    }
+
+    /// The cells of a process, by their numbers: a local state and an inbox each.
+    pub fn cells(&self, slot: usize) -> &[Arc<[u32]>] {
+        &self.processes[slot].cells
+    }
+
+    /// True where every cell of a world is known, and nothing in it larger than what was met.
+    pub fn has(&self, numbers: &[u32]) -> bool {
+        let known = |(slot, &cell): (usize, &u32)| (cell as usize) < self.processes[slot].cells.len();
+        let rest = &numbers[self.slots..];
+        numbers[..self.slots].iter().enumerate().all(known)
+            && rest.iter().zip(&self.largest[self.slots..]).all(|(number, largest)| number <= largest)
+    }
+
     pub fn import(&mut self, py: Python<'_>, world: &[u32]) -> PyResult<Vec<u32>> {
         let local = self.local.clone_ref(py);
         let local = local.bind(py);
@@ -673,6 +756,8 @@ impl Tables {
 
 /// What the model calls the cells of this kernel.
 pub struct Exports {
+    /// The model leaves messages out of inboxes.
+    pub forgetful: bool,
     local: Py<PyAny>,
     numbers: Vec<Vec<u32>>,
 }
@@ -680,7 +765,7 @@ pub struct Exports {
 impl Exports {
     pub fn new(py: Python<'_>, tables: &Tables) -> Self {
         let numbers = (0..tables.slots).map(|_| Vec::new()).collect();
-        Exports { local: tables.local.clone_ref(py), numbers }
+        Exports { forgetful: tables.forgetful, local: tables.local.clone_ref(py), numbers }
     }
 
     /// Turns numbers of this kernel into the model's.
