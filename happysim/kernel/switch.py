@@ -30,6 +30,15 @@ def kernel() -> Any:
     return built or reference
 
 
+def kernel_for(plan: contract.Plan) -> Any:
+    """The kernel to use for a search: `kernel()`, or the reference for what that cannot do.
+
+    The native kernel does not search up to symmetry.
+    """
+    chosen = kernel()
+    return reference if plan.symmetric else chosen
+
+
 @functools.cache
 def native() -> tuple[Any, str]:
     """The native kernel; where it cannot be used: None, and why."""

@@ -16,10 +16,10 @@ from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Plan
 from happysim.kernel.memory import machine_mib
-from happysim.kernel.switch import kernel
+from happysim.kernel.switch import kernel_for
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
-from happysim.search.schedule import choices_along, first_world, follow
+from happysim.search.schedule import choices_along, first_world, follow, raising_here
 from happysim.search.walk import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
 from happysim.spec.report import Report
@@ -81,14 +81,16 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     memory_mib: float | None = None,
     within: Callable[[World], bool] | None = None,
     history: bool | None = None,
+    symmetry: bool = True,
     progress: Progress | None = None,
 ) -> Report:
     """Search a scenario once and judge properties of it; without any, only count its worlds.
 
     Options not given are those of `@bounded`; the policy is `bfs()` by default. `history` says
     whether the clients' history is part of a world: by default only where some property reads it.
-    Ctrl-C ends an exhaustive search with what is known so far; so does using most of the machine's
-    memory, where `memory_mib` sets no other budget.
+    An exhaustive search visits one world of those that differ only by which of some `symmetric`
+    nodes is which, unless `symmetry` is False. Ctrl-C ends it with what is known so far; so does
+    using most of the machine's memory, where `memory_mib` sets no other budget.
     """
     for prop in properties:
         _check_property(prop)
@@ -115,13 +117,13 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
     try:
-        return _Search(subject, properties, bounds, keep, progress).run()
+        return _Search(subject, properties, bounds, keep, symmetry, progress).run()
     except HistoryNotKept:
         if history is not None:
             raise ScenarioError(
                 "history=False, but a property or `within` reads the history; leave it out"
             ) from None
-        return _Search(subject, properties, bounds, True, progress).run()
+        return _Search(subject, properties, bounds, True, symmetry, progress).run()
 
 
 def _needs_time(prop: Property, by: Policy | None) -> bool:
@@ -178,6 +180,7 @@ class _Search:
         properties: Sequence[Property],
         bounds: Bounds,
         history: bool,
+        symmetry: bool,
         progress: Progress | None,
     ) -> None:
         self.scenario, self.bounds, self.history = scenario, bounds, history
@@ -185,7 +188,15 @@ class _Search:
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
-        self.judge = PropertyJudge(self.tables, self.properties, bounds.within, history)
+        exhaustive = isinstance(bounds.by, (Bfs, Dfs))
+        self.symmetry = self.tables.symmetry if symmetry and exhaustive else None
+        self.judge = self.judge_of(self.properties)
+
+    def judge_of(self, properties: Sequence[Property]) -> PropertyJudge:
+        symmetric = self.symmetry is not None
+        return PropertyJudge(
+            self.tables, properties, self.bounds.within, self.history, symmetric=symmetric
+        )
 
     def run(self) -> Report:
         began, misses = time.perf_counter(), self.tables.misses
@@ -214,6 +225,7 @@ class _Search:
             self.judge.evaluations,
             self.judge.quiescent_worlds,
             self.warnings(exploration),
+            in_full=exploration.in_full,
         )
 
     def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
@@ -228,6 +240,7 @@ class _Search:
             bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib(),
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
+            symmetric=self.symmetry is not None,
         )
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
@@ -284,13 +297,18 @@ class _Search:
     ) -> Exploration:
         """Search as planned."""
         starts = [world.numbers for world in self.starts.values()]
-        with _rare_garbage_collection():
-            explored: Exploration = kernel().explore(self.tables, starts, judge, plan, progress)
+        with _rare_garbage_collection(), self.tables.relied_on(plan.symmetric):
+            explored: Exploration = kernel_for(plan).explore(
+                self.tables, starts, judge, plan, progress
+            )
+        if self.symmetry is not None and not self.symmetry.is_closed(starts):
+            # From a first world that has no image among them only some of an orbit are reached.
+            explored.in_full = None
         return explored
 
     def visit_again(self, plan: Plan, last: int) -> Exploration:
         """The same search up to the world at `last`, this time with the ways to its worlds."""
-        judge = PropertyJudge(self.tables, [], self.bounds.within, self.history)
+        judge = self.judge_of([])
         again = replace(plan, traces=True, worlds=last + 1, seconds=None, memory_mib=None)
         return self.visit(judge, again)
 
@@ -309,7 +327,8 @@ class _Search:
         )
         schedule = choices_along(world, path, self.history)
         if finding.raising is not None:
-            schedule.append(finding.raising[1].choice)
+            end_of_path = world.after(*schedule)
+            schedule.append(raising_here(end_of_path, finding.raising[1].choice))
         return self.verdict(prop, finding, tuple(schedule), start, shortest=nearest)
 
     def verdict(
@@ -354,7 +373,16 @@ class _Search:
             return Broken(prop, reason=f"{reason}, within {within}" if within else reason)
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
             return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
-        return Holds(prop, bounds=self.limits_text(exploration))
+        return Holds(
+            prop, bounds=self.limits_text(exploration), reduction=self.reduction_text(exploration)
+        )
+
+    def reduction_text(self, exploration: Exploration) -> str:
+        """What worlds were taken together, and how many; empty where none were."""
+        if self.symmetry is None:
+            return ""
+        full = "" if exploration.in_full is None else f" of {exploration.in_full:,}"
+        return f"up to symmetry of {self.symmetry}: {exploration.worlds:,} worlds{full}"
 
     def limits_text(self, exploration: Exploration) -> str:
         """The bounds that left worlds out; empty where none did."""

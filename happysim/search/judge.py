@@ -14,11 +14,13 @@ from happysim.core.entries import Move, Numbering
 from happysim.core.tables import Tables
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, FOUND, LOCAL, OUTSIDE, Numbers
+from happysim.spec.invariance import Invariant
 from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
 # Parts of a world that are parts of one local state.
 _OF_STATES = frozenset({"state", "field", "status", "timers"})
+Asked = Remembered | Invariant
 _OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
 
 
@@ -42,14 +44,19 @@ class PropertyJudge:
         properties: Sequence[Property],
         within: Callable[[World], bool] | None,
         keeps_history: bool = True,
+        symmetric: bool = False,
     ) -> None:
         self.tables, self.keeps_history = tables, keeps_history
+        # Where a search visits one world of an orbit, a property must say the same of each.
+        self._symmetry = tables.symmetry if symmetric else None
         self.findings: dict[Property, Finding] = {}
         self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
         self._of_worlds = self._open(properties, *_OF_WORLDS)
         self._of_steps = self._open(properties, Sort.STEP_ALWAYS)
         self._of_ends = self._open(properties, Sort.QUIESCENT)
-        self._within = None if within is None else Remembered("within", bound(within))
+        self._within = (
+            None if within is None else self._remember(Remembered("within", bound(within)))
+        )
         every = [*self._of_worlds, *self._of_steps, *self._of_ends]
         self._remembered = [remembered for _, remembered in every]
         if self._within is not None:
@@ -63,9 +70,13 @@ class PropertyJudge:
         self._contents: list[Numbering] = []
         self._asked = len(properties) - (self.raised_property is not None)
 
-    @staticmethod
-    def _open(properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Remembered]]:
-        return [(each, Remembered.of(each)) for each in properties if each.sort in sorts]
+    def _open(self, properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Asked]]:
+        return [
+            (each, self._remember(Remembered.of(each))) for each in properties if each.sort in sorts
+        ]
+
+    def _remember(self, remembered: Remembered) -> Asked:
+        return remembered if self._symmetry is None else Invariant(remembered, self._symmetry)
 
     @property
     def evaluations(self) -> int:
@@ -145,7 +156,7 @@ class PropertyJudge:
 
     def _ask(
         self,
-        properties: list[tuple[Property, Remembered]],
+        properties: list[tuple[Property, Asked]],
         index: int,
         *worlds: World,
         after: Numbers | None = None,

@@ -48,13 +48,15 @@ class Holds(Verdict):
     """The property holds in every world there is; `bounds` names the bounds this is true within.
 
     A `reachable` property holds by a witness: `schedule` leads to a world that satisfies it.
-    `proved` says that no world was visited: a solver proved it of them all.
+    `proved` says that no world was visited: a solver proved it of them all. `reduction` tells which
+    worlds were taken together, of which one was visited.
     """
 
     bounds: str = ""
     schedule: tuple[Choice, ...] | None = None
     start: str = ""
     proved: bool = False
+    reduction: str = ""
 
     @property
     def exhaustive(self) -> bool:
@@ -65,7 +67,9 @@ class Holds(Verdict):
         if self.schedule is not None:
             return f"Holds (reached in {_choices(self.schedule)})"
         how = "proved" if self.proved else "exhaustive"
-        return f"Holds ({how} within {self.bounds})" if self.bounds else f"Holds ({how})"
+        within = f" within {self.bounds}" if self.bounds else ""
+        reduction = f", {self.reduction}" if self.reduction else ""
+        return f"Holds ({how}{within}{reduction})"
 
 
 @dataclass(frozen=True, repr=False)
