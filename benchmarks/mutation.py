@@ -19,25 +19,18 @@ import json
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.evidence.apart import TIME_RAN_OUT, Job, apart
+from benchmarks.evidence.bench import Bench
+from benchmarks.evidence.checks import TOO_DEAR, Check, Measure, measure
 from benchmarks.evidence.mutants import Mutant, mutants, sample
 from benchmarks.evidence.page import code, put, table
-from benchmarks.evidence.trial import (
-    TIME_RAN_OUT,
-    TOO_DEAR,
-    Check,
-    Ended,
-    Job,
-    Measure,
-    apart,
-    attempt,
-    measure,
-)
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTOCOLS = ROOT / "happysim" / "protocols"
@@ -55,9 +48,8 @@ CHECKED_BY = {
     "raft": ("raft", "replicated_lock"),
     "requests": ("requests", "raft", "multi_paxos"),
 }
-# Long runs in virtual time: more than a trial has time for.
-DEAR = ("_in_time", "_under_load")
-MEASURING_SECONDS = 900.0
+# Of processor time, for a process that measures the checks of a file, or starts its trials.
+WHOLE_FILE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -101,34 +93,54 @@ class State:
         ]
         return found[-1] if found else None
 
-    def known(self, file: str, mutant: str, source: str, checks: str) -> Trial | None:
-        """A trial that need not be made again."""
+    def known(
+        self, file: str, mutant: str, source: str, checks: str, explained: Mapping[str, str]
+    ) -> Trial | None:
+        """A trial that need not be made again, unless somebody asks: no other check may notice."""
         trial = self.trials.get((file, mutant, source))
-        return None if trial and trial.survived and trial.checks != checks else trial
+        if trial is None or not trial.survived or trial.checks == checks:
+            return trial
+        return trial if is_let_be(explained.get(mutant, "")) else None
 
-    def measures(self, path: str, seconds: float) -> list[Measure]:
-        """What the checks of a file take and reach; measured where that is not known."""
-        key = digest(path, *protocol_files())
-        kept = self.folder / f"measures-{Path(path).stem}-{key}.json"
-        if kept.exists():
-            read = json.loads(kept.read_text())
-            known = [Measure(**{**each, "check": Check(**each["check"])}) for each in read]
-            dear = [
-                each.seconds for each in known if each.fault and each.fault.startswith(TOO_DEAR)
-            ]
-            if not any(1.5 * each < seconds for each in dear):
-                return known
-        print(f"measuring {path}", flush=True)
-        job = Job(path, measure, (path, ROOT, PROTOCOLS, seconds), MEASURING_SECONDS)
-        (ended,) = apart(iter([job]), 1)
-        if ended.fault is not None:
-            raise RuntimeError(f"{path}, with nothing changed: {ended.fault}")
-        found: list[Measure] = ended.result
-        for each in found:
+    def measures(self, paths: Sequence[str], seconds: float, processes: int) -> list[Measure]:
+        """What the checks of some files take and reach; measured where that is not known."""
+        found: dict[str, list[Measure]] = {}
+        for path in paths:
+            kept = self._kept(path)
+            read = json.loads(kept.read_text()) if kept.exists() else {}
+            if read and read["same"] == digest(path, *read["reached"]):
+                made = [Measure(**{**each, "check": Check(**each["check"])}) for each in read["is"]]
+                dear = [each.seconds for each in made if (each.fault or "").startswith(TOO_DEAR)]
+                if not any(1.5 * each < seconds for each in dear):
+                    found[path] = made
+        missing = [path for path in paths if path not in found]
+        if missing:
+            print(f"measuring {', '.join(missing)}", flush=True)
+            made = alone(measure, missing, ROOT, PROTOCOLS, seconds, processes)
+            for path in missing:
+                found[path] = [each for each in made if each.check.path == path]
+                self._keep(path, found[path])
+        return [each for path in paths for each in found[path]]
+
+    def _kept(self, path: str) -> Path:
+        return self.folder / f"measures-{path.replace('/', '-').removesuffix('.py')}.json"
+
+    def _keep(self, path: str, made: Sequence[Measure]) -> None:
+        for each in made:
             if each.fault is not None:
                 print(f"  not used, with nothing changed: {each.check}: {each.fault}")
-        kept.write_text(json.dumps([asdict(each) for each in found]))
-        return found
+        reached = sorted({file for each in made for file in each.lines})
+        kept = {"same": digest(path, *reached), "reached": reached, "is": [*map(asdict, made)]}
+        self._kept(path).write_text(json.dumps(kept))
+
+
+def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What some work returns, done in a process of its own: this one imports nothing for it."""
+    job = Job(None, work, arguments, WHOLE_FILE_SECONDS, quiet=False)
+    (ended,) = apart(iter([job]), 1)
+    if ended.fault is not None:
+        raise RuntimeError(ended.fault)
+    return ended.result
 
 
 # -- what is checked by what -----------------------------------------------------------------------
@@ -141,38 +153,20 @@ def protocol_files() -> list[str]:
 
 
 def check_files(file: str) -> list[str]:
-    """The files of properties and tests of a protocol's source file, but for the dearest."""
+    """The files of properties and tests of a protocol's source file."""
     stem = Path(file).relative_to("happysim/protocols").parts[0].removesuffix(".py")
     found = set()
     for name in CHECKED_BY.get(stem, (stem,)):
         found |= {*(ROOT / "properties").glob(f"{name}*.py")}
         found |= {*(ROOT / "tests" / "protocols").glob(f"test_{name}*.py")}
         found |= {*(ROOT / "tests" / "protocols" / name).glob("test_*.py")}
-    cheap = [path for path in found if not path.stem.endswith(DEAR)]
-    return sorted(path.relative_to(ROOT).as_posix() for path in cheap)
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def digest(*paths: str) -> str:
     """A short text that changes where one of these files does."""
     contents = b"\0".join(path.encode() + b"\0" + (ROOT / path).read_bytes() for path in paths)
     return hashlib.sha256(contents).hexdigest()[:12]
-
-
-def affordable(
-    file: str, lines: range | None, measures: Sequence[Measure], seconds: float
-) -> list[Check]:
-    """The checks that reach these lines of a file, cheapest first, as far as there is time.
-
-    None are the lines that run on import: every check is taken to reach them.
-    """
-    found = []
-    for each in sorted(measures, key=lambda each: each.seconds):
-        reached = each.lines.get(file, [])
-        reaches = lines is None or not set(lines).isdisjoint(reached)
-        if each.fault is None and reaches and each.seconds <= seconds:
-            found.append(each.check)
-            seconds -= each.seconds
-    return found
 
 
 # -- trials ----------------------------------------------------------------------------------------
@@ -183,64 +177,33 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     source = (ROOT / file).read_text()
     paths = check_files(file)
     same, checks = digest(file), digest(*paths)
-    wanted = [
-        each
+    explained = reasons().get(file, {})
+    left = {
+        each.name: each
         for each in sample(mutants(source), options.sample, options.seed)
-        if not is_known(state.known(file, each.name, same, checks), options)
-    ]
-    if not wanted:
+        if not is_known(state.known(file, each.name, same, checks, explained), options)
+    }
+    if not left:
         return
-    measures = [each for path in paths for each in state.measures(path, options.seconds / 2)]
-    for mutant, by in tried(file, source, wanted, measures, options):
+
+    def tell(mutant: Mutant, by: str) -> None:
+        del left[mutant.name]
         state.add(Trial(file, mutant.name, mutant.line, by, same, checks))
         print(f"{file}:{mutant.line}: {mutant.name}: {by or 'SURVIVED'}", flush=True)
+
+    measures = state.measures(paths, options.seconds / 2, options.processes)
+    bench = Bench(file, source, measures, ROOT, options.seconds, options.processes)
+    inside = [each for each in left.values() if not each.on_import]
+    for mutant, by in alone(bench.caught_in_place, inside, paths) if inside else []:
+        tell(mutant, by)
+    # What survived might not have, had what is made on import been made with the change.
+    for mutant, by in bench.tried_anew(list(left.values())):
+        tell(mutant, by)
 
 
 def is_known(trial: Trial | None, options: argparse.Namespace) -> bool:
     """True where a mutant need not be tried again."""
     return trial is not None and not (trial.survived and options.survivors)
-
-
-def tried(
-    file: str,
-    source: str,
-    wanted: Sequence[Mutant],
-    measures: Sequence[Measure],
-    options: argparse.Namespace,
-) -> Iterator[tuple[Mutant, str]]:
-    """Each mutant with what caught it, or an empty text."""
-    module = ".".join(Path(file).with_suffix("").parts)
-    # First the file as it is: were it caught too, being caught would mean nothing.
-    whole = range(1, len(source.splitlines()) + 1)
-    half = options.seconds / 2
-    chosen = [
-        (each, affordable(file, None if each.on_import else each.lines, measures, half))
-        for each in wanted
-    ]
-    control = affordable(file, whole, measures, options.seconds / 10)
-
-    def jobs() -> Iterator[Job]:
-        arguments = (module, source, str(ROOT / file), control, ROOT)
-        yield Job(None, attempt, arguments, options.seconds)
-        for mutant, checks in chosen:
-            arguments = (module, mutant.source(source), str(ROOT / file), checks, ROOT)
-            if checks:
-                yield Job(mutant, attempt, arguments, options.seconds)
-
-    for ended in apart(jobs(), options.processes):
-        by = caught(ended)
-        if ended.job.key is not None:
-            yield ended.job.key, by
-        elif by:
-            raise RuntimeError(f"{file} is caught with nothing changed: {by}")
-    for mutant, checks in chosen:
-        if not checks:
-            yield mutant, ""
-
-
-def caught(ended: Ended) -> str:
-    """What caught a mutant; empty where it survived."""
-    return ended.fault or ended.result or ""
 
 
 # -- the report ------------------------------------------------------------------------------------
@@ -255,11 +218,10 @@ HEAD = (
 
 def report(state: State, options: argparse.Namespace) -> str:
     """A table of files, and a list of the survivors with their reasons."""
-    reasons = tomllib.loads(REASONS.read_text()) if REASONS.exists() else {}
     rows, survivors, untried = [], [], []
     totals: Counter[str] = Counter()
     for file in protocol_files():
-        source, explained = (ROOT / file).read_text(), reasons.get(file, {})
+        source, explained = (ROOT / file).read_text(), reasons().get(file, {})
         found = mutants(source)
         drawn = sample(found, options.sample, options.seed)
         known = [state.newest(file, each.name) for each in drawn]
@@ -271,7 +233,7 @@ def report(state: State, options: argparse.Namespace) -> str:
             counts["older"] += trial.source != digest(file)
             if trial.survived:
                 why = explained.get(trial.mutant, NOT_EXPLAINED)
-                counts["let be"] += why.startswith(("Equivalent:", "Harmless:"))
+                counts["let be"] += is_let_be(why)
                 place = f"`{_short(file)}`, line {mutant.line}"
                 if mutant.is_of_constant:
                     place += f", `{source.splitlines()[mutant.line - 1].strip()}`"
@@ -289,6 +251,16 @@ def report(state: State, options: argparse.Namespace) -> str:
     if untried:
         told.append(f"Not tried: {', '.join(untried)}.")
     return "\n\n".join([*told, "Survivors:", "\n".join(survivors or ["none."])])
+
+
+def reasons() -> dict[str, dict[str, str]]:
+    """Why mutants survive, by file and name."""
+    return tomllib.loads(REASONS.read_text()) if REASONS.exists() else {}
+
+
+def is_let_be(why: str) -> bool:
+    """True of a reason why a mutant need not be caught."""
+    return why.startswith(("Equivalent:", "Harmless:"))
 
 
 def _sort(trial: Trial) -> str:

@@ -26,6 +26,7 @@ from properties.chain import (
     what_is_stable_is_on_every_server,
 )
 from properties.counting import (
+    CALM_SECONDS,
     Add,
     Counters,
     CountsAreLinearizable,
@@ -41,7 +42,7 @@ UNDER_LOAD = swarm(
     seed=1,
     runs=10,
     until=ROUGH_SECONDS,
-    calm=60.0,
+    calm=CALM_SECONDS,
     menu=faults_and_clocks(),
     # What only a server has that is down for ever nobody can go on from.
     core="all",

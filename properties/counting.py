@@ -65,6 +65,10 @@ class Counters:
 
 # -- clients --------------------------------------------------------------------------------------
 
+# How long clerks may take once faults have stopped. A client waits up to ten times its timeout for
+# an answer, and loses some requests in a row; a run ends as soon as all are done.
+CALM_SECONDS = 200.0
+
 Asked = Callable[[Any], Any]
 
 

@@ -14,6 +14,7 @@ from happysim import Faults, World, bounded, eventually, monitor, reachable, swa
 from happysim.protocols.multi_paxos import ClientRequest, Entry, MultiPaxosNode, Role
 from happysim.protocols.multi_paxos.server import quorums_of
 from properties.counting import (
+    CALM_SECONDS,
     Counters,
     CountsAreLinearizable,
     all_clerks_are_done,
@@ -46,7 +47,7 @@ def servers_and_clerks(
 UNDER_LOAD = {
     "seed": 1,
     "until": ROUGH_SECONDS,
-    "calm": 40.0,
+    "calm": CALM_SECONDS,
     "menu": faults_and_clocks(),
 }
 

@@ -19,6 +19,7 @@ from happysim.protocols.primary_backup import (
     first_view,
 )
 from properties.counting import (
+    CALM_SECONDS,
     Counters,
     CountsAreLinearizable,
     all_clerks_are_done,
@@ -42,7 +43,7 @@ ROUGH_SECONDS = 12.0
         seed=1,
         runs=10,
         until=ROUGH_SECONDS,
-        calm=60.0,
+        calm=CALM_SECONDS,
         menu=faults_and_clocks(),
         # What only a server has that is down for ever nobody can go on from.
         core="all",

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import mutation
-from benchmarks.evidence.mutants import mutants, sample
-from benchmarks.evidence.trial import TIME_RAN_OUT, Check, Job, apart, attempt, measure
+from benchmarks.evidence.apart import TIME_RAN_OUT, Job, apart
+from benchmarks.evidence.bench import Bench, Noticed
+from benchmarks.evidence.checks import Check, Measure, measure
+from benchmarks.evidence.mutants import Mutant, mutants, sample
+from benchmarks.evidence.trial import functions_of, load, swap
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -140,6 +143,10 @@ class Counter(Node):
     @action(when=lambda self: self.count < 3)
     def add(self, host: Host) -> None:
         self.count += 1
+
+
+def twice(a: int) -> int:
+    return a + a
 """
 
 PROPERTIES = """
@@ -163,37 +170,81 @@ def it_gets_there(world: World) -> bool:
 """
 
 
+TESTS = """
+from mutated_counter import Counter, twice
+
+
+def test_twice() -> None:
+    assert twice(3) == 6
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nmarkers = slow: long\n")
     (tmp_path / "properties").mkdir()
     (tmp_path / "properties" / "counter.py").write_text(PROPERTIES)
+    (tmp_path / "test_counter.py").write_text(TESTS)
     (tmp_path / "mutated_counter.py").write_text(PROTOCOL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
+PATHS = ("properties/counter.py", "test_counter.py")
+
+
+def measured(project: Path, most: float = 9.0) -> list[Measure]:
+    return mutation.alone(measure, PATHS, project, project, most, 1)
+
+
+# To begin at 1 is a way to stay within three and to get there.
+SURVIVORS = {"Counter: 0 -> -1 (no. 2)", "Counter: 0 -> 1 (no. 2)", "Counter: 0 -> 1"}
+
+
 def test_a_trial_tells_what_caught_a_mutant_and_which_survive(project: Path) -> None:
-    checks = [Check("properties/counter.py", 0)]
-    file = str(project / "mutated_counter.py")
-
-    def job(key: str, source: str) -> Job:
-        return Job(key, attempt, ("mutated_counter", source, file, checks, project), 30.0)
-
-    jobs = [job(each.name, each.source(PROTOCOL)) for each in mutants(PROTOCOL)]
-    jobs.append(job("nothing", PROTOCOL))
-    jobs.append(job("no Python", "class"))
-    ended = {each.job.key: mutation.caught(each) for each in apart(iter(jobs), 2)}
-    assert {key for key, by in ended.items() if not by} == {
-        "nothing",
-        "Counter: 0 -> -1 (no. 2)",
-        "Counter: 0 -> 1 (no. 2)",
-        # To begin at 1 is a way to stay within three and to get there.
-        "Counter: 0 -> 1",
+    bench = Bench("mutated_counter.py", PROTOCOL, measured(project), project, 8.0, 1)
+    found = mutants(PROTOCOL)
+    inside = [each for each in found if not each.on_import]
+    at_the_top = [each for each in found if each.on_import]
+    in_place = {each.name: by for each, by in mutation.alone(bench.caught_in_place, inside, PATHS)}
+    assert [*in_place] == [each.name for each in inside]
+    assert "it_stays_within_three: Broken" in in_place["Counter.add: 1 -> 2"]
+    assert in_place["twice: a + a -> a - a"] == "test_counter.py::test_twice: a test fails"
+    anew = {
+        each.name: by for each, by in mutation.alone(tried_anew, bench, [*at_the_top, *inside[-1:]])
     }
-    assert "it_stays_within_three: Broken" in ended["Counter: self.count < 3 -> self.count <= 3"]
-    assert "it_gets_there: Broken" in ended["Counter: 3 -> 2"]
-    assert "does not import: SyntaxError" in ended["no Python"]
+    assert {name for name, by in anew.items() if not by} == SURVIVORS
+    assert "it_gets_there: Broken" in anew["Counter: 3 -> 2"]
+    assert anew["twice: a + a -> a - a"] == in_place["twice: a + a -> a - a"]
+
+
+def tried_anew(bench: Bench, wanted: list[Mutant]) -> list[Noticed]:
+    return list(bench.tried_anew(wanted))
+
+
+def test_what_is_caught_with_nothing_changed_is_no_trial(project: Path) -> None:
+    measures = measured(project)
+    (project / "test_counter.py").write_text(TESTS.replace("6", "7"))
+    bench = Bench("mutated_counter.py", PROTOCOL, measures, project, 8.0, 1)
+    some = mutants(PROTOCOL)[:1]
+    for way, *arguments in ((bench.caught_in_place, some, PATHS), (tried_anew, bench, some)):
+        with pytest.raises(RuntimeError, match="is caught with nothing changed: test_counter"):
+            mutation.alone(way, *arguments)
+
+
+def test_a_change_that_cannot_be_put_in_place_is_refused(project: Path) -> None:
+    mutation.alone(changes_are_refused, project)
+
+
+def changes_are_refused(project: Path) -> None:
+    file = str(project / "mutated_counter.py")
+    load("mutated_counter", PROTOCOL, file)
+    functions = functions_of(file)
+    assert swap(functions, PROTOCOL, PROTOCOL.replace("a + a", "a - a"), file)
+    # At the level of the module; and a function that is another one altogether.
+    assert not swap(functions, PROTOCOL, PROTOCOL.replace("count: int = 0", "count: int = 1"), file)
+    assert not swap(functions, PROTOCOL, PROTOCOL.replace("twice", "thrice"), file)
 
 
 def spin() -> None:
@@ -207,12 +258,11 @@ def test_a_trial_that_takes_too_long_ends() -> None:
 
 
 def test_a_check_is_measured_with_the_lines_that_it_runs(project: Path) -> None:
-    job = Job(None, measure, ("properties/counter.py", project, project, 9.0), 30.0)
-    (ended,) = apart(iter([job]), 1)
-    assert ended.fault is None, ended.fault
-    (found,) = ended.result
-    assert found.fault is None
-    assert {9, 11} <= {*found.lines["mutated_counter.py"]}
+    test, scenario = measured(project)
+    assert scenario.fault is None
+    assert {9, 11} <= {*scenario.lines["mutated_counter.py"]}
+    assert (test.check, test.fault) == (Check("test_counter.py", "test_twice"), None)
+    assert test.lines["mutated_counter.py"] == [15]
 
 
 def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
@@ -249,22 +299,22 @@ def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -
     state.add(mutation.Trial("f.py", "lived", 1, "", "source", "checks"))
     state.add(mutation.Trial("f.py", "died", 1, "properties/x.py: y", "source", "checks"))
     state = mutation.State(tmp_path)
-    assert state.known("f.py", "lived", "source", "checks") is not None
-    assert state.known("f.py", "lived", "source", "other checks") is None
-    assert state.known("f.py", "died", "source", "other checks") is not None
-    assert state.known("f.py", "died", "other source", "checks") is None
+    assert state.known("f.py", "lived", "source", "checks", {}) is not None
+    assert state.known("f.py", "lived", "source", "other checks", {}) is None
+    let_be = {"lived": "Harmless: so."}
+    assert state.known("f.py", "lived", "source", "other checks", let_be) is not None
+    assert state.known("f.py", "died", "source", "other checks", {}) is not None
+    assert state.known("f.py", "died", "other source", "checks", {}) is None
 
     options = mutation.parser().parse_args(["--survivors"])
-    assert not mutation.is_known(state.known("f.py", "lived", "source", "checks"), options)
-    assert mutation.is_known(state.known("f.py", "died", "source", "checks"), options)
+    assert not mutation.is_known(state.known("f.py", "lived", "source", "checks", {}), options)
+    assert mutation.is_known(state.known("f.py", "died", "source", "checks", {}), options)
 
 
 def test_a_check_that_takes_longer_than_a_trial_may_is_not_used(project: Path) -> None:
     slow = PROPERTIES.replace("-> bool:\n", "-> bool:\n    while True: pass\n", 1)
     (project / "properties" / "counter.py").write_text(slow)
-    job = Job(None, measure, ("properties/counter.py", project, project, 0.1), 30.0)
-    (ended,) = apart(iter([job]), 1)
-    assert [each.fault for each in ended.result] == ["takes more than 0.1 s"]
+    assert [each.fault for each in measured(project, 0.1)] == [None, "takes more than 0.1 s"]
 
 
 def test_a_report_says_which_trials_are_of_an_older_text(

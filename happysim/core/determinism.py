@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 # Far more than any rounding of a clock that a handler may do.
@@ -20,28 +19,44 @@ _SALT = 0x5DEECE66D
 _SALTED = (str, bytes)
 
 
-@contextmanager
-def shifted_surroundings() -> Iterator[None]:
-    """Clocks run ahead, `id` and the hash of text answer differently, inside this block."""
-    places: list[tuple[Any, str, Callable[[Any], Any]]] = [
-        (time, "time", lambda real: lambda: real() + _SECONDS_LATER),
-        (time, "monotonic", lambda real: lambda: real() + _SECONDS_LATER),
-        (time, "perf_counter", lambda real: lambda: real() + _SECONDS_LATER),
-        (time, "time_ns", lambda real: lambda: real() + _SECONDS_LATER * 10**9),
-        (time, "monotonic_ns", lambda real: lambda: real() + _SECONDS_LATER * 10**9),
-        (builtins, "id", lambda real: lambda thing: real(thing) ^ _SALT),
-        (
-            builtins,
-            "hash",
-            # Only a direct hash(text): the hashes that sets and dicts use must stay consistent.
-            lambda real: lambda thing: real(thing) ^ (_SALT if type(thing) in _SALTED else 0),
-        ),
-    ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in places]
-    try:
-        for module, name, shift in places:
-            setattr(module, name, shift(getattr(module, name)))
-        yield
-    finally:
-        for module, name, real in before:
+def _later(real: Callable[[], float]) -> Callable[[], float]:
+    return lambda: real() + _SECONDS_LATER
+
+
+def _later_ns(real: Callable[[], int]) -> Callable[[], int]:
+    return lambda: real() + _SECONDS_LATER * 10**9
+
+
+def _other_id(real: Callable[[Any], int]) -> Callable[[Any], int]:
+    return lambda thing: real(thing) ^ _SALT
+
+
+def _other_hash(real: Callable[[Any], int]) -> Callable[[Any], int]:
+    # Only a direct hash(text): the hashes that sets and dicts use must stay consistent.
+    return lambda thing: real(thing) ^ (_SALT if type(thing) in _SALTED else 0)
+
+
+_PLACES: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+    (time, "time", _later),
+    (time, "monotonic", _later),
+    (time, "perf_counter", _later),
+    (time, "time_ns", _later_ns),
+    (time, "monotonic_ns", _later_ns),
+    (builtins, "id", _other_id),
+    (builtins, "hash", _other_hash),
+)
+
+
+class shifted_surroundings:
+    """Clocks run ahead, `id` and the hash of text answer differently, inside a `with` of this."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = [getattr(module, name) for module, name, _ in _PLACES]
+        for (module, name, shift), real in zip(_PLACES, self._before, strict=True):
+            setattr(module, name, shift(real))
+
+    def __exit__(self, *error: object) -> None:
+        for (module, name, _), real in zip(_PLACES, self._before, strict=True):
             setattr(module, name, real)

@@ -14,12 +14,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-import inspect
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
-from types import MemberDescriptorType
+from operator import attrgetter
 from typing import Any
 
+from happysim.core.codec import field_names, held_fields, native_codec
 from happysim.core.errors import FreezeError
 from happysim.core.names import Name, holds_name
 from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
@@ -35,10 +35,39 @@ def freeze(value: Any, where: str = "value") -> Frozen:
     Raises `FreezeError`, naming the path of the culprit below `where`, for a value without content
     (a file, a lambda, a generator) and for a mutable value that is reached twice.
     """
+    if type(value) in _ATOMS:
+        return value  # type: ignore[no-any-return]
+    if _CODEC is not None:
+        made = _CODEC.freeze(value)
+        if made is not NotImplemented:
+            return made  # type: ignore[no-any-return]
     try:
         return _freeze(value, set())
     except (_NoContent, RecursionError):
         raise _explain(value, where) from None
+
+
+def freeze_attributes(values: dict[str, Any], names: tuple[str, ...]) -> tuple[Frozen, ...] | None:
+    """The contents of those values, in order; None where one has none, or two share a part."""
+    if _CODEC is not None:
+        made = _CODEC.freeze_fields(values, names)
+        if made is not NotImplemented:
+            return made  # type: ignore[no-any-return]
+    entered: set[int] = set()
+    try:
+        return tuple([_freeze(values[name], entered) for name in names])
+    except (_NoContent, RecursionError):
+        return None
+
+
+def thaw_attributes(
+    values: dict[str, Any], names: tuple[str, ...], fields: tuple[Frozen, ...]
+) -> None:
+    """Set values by name to fresh ones with those contents, one for each name."""
+    if _CODEC is not None and _CODEC.thaw_fields(values, names, fields):
+        return
+    for name, frozen in zip(names, fields, strict=True):
+        values[name] = thaw(frozen) if type(frozen) is tuple else frozen
 
 
 class _NoContent(Exception):
@@ -118,7 +147,9 @@ def _freeze_frozenset(value: frozenset[Any], entered: set[int]) -> Frozen:
 def _elements(value: set[Any] | frozenset[Any], entered: set[int]) -> list[Frozen]:
     base = set.__iter__ if isinstance(value, set) else frozenset.__iter__
     frozen = [_freeze(item, entered) for item in base(value)]  # type: ignore[arg-type]
-    return sorted(frozen, key=describe) if len(frozen) > 1 else frozen
+    if len(frozen) < 2:
+        return frozen
+    return sorted(frozen, key=ascii if _ATOMS.issuperset(map(type, frozen)) else describe)
 
 
 def _freeze_bytearray(value: bytearray, entered: set[int]) -> Frozen:
@@ -136,15 +167,10 @@ def _freeze_hooked(value: Any, entered: set[int]) -> Frozen:
     return (type(value), _freeze(value.__freeze__(), set()))
 
 
-def _held_fields(kind: type) -> frozenset[str]:
-    """The fields of a dataclass that lie in its instances' __dict__, not in slots."""
-    descriptors = ((name, inspect.getattr_static(kind, name, None)) for name in field_names(kind))
-    return frozenset(n for n, found in descriptors if not isinstance(found, MemberDescriptorType))
-
-
 def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
-    names, held = field_names(kind), _held_fields(kind)
+    names, held = field_names(kind), held_fields(kind)
     mutable = not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    values_of = _values_of(names)
 
     def freeze_dataclass(value: Any, entered: set[int]) -> Frozen:
         if mutable:
@@ -152,22 +178,19 @@ def _dataclass_freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
         if len(getattr(value, "__dict__", held)) != len(held):
             raise _NoContent
         try:
-            return (kind, *[_freeze(getattr(value, name), entered) for name in names])
+            items = values_of(value)
         except AttributeError:
             raise _NoContent from None
+        return (kind, *[item if type(item) in _ATOMS else _freeze(item, entered) for item in items])
 
     return freeze_dataclass
 
 
-def field_names(kind: type) -> tuple[str, ...]:
-    """The names of a dataclass's fields, in order of declaration."""
-    known = _FIELD_NAMES.get(kind)
-    if known is None:
-        known = _FIELD_NAMES[kind] = tuple(field.name for field in dataclasses.fields(kind))
-    return known
-
-
-_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+def _values_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """What gets the values of some attributes at once."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: [getattr(value, name) for name in names]
 
 
 def _refuse(value: Any, entered: set[int]) -> Frozen:
@@ -182,6 +205,8 @@ def refuse_kind(kind: type, advice: str) -> None:
     """Never freeze values of this class; the error says `advice`."""
     _FREEZERS[kind] = _refuse
     _ADVICE[kind] = advice
+    if _CODEC is not None:
+        _CODEC.forget()
 
 
 _FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
@@ -201,6 +226,7 @@ _FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
     StableFrozenSet: _freeze_frozenset,
     bytearray: _freeze_bytearray,
 }
+_FREEZERS_BUILT_IN = frozenset(_FREEZERS)
 
 
 def _freezer(kind: type) -> Callable[[Any, set[int]], Frozen]:
@@ -259,7 +285,7 @@ def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | Non
             "use a class such as int or list there"
         )
     if fields:
-        own, held = getattr(value, "__dict__", {}), _held_fields(kind)
+        own, held = getattr(value, "__dict__", {}), held_fields(kind)
         extra = sorted(set(own) - held)
         if extra:
             return FreezeError(f"{path}.{extra[0]} is not a field of {kind.__name__}")
@@ -298,16 +324,24 @@ def thaw(frozen: Frozen) -> Any:
     """A fresh value with the content of `frozen`; shares no mutable part with any other."""
     if type(frozen) is not tuple:
         return frozen
+    if _CODEC is not None:
+        made = _CODEC.thaw(frozen)
+        if made is not NotImplemented:
+            return made
+    return _thaw(frozen)
+
+
+def _thaw(frozen: tuple[Any, ...]) -> Any:
     known = _THAWERS.get(frozen[0])
     return (_thawer(frozen[0]) if known is None else known)(frozen)
 
 
 def _thaw_items(frozen: tuple[Any, ...]) -> list[Any]:
-    return [thaw(item) if type(item) is tuple else item for item in frozen[1:]]
+    return [_thaw(item) if type(item) is tuple else item for item in frozen[1:]]
 
 
 def _thaw_tuple(frozen: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple([thaw(item) if type(item) is tuple else item for item in frozen[1:]])
+    return tuple([_thaw(item) if type(item) is tuple else item for item in frozen[1:]])
 
 
 def _thaw_dict(frozen: tuple[Any, ...]) -> Any:
@@ -339,7 +373,7 @@ def _object_thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
     def thaw_dataclass(frozen: tuple[Any, ...]) -> Any:
         made = object.__new__(kind)
         for name, item in zip(names, frozen[1:], strict=True):
-            assign(made, name, thaw(item) if type(item) is tuple else item)
+            assign(made, name, _thaw(item) if type(item) is tuple else item)
         return made
 
     return thaw_dataclass
@@ -423,3 +457,18 @@ def digest(text: str) -> str:
 
 
 set_ordering(lambda element: describe(freeze(element, "an element of a set")))
+
+
+def _shape(kind: type) -> str:
+    """What `codec.native_codec` asks of a class."""
+    freezer = _freezer(kind)
+    if freezer is _freeze_enum:
+        return "unknown" if issubclass(kind, enum.Flag) else "enum"
+    if freezer is _freeze_sequence:
+        return "named tuple"
+    if freezer in (_refuse, _freeze_hooked) or kind in _FREEZERS_BUILT_IN:
+        return "unknown"
+    return "dataclass"
+
+
+_CODEC = native_codec(_shape, describe)

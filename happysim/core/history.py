@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from happysim.core.errors import HappysimError
-from happysim.core.freeze import freeze
+from happysim.core.freeze import Frozen, freeze
 
 _first = itemgetter(0)
 
@@ -25,8 +25,16 @@ class HistoryError(HappysimError):
     """A history that no clients can make, such as two calls of one client at once."""
 
 
+class _Kept:
+    """What is worked out once of an immutable value: its content, and the hash of that."""
+
+    __slots__ = ("_content", "_hash")
+    _content: Any
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(_Kept):
     """One operation of one client. Two calls are equal only if the types of their values are too.
 
     `after` holds, for every *other* client that had completed a call when this one was invoked, in
@@ -40,17 +48,29 @@ class Call:
     done: bool = False
     result: Any = None
 
+    @property
+    def content(self) -> Frozen:
+        """All of the call as a hashable key, types included."""
+        try:
+            return self._content  # type: ignore[no-any-return]
+        except AttributeError:
+            frozen = freeze(self.operation), freeze(self.result)
+            content = (self.client, self.after, self.done, *frozen)
+            object.__setattr__(self, "_content", content)
+            return content
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Call):
             return NotImplemented
-        return self is other or (
-            (self.client, self.after, self.done) == (other.client, other.after, other.done)
-            and freeze(self.operation) == freeze(other.operation)
-            and freeze(self.result) == freeze(other.result)
-        )
+        return self is other or self.content == other.content
 
     def __hash__(self) -> int:
-        return hash((self.client, self.operation, self.after, self.done, self.result))
+        try:
+            return self._hash
+        except AttributeError:
+            made = hash(self.content)
+            object.__setattr__(self, "_hash", made)
+            return made
 
     def __str__(self) -> str:
         return f"{self.operation!r} " + (f"-> {self.result!r}" if self.done else "(open)")
@@ -76,13 +96,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class History(_Kept):
     """The calls of every client: `lanes`, in order of client, each with its calls in order.
 
     Only the last call of a lane may be open.
     """
 
     lanes: tuple[Lane, ...] = ()
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            made = hash(self.lanes)
+            object.__setattr__(self, "_hash", made)
+            return made
 
     def invoke(self, client: str, operation: Hashable) -> History:
         """The history in which `client` has also invoked `operation`.

@@ -109,8 +109,11 @@ class Latency:
 
     @property
     def line(self) -> tuple[int, float] | None:
-        """The least delay and the slope, where a draw is one number on one line; else None."""
-        return (self.ns[0], self._slopes[0]) if len(self.ns) == 2 and self._slopes[0] else None
+        """The least delay and the slope, where a draw is one number on one line; else None.
+
+        The slope of a constant delay is 0, and it draws none.
+        """
+        return (self.ns[0], self._slopes[0]) if len(self.ns) == 2 else None
 
     @cached_property
     def _buckets(self) -> list[tuple[float, float, int, float]]:

@@ -41,6 +41,8 @@ class NodeDisk:
         self.names = tuple(name for name, keep in pairs if keep)
         self.made = Image(self._values(made_with))
         self.budgets = [name for name in AT_RESTART if getattr(faults, name)]
+        # No fault looks at what was on the disk before: it is what the fields hold.
+        self.is_plain = not (faults.tracks_writes or faults.images_kept or faults.damages)
 
     def image(self, state: NodeState) -> Image:
         """What is on the disk, if nothing written is lost."""

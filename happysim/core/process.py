@@ -7,7 +7,7 @@ computes every outcome (one for each way to answer `host.choose`). Nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,14 @@ from happysim.core.choice import Faults
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import Mishap
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
-from happysim.core.freeze import Frozen, describe, freeze, thaw
+from happysim.core.freeze import (
+    Frozen,
+    describe,
+    freeze,
+    freeze_attributes,
+    thaw,
+    thaw_attributes,
+)
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.local_step import (
     ADVICE,
@@ -47,7 +54,8 @@ class NodeProcess:
     faults: Faults
 
     def __post_init__(self) -> None:
-        self._calls: dict[str, int] = {}
+        self._calls: dict[Hashable, int] = {}
+        self._wheres: dict[str, str] = {}
         handlers = self.kind.happysim_handlers
         self.site.timers = handlers.timers
         self.disk = NodeDisk(self.kind, self.made_with, self.site, self.faults)
@@ -96,19 +104,32 @@ class NodeProcess:
     def _holds(self, name: str, guard: Callable[[Any], bool] | None, state: NodeState) -> bool:
         if guard is None:
             return True
-        where = f"{self.kind.__name__}.{name} on {self.name}"
         try:
-            holds = bool(guard(self._thaw(state.fields)))
-            with shifted_surroundings():
-                again = bool(guard(self._thaw(state.fields)))
+            holds = again = bool(guard(self._thaw(state.fields)))
+            if self._is_checked(guard):
+                with shifted_surroundings():
+                    again = bool(guard(self._thaw(state.fields)))
         except Exception as error:
             raise ProtocolError(
-                f"{where}: its guard raised {type(error).__name__}: {error}; "
+                f"{self._where(name)}: its guard raised {type(error).__name__}: {error}; "
                 "a guard only reads fields"
             ) from error
         if again != holds:
-            raise DeterminismError(f"{where}: its guard is not deterministic; {ADVICE}")
+            raise DeterminismError(f"{self._where(name)}: its guard is not deterministic; {ADVICE}")
         return holds
+
+    def _is_checked(self, call: Hashable) -> bool:
+        """True where a run of a handler, or of a guard, is to be repeated and compared."""
+        count = self._calls.get(call, 0)
+        self._calls[call] = count + 1
+        return count < _CHECKED_FIRST or count % _CHECKED_EVERY == 0
+
+    def _where(self, name: str) -> str:
+        """A handler of this node, as errors tell it."""
+        known = self._wheres.get(name)
+        if known is None:
+            known = self._wheres[name] = f"{self.kind.__name__}.{name} on {self.name}"
+        return known
 
     def crashes(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
@@ -194,7 +215,7 @@ class NodeProcess:
 
     def _knows(self, event: Event) -> bool:
         """True where this class handles a message. Raises `ProtocolError` if it should."""
-        kind = type(thaw(event.what))
+        kind: type = event.what[0]  # type: ignore[index] # frozen, a message begins with its class
         if kind in self.kind.happysim_handlers.messages:
             return True
         if not self.faults.ignores_unknown:
@@ -230,9 +251,7 @@ class NodeProcess:
         picks: tuple[int, ...],
     ) -> tuple[Outcome, list[list[Frozen]], tuple[int, ...]]:
         made = self._run_once(state, event, name, call, picks)
-        count = self._calls.get(name, 0)
-        self._calls[name] = count + 1
-        if count < _CHECKED_FIRST or count % _CHECKED_EVERY == 0:
+        if self._is_checked(name):
             with shifted_surroundings():
                 again = self._run_once(state, event, name, call, picks)
             if again[0] != made[0]:
@@ -247,7 +266,7 @@ class NodeProcess:
         call: Callable[[Node, Host], Any],
         picks: tuple[int, ...],
     ) -> tuple[Outcome, list[list[Frozen]], tuple[int, ...]]:
-        where = f"{self.kind.__name__}.{name} on {self.name}"
+        where = self._where(name)
         timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
         host = Host(self.site, where, timers, picks, event.source or None, event.operation)
         host._readings = list(event.readings)
@@ -281,9 +300,15 @@ class NodeProcess:
         fields = self._freeze(node, where)
         if full:
             fields = synced[-1] if synced else state.fields
-        after = self.disk.written(state._replace(status=UP), fields, synced)
-        after = after._replace(timers=tuple(sorted(host._timers)))
-        delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
+        set_timers = tuple(sorted(host._timers)) if host._timers else ()
+        if self.disk.is_plain:
+            after = NodeState(UP, fields, set_timers, version=state.version)
+        else:
+            after = self.disk.written(state, fields, synced)
+            after = after._replace(status=UP, timers=set_timers)
+        delays: tuple[tuple[str, float, float], ...] = ()
+        if host._delays:
+            delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
         sends, events, forged = tuple(host._sends), tuple(host._events), tuple(host._forged)
         outcome = Outcome(after, sends, events, chosen, delays=delays, forged=forged)
         return outcome, host._options, used
@@ -292,15 +317,14 @@ class NodeProcess:
         node = object.__new__(self.kind)
         values = vars(node)
         values["name"] = self.name
-        for name, frozen in zip(self.kind.happysim_fields, fields, strict=True):
-            values[name] = thaw(frozen) if type(frozen) is tuple else frozen
+        thaw_attributes(values, self.kind.happysim_fields, fields)
         return node
 
     def _freeze(self, node: Node, where: str) -> tuple[Frozen, ...]:
         return freeze_fields(node, self.name, where)
 
     def _difference(self, name: str, first: Outcome, second: Outcome) -> str:
-        where = f"{self.kind.__name__}.{name} on {self.name} is not deterministic"
+        where = f"{self._where(name)} is not deterministic"
         if first.raised or second.raised:
             return f"{where}: {first.raised or second.raised} in one of two equal runs; {ADVICE}"
         for field, one, two in zip(
@@ -328,18 +352,16 @@ def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
     values = vars(node)
     if len(values) != len(kind.happysim_fields) + 1 or values.get("name") != name:
         _refuse_fields(kind, values, name, where)
-    entered: list[Frozen] = []
     # Frozen together, so that two fields that hold one list are noticed.
-    try:
-        frozen = freeze(tuple(values[field] for field in kind.happysim_fields))
-    except HappysimError:
-        for field in kind.happysim_fields:
-            entered.append(freeze(values[field], f"{where}: {name}.{field}"))
-        raise ProtocolError(
-            f"{where}: two fields of {name} hold the same list, dict or set; "
-            "each field must own its value, so store a copy"
-        ) from None
-    return frozen[1:]  # type: ignore[index,no-any-return]
+    frozen = freeze_attributes(values, kind.happysim_fields)
+    if frozen is not None:
+        return frozen
+    for field in kind.happysim_fields:
+        freeze(values[field], f"{where}: {name}.{field}")
+    raise ProtocolError(
+        f"{where}: two fields of {name} hold the same list, dict or set; "
+        "each field must own its value, so store a copy"
+    )
 
 
 def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:

@@ -16,7 +16,7 @@ depend on them: every order is by content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -50,6 +50,7 @@ from happysim.core.local_step import (
     Outcome,
 )
 from happysim.core.network import Delivery, Inbox
+from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
 from happysim.core.symmetry import Symmetry
@@ -98,12 +99,16 @@ class Tables:
         self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
         self._own: list[dict[int, tuple[list[Effect], list[Effect]]]] = [{} for _ in slots]
+        self._events: list[dict[int, tuple[Event, ...]]] = [{} for _ in slots]
+        self._by_event: list[dict[tuple[int, Event], list[Effect]]] = [{} for _ in slots]
         self._moves: list[dict[int, tuple[tuple[Move, ...], tuple[Move, ...]]]] = [
             {} for _ in slots
         ]
         self._texts: dict[tuple[Frozen, Operation | None], str] = {}
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
+        self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
         self.symmetric = symmetric
         self.symmetry = Symmetry(self, symmetric) if symmetric else None
@@ -122,6 +127,27 @@ class Tables:
         if self.equivariance is None or not symmetric:
             return nullcontext()
         return self.equivariance.demanded()
+
+    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
+        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+        known = self._field_keys.get((slot, kind))
+        if known is None:
+            fields = enumerate(kind.happysim_fields)
+            known = self._field_keys[slot, kind] = {
+                field: ("field", slot, index) for index, field in fields
+            }
+        return known.get(name)
+
+    def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
+        """The nodes that run a class, or a subclass; None where a node may change its class."""
+        known = self._slots_of.get(kind, ())
+        if known == ():
+            nodes = [(n, p) for n, p in enumerate(self.processes) if isinstance(p, NodeProcess)]
+            if any(process.later for _, process in nodes):
+                return None
+            found = tuple(slot for slot, process in nodes if issubclass(process.kind, kind))
+            known = self._slots_of[kind] = found
+        return known
 
     # -- local steps -----------------------------------------------------------------------------
 
@@ -196,12 +222,10 @@ class Tables:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
         known = self._own[slot].get(state)
         if known is None:
-            process, value = self.processes[slot], self.states[slot].values[state]
+            value = self.states[slot].values[state]
             own: list[Effect] = []
-            for event in process.events(value):
-                what = str(event.what) if event.kind in ("fire", "act") else ""
-                choice = Choice(Kind(event.kind), self.names[slot], "", what)
-                own += self.effects_of(slot, state, event, choice, FREE)
+            for event in self.events(slot, state):
+                own += self.event_effects(slot, state, event)
             faults: list[Effect] = []
             faults += self.crash_effects(slot, state)
             for event, choice, cost in self.restarts(slot, value):
@@ -209,6 +233,24 @@ class Tables:
             known = self._own[slot][state] = own, faults
             if self.equivariance is not None:
                 self.equivariance.note(slot, state, None)
+        return known
+
+    def events(self, slot: int, state: int) -> tuple[Event, ...]:
+        """What a process may do by itself in a local state; remembered."""
+        known = self._events[slot].get(state)
+        if known is None:
+            value = self.states[slot].values[state]
+            known = self._events[slot][state] = tuple(self.processes[slot].events(value))
+        return known
+
+    def event_effects(self, slot: int, state: int, event: Event) -> list[Effect]:
+        """What one of these events does; remembered, whether the others are looked at or not."""
+        key = state, event
+        known = self._by_event[slot].get(key)
+        if known is None:
+            what = str(event.what) if event.kind in ("fire", "act") else ""
+            choice = Choice(Kind(event.kind), self.names[slot], "", what)
+            known = self._by_event[slot][key] = self.effects_of(slot, state, event, choice, FREE)
         return known
 
     def effects_of(
@@ -262,11 +304,22 @@ class Tables:
         after = self.cells[slot].number(Cell(effect.state, inbox))
         return Move(after, effect.sends, effect.record, effect.cost, source, effect.choice)
 
-    def faults_of(self, slot: int, state: int, inbox: Inbox, own: list[Effect]) -> Iterator[Move]:
-        """Drops and duplicates of what waits in a cell, then the crashes and restarts."""
+    def faults_of(
+        self,
+        slot: int,
+        state: int,
+        inbox: Inbox,
+        own: list[Effect],
+        letters: Iterable[int] | None = None,
+    ) -> Iterator[Move]:
+        """Drops and duplicates of what waits in a cell, then the crashes and restarts.
+
+        Where `letters` are given, the messages looked at are these.
+        """
         network, cells = self.network, self.cells[slot]
         drops, duplicates = self.budgets[DROP - 1], self.budgets[DUPLICATE - 1]
-        for number in network.heads(inbox) if drops or duplicates else ():
+        letters = network.heads(inbox) if letters is None else letters
+        for number in letters if drops or duplicates else ():
             envelope: Envelope = self.envelopes.values[number]
             about = (self.names[slot], self.names[envelope.source], envelope.text)
             if drops:
@@ -298,6 +351,10 @@ class Tables:
                     f"two different messages read {text}; give the two classes different names"
                 )
         return number
+
+    def envelope_told(self, source: int, target: int, text: str) -> int:
+        """The number of a message by its text; `NOWHERE` where none has been sent."""
+        return self._by_text.get((source, target, text), NOWHERE)
 
     def _text(self, message: Frozen, operation: Operation | None) -> str:
         known = self._texts.get((message, operation))

@@ -7,7 +7,6 @@ found where time passes can be followed where none does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from happysim.core.choice import Choice, Kind
@@ -22,13 +21,6 @@ from happysim.core.tables import Tables
 
 def moves_told(tables: Tables, slot: int, cell: int, told: Choice) -> Sequence[Move]:
     """The moves from a cell among which a choice is, if it is enabled."""
-    # What may befall a disk is much; only what the choice names is worked out.
-    spoils = tables.faults.spoil_disks and isinstance(tables.processes[slot], NodeProcess)
-    if not told.reading and not spoils:
-        # Where another step of this node reads its clock, this one need not.
-        with suppress(NoClock):
-            free, faults = tables.moves(slot, cell)
-            return (*free, *faults)
     try:
         return tuple(_steps(tables, slot, cell, told))
     except NoClock:
@@ -39,14 +31,24 @@ def moves_told(tables: Tables, slot: int, cell: int, told: Choice) -> Sequence[M
 def _steps(tables: Tables, slot: int, cell: int, told: Choice) -> Iterator[Move]:
     """The steps that a choice may be, with a clock that shows the times that it tells."""
     state, inbox = tables.cells[slot].values[cell]
-    if told.kind in (Kind.CRASH, Kind.DROP, Kind.DUPLICATE):
+    if told.kind is Kind.CRASH:
         crashes = tables.crash_effects(slot, state, told.what)
-        yield from tables.faults_of(slot, state, inbox, crashes)
-        return
-    for effects, rest, source in _effects(tables, slot, state, inbox, told):
-        for effect in effects:
-            choice = replace(effect.choice, reading=told.reading)
-            yield tables.move(slot, rest, effect._replace(choice=choice), source)
+        yield from tables.faults_of(slot, state, inbox, crashes, ())
+    elif told.kind in (Kind.DROP, Kind.DUPLICATE):
+        yield from tables.faults_of(slot, state, inbox, [], _letters(tables, slot, inbox, told))
+    else:
+        for effects, rest, source in _effects(tables, slot, state, inbox, told):
+            for effect in effects:
+                choice = effect.choice
+                if told.reading:
+                    choice = replace(choice, reading=told.reading)
+                yield tables.move(slot, rest, effect._replace(choice=choice), source)
+
+
+def _letters(tables: Tables, slot: int, inbox: Inbox, told: Choice) -> tuple[int, ...]:
+    """The message that a choice is about, where it may be the next to arrive."""
+    number = tables.envelope_told(tables.slot_of.get(told.source, NOWHERE), slot, told.what)
+    return (number,) if number in tables.network.heads(inbox) else ()
 
 
 def _effects(
@@ -56,21 +58,19 @@ def _effects(
     bare = replace(told, choosing="", reading="", at=None)
     process, value = tables.processes[slot], tables.states[slot].values[state]
     if told.kind is Kind.DELIVER and tables.receives(slot, state):
-        for number in tables.network.heads(inbox):
+        for number in _letters(tables, slot, inbox, told):
             envelope: Envelope = tables.envelopes.values[number]
             source = envelope.source
-            if (tables.names[source], envelope.text) != (told.source, told.what):
-                continue
             rest = tables.network.take(inbox, number, source)
             if not told.reading:
                 yield tables.delivery_effects(slot, state, number), rest, source
                 continue
             event = event_of(process, value, told, envelope)
             yield tables.effects_of(slot, state, event, bare, FREE), rest, source
-    elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START):
+    elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.INVOKE):
         event = event_of(process, value, told)
-        if event._replace(readings=()) in process.events(value):
-            yield tables.effects_of(slot, state, event, bare, FREE), inbox, NOWHERE
+        if event._replace(readings=()) in tables.events(slot, state):
+            yield tables.event_effects(slot, state, event), inbox, NOWHERE
     elif told.kind is Kind.RESTART:
         for event, choice, cost in tables.restarts(slot, value):
             if choice == bare:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -42,8 +43,8 @@ class NodeView:
     __slots__ = ("_slot", "_world")
 
     def __init__(self, world: World, slot: int) -> None:
-        object.__setattr__(self, "_world", world)
-        object.__setattr__(self, "_slot", slot)
+        _set_world(self, world)
+        _set_slot(self, slot)
 
     @property
     def name(self) -> str:
@@ -73,10 +74,13 @@ class NodeView:
         return process.at(states[self._world._read_state(self._slot)]).kind
 
     def __getattr__(self, name: str) -> Any:
-        kind = self._kind
-        if name in kind.happysim_fields:
-            index = kind.happysim_fields.index(name)
-            return thaw(self._world._read(("field", self._slot, index)))
+        world, slot = self._world, self._slot
+        process = world.tables.processes[slot]
+        kind = self._kind if process.later else process.kind
+        key = world.tables.field_key(slot, kind, name)
+        if key is not None:
+            frozen = world._read(key)
+            return thaw(frozen) if type(frozen) is tuple else frozen
         if name.startswith("__"):
             raise AttributeError(name)
         return of_class(self, kind, name)
@@ -88,6 +92,11 @@ class NodeView:
         state = self._world._read_state(self._slot)
         texts = self._world.tables.state_text(self._slot, state)
         return f"<{self.name}: {', '.join(f'{field}={text}' for field, text in texts)}>"
+
+
+# The slots of a view, which refuses assignments.
+_set_world: Callable[[NodeView, World], None] = NodeView._world.__set__  # type: ignore[attr-defined]
+_set_slot: Callable[[NodeView, int], None] = NodeView._slot.__set__  # type: ignore[attr-defined]
 
 
 def of_class(view: Any, kind: type[Node], name: str) -> Any:

@@ -260,6 +260,9 @@ class World:
 
     def nodes(self, kind: type[Node] = Node) -> tuple[NodeView, ...]:
         """The nodes that run a class now, or a subclass of it, in the order of the world."""
+        fixed = self.tables.slots_of(kind)
+        if fixed is not None:
+            return tuple([NodeView(self, slot) for slot in fixed])
         slots = (
             slot for slot, each in enumerate(self.tables.processes) if isinstance(each, NodeProcess)
         )
@@ -387,18 +390,21 @@ class World:
         ("ledger",), ("history",), ("quiescent",). A property is remembered by the parts it read.
         """
         what = key[0]
+        tables = self.tables
+        if what == "field":
+            slot = key[1]
+            number = tables.cells[slot].values[self.cells[slot]].state
+            return tables.states[slot].values[number].fields[key[2]]
         if what == "history":
             if self.history_number < 0:
                 raise HistoryNotKept
-            return self.tables.histories.values[self.history_number]
+            return tables.histories.values[self.history_number]
         if what == "ledger":
-            return self.tables.ledgers.values[self.ledger]
+            return tables.ledgers.values[self.ledger]
         cell = self._cell(key[1])
         if what == "inbox":
             return cell.inbox
-        state: NodeState = self.tables.states[key[1]].values[cell.state]
-        if what == "field":
-            return state.fields[key[2]]
+        state: NodeState = tables.states[key[1]].values[cell.state]
         return state.timers if what == "timers" else state.status
 
     def mark(self, key: Sequence[Any]) -> Hashable:

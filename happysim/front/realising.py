@@ -43,6 +43,7 @@ class RealisedTrace:
     prop: Property
     found: Realisation
     run: Simulation | None = None
+    reordered: bool = False
 
     @property
     def verdict(self) -> Broken | Holds | None:
@@ -56,7 +57,7 @@ class RealisedTrace:
 
 
 def realise_trace(
-    trace: Trace, root: Path, timing: Timing, *, seconds: float = 60.0
+    trace: Trace, root: Path, timing: Timing, *, seconds: float = 60.0, reorder: bool = False
 ) -> RealisedTrace:
     """Times within bounds at which a saved trace happens, or why there are none: see `realise`.
 
@@ -70,9 +71,9 @@ def realise_trace(
             f"{replayed.drift or 'nothing is wrong on this schedule'}"
         )
     world = start_of(trace, replayed.prop)
-    found = realise_schedule(world, replayed.run.schedule, timing, seconds=seconds)
+    found = realise_schedule(world, replayed.run.schedule, timing, seconds=seconds, reorder=reorder)
     if not isinstance(found, Realised):
-        return RealisedTrace(trace, replayed.prop, found)
+        return RealisedTrace(trace, replayed.prop, found, reordered=reorder)
     prop = replayed.prop
     try:
         run = replay_in_time(world, found.schedule, prop, timers=_ranges(timing))
@@ -114,6 +115,9 @@ def add_realise(commands: Any) -> None:
     command.add_argument(
         "--offset", type=exact_range, metavar="LEAST:MOST", help="what clocks show at the start"
     )
+    command.add_argument(
+        "--reorder", action="store_true", help="let steps that are independent change places"
+    )
     add_timers(command)
     command.add_argument(
         "--seconds", type=positive, default=60.0, metavar="S", help="for the solver"
@@ -126,7 +130,8 @@ def _realise(options: argparse.Namespace, console: Console) -> int:
     (path,) = options.traces
     trace = read(path)
     timing = _timing(options, start_of(trace, resolve(trace, Path.cwd())))
-    made = realise_trace(trace, Path.cwd(), timing, seconds=options.seconds)
+    limits = {"seconds": options.seconds, "reorder": options.reorder}
+    made = realise_trace(trace, Path.cwd(), timing, **limits)
     console.out(f"{path}: {_said_of(made)}", highlight=False)
     timers = " ".join(f"--timer {name}={range_text(each)}" for name, each in options.timer)
     is_witness = made.prop.sort is Sort.REACHABLE
@@ -156,6 +161,7 @@ def _timing(options: argparse.Namespace, world: World) -> Timing:
 def _said_of(made: RealisedTrace) -> str:
     name = made.prop.name
     if made.run is None:
-        return f"{name}, on this schedule and within these bounds:"
+        orders = "in any order of independent steps" if made.reordered else "on this schedule"
+        return f"{name}, {orders} and within these bounds:"
     did = "reached" if made.prop.sort is Sort.REACHABLE else "broken"
     return f"{name} is {did} in time, at {made.run.seconds} s:"

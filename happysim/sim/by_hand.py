@@ -159,7 +159,7 @@ class ByHand:
         """Let every handler of a node take so much longer; a negative time takes that back."""
         live = node_named(self, name, "slow")
         live.host.lag += lag_ns
-        live.host.is_slow = live.host.lag > 0 or live.host.disk is not None
+        live.host.take_time(live.host.lag > 0 or live.host.disk is not None)
         self.note(Kind.SLOW, f"{seconds_text(live.host.lag)} s", name)
 
     def turn_clock(

@@ -134,11 +134,17 @@ class LiveClient:
         if self.observe is not None:
             self.observe(Kind.FIRE, self, "", "sleep", None)
 
-    def take(self, source: str, message: Response, operation: Operation | None) -> None:
-        """An answer arrives; one to an earlier request is ignored."""
-        if self.awaits(message.number):
-            self.waiting = False
-            if self._go_on(message.value):
-                self.record("complete", self.name, message.value)
-        if self.observe is not None:
-            self.observe(Kind.DELIVER, self, source, message, operation)
+    @staticmethod
+    def receive(route: Route, message: Response, operation: Operation | None, epoch: int) -> None:
+        """An answer arrives, unless it was cut off on its way; one to an earlier request is old."""
+        if epoch != route.epoch:
+            route.traffic.severed += 1
+            return
+        route.delivered += 1
+        client: LiveClient = route.target
+        if client.awaits(message.number):
+            client.waiting = False
+            if client._go_on(message.value):
+                client.record("complete", client.name, message.value)
+        if client.observe is not None:
+            client.observe(Kind.DELIVER, client, route.source, message, operation)

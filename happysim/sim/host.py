@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from happysim.core.errors import DiskFull
@@ -11,7 +12,7 @@ from happysim.core.host import FULL, Host, Site, check_immutable, listed, second
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
-from happysim.sim.agenda import Agenda, ns_of
+from happysim.sim.agenda import Agenda, Entry, ns_of
 from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
 from happysim.sim.values import parcel, stable
@@ -43,6 +44,7 @@ class LiveHost(Host):
         "_live",
         "_plans",
         "_random",
+        "_ready",
         "_record",
         "_routes",
         "disk",
@@ -93,6 +95,9 @@ class LiveHost(Host):
         # is not looked up while a node is audited: then every message is looked at in full.
         self._known: dict[type, Callable[[Any], Any] | None] = {}
         self._checks = self._known
+        # The routes of what is sent without further thought: none while a node is audited, or takes
+        # time.
+        self._ready: dict[str, Route] = routes
         self._plans: dict[tuple[str, Any], tuple[int, int]] = {}
         # The last plan of each timer, and what it was made from: most are set the same way again.
         self._last_plans: dict[str, tuple[Any, int, int]] = {}
@@ -119,6 +124,15 @@ class LiveHost(Host):
     def audit(self, wanted: bool) -> None:
         """Look at every message of the next handler as a search does, or stop doing so."""
         self._checks = {} if wanted else self._known
+        self._hurry()
+
+    def take_time(self, is_slow: bool) -> None:
+        """Let handlers take time from now on, or none."""
+        self.is_slow = is_slow
+        self._hurry()
+
+    def _hurry(self) -> None:
+        self._ready = {} if self.is_slow or self._checks is not self._known else self._routes
 
     @property
     def _where(self) -> str:  # type: ignore[override]
@@ -135,12 +149,34 @@ class LiveHost(Host):
         """Put a message on its way to the node `to`."""
         if not self.is_open:
             self._use("send")
-        kind = type(message)
         try:
-            check = self._checks[kind]
-        except KeyError:
+            route = self._ready[to]
+            check = route.checks[type(message)]
+        except (KeyError, TypeError):
+            self._send_with_care(to, message)
+            return
+        if check is not None:
+            message = check(message)
+        if route.is_even:
+            # As in `Route.send`, in one call less.
+            route.sent += 1
+            agenda = self._agenda
+            at = agenda.now + route.least
+            slope = route.slope
+            if slope:
+                draw = route.draw
+                at += int(draw() * slope)
+            heappush(agenda.heap, (at, agenda.ticket(), route.arrive, message, None, route.epoch))
+        else:
+            route.send(message, None, self._agenda.now)
+
+    def _send_with_care(self, to: str, message: Any) -> None:
+        """A message of a class that was not sent there before, or from a node that takes time."""
+        kind = type(message)
+        if kind not in self._checks:
             message = self._inspect(message)
         else:
+            check = self._checks[kind]
             if check is not None:
                 message = check(message)
         try:
@@ -151,10 +187,8 @@ class LiveHost(Host):
         if route.kinds is None or kind not in route.kinds:
             self._site.check_receiver(to, message, self._use("send"))
             raise AssertionError("a route and a site do not agree")
-        if self.is_slow:
-            route.send(message, None, self._agenda.now + self.spent + self.lag)
-        else:
-            route.send(message, None, self._agenda.now)
+        route.checks[kind] = self._known[kind]
+        route.send(message, None, self._agenda.now + self.spent + self.lag)
 
     def _inspect(self, message: Any) -> Any:
         where = self._use("send")
@@ -228,13 +262,17 @@ class LiveHost(Host):
             live.set_timer(name, low, span)
             return
         # The usual case, which is that of every heartbeat, in one call less.
-        delay = low + int(self._draw() * span) if span else low
         agenda = self._agenda
-        due = live.deadlines[name] = agenda.now + delay
-        known = live.entries.get(name)
-        if known is None or due < known:
-            live.entries[name] = due
-            agenda.at(due, live.ring, name, due)
+        due = agenda.now + low
+        if span:
+            draw = self._draw
+            due += int(draw() * span)
+        live.deadlines[name] = due
+        entries = live.entries
+        if name not in entries or due < entries[name]:
+            entries[name] = due
+            entry: Entry = (due, agenda.ticket(), live.ring, name, due, None)
+            heappush(agenda.heap, entry)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args, get_origin
 
-from happysim.core.freeze import field_names, freeze, thaw
+from happysim.core.codec import field_names
+from happysim.core.freeze import freeze, thaw
 from happysim.core.stable_set import StableSet
 from happysim.sim.live import LiveNode
 from happysim.sim.values import (

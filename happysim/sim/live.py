@@ -29,10 +29,45 @@ Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
 # Asked before a message is taken: False where it is not taken now.
 Gate = Callable[[Route, Any, Operation | None, int], bool]
 _NONE = Fraction(0)
+# A member of an enum takes longer to look up than most handlers take to send.
+_DELIVER, _FIRE = Kind.DELIVER, Kind.FIRE
 
 
 class LiveNode:
     """One node in virtual time."""
+
+    __slots__ = (
+        "_audit_at",
+        "_settler",
+        "actions",
+        "agenda",
+        "calls",
+        "clock",
+        "clock_stops",
+        "deadlines",
+        "entries",
+        "fail",
+        "first_process",
+        "gate",
+        "guards",
+        "handlers",
+        "host",
+        "is_busy",
+        "is_held",
+        "kind",
+        "life",
+        "name",
+        "node",
+        "observe",
+        "process",
+        "raised",
+        "slot",
+        "status",
+        "timer_handlers",
+        "values",
+        "version",
+        "waiting",
+    )
 
     def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
         self.process, self.slot, self.name = process, slot, process.name
@@ -77,7 +112,6 @@ class LiveNode:
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
         self._settler = settler(kind)
-        self._settle = None if self._settler is None else self._settler.settle
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -101,23 +135,43 @@ class LiveNode:
             route.log.missed(route)
         return False
 
-    def take(self, source: str, message: Any, operation: Operation | None) -> None:
-        """Handle a message."""
+    @staticmethod
+    def receive(route: Route, message: Any, operation: Operation | None, epoch: int) -> None:
+        """What a route has brought arrives, unless it was cut off on its way: it is handled.
+
+        Most of a run is spent between here and a handler, so there is no call in between.
+        """
+        live: LiveNode = route.target
+        if epoch != route.epoch:
+            route.traffic.severed += 1
+            return
+        if live.gate is not None and not live.gate(route, message, operation, epoch):
+            return
+        route.delivered += 1
         kind = type(message)
         try:
-            handler = self.handlers[kind]
+            handler = live.handlers[kind]
         except KeyError:
-            handler = self._handler_of_unknown(kind)
-        host = self.host
+            handler = live._handler_of_unknown(kind)
+        host, source = live.host, route.source
         host._sender, host._operation, host.is_open = source, operation, True
         if host.was_used:
             host.forget()
         try:
             said = handler(host, source, message)
         except Exception as error:
-            self._raise(error, self.kind.happysim_handlers.messages.get(kind, ""))
+            live._raise(error, live.kind.happysim_handlers.messages.get(kind, ""))
             said = None
-        self._after(said, Kind.DELIVER, source, message, operation)
+        # As in `_after`.
+        host.is_open = False
+        live.calls += 1
+        if said is not None or live.calls == live._audit_at:
+            live._audit(said)
+        settler = live._settler
+        if settler is not None:
+            settler.settle(live.values)
+        if live.guards or host.is_slow or live.observe is not None:
+            live._follow(_DELIVER, source, message, operation)
 
     def _handler_of_unknown(self, message: type) -> Callable[[Any, str, Any], Any]:
         """One that only a later class knows is unknown to this one."""
@@ -136,18 +190,20 @@ class LiveNode:
         except Exception as error:
             self._raise(error, call.__name__)
             said = None
-        self._after(said, kind, "", what, None)
+        self._after(said, kind, what)
 
-    def _after(
-        self, said: Any, kind: Kind, source: str, what: Any, operation: Operation | None
-    ) -> None:
+    def _after(self, said: Any, kind: Kind, what: str) -> None:
         """A handler has run, and returned or raised."""
         self.host.is_open = False
         self.calls += 1
         if said is not None or self.calls == self._audit_at:
             self._audit(said)
-        if self._settle is not None:
-            self._settle(self.values)
+        if self._settler is not None:
+            self._settler.settle(self.values)
+        self._follow(kind, "", what, None)
+
+    def _follow(self, kind: Kind, source: str, what: Any, operation: Operation | None) -> None:
+        """What follows from a handler: actions whose guards hold now, time, and judgement."""
         if self.guards:
             self._plan_actions()
         if self.host.is_slow:
@@ -360,7 +416,7 @@ class LiveNode:
             self.agenda.at(due, self.ring, name, due)
         else:
             del self.deadlines[name]
-            self.run(Kind.FIRE, name, self.timer_handlers[name])
+            self.run(_FIRE, name, self.timer_handlers[name])
 
     def wind(self) -> None:
         """Put every timer on the agenda anew: the clock has changed."""

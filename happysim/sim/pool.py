@@ -39,6 +39,11 @@ class Pool(Route):
         self.copies = False
         super().__init__(*surroundings, **kind)
 
+    def _settle(self) -> None:
+        super()._settle()
+        # Nothing passes it by.
+        self.is_even = False
+
     def send(self, message: Any, operation: Operation | None, now: int) -> None:
         """Put a message on its way."""
         self.sent += 1
@@ -66,8 +71,7 @@ class Pool(Route):
         """A message arrives."""
         if not self.copies:
             self.drop(letter)
-        self.delivered += 1
-        self.target.take(self.source, letter.message, letter.operation)
+        self.arrive(letter.message, letter.operation, self.epoch)
 
     def drop(self, letter: Letter) -> None:
         """A message is lost, or has arrived: it is on its way no more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappush
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from happysim.core.link import Link
@@ -53,32 +54,34 @@ class Route:
 
     __slots__ = (
         "_agenda",
-        "_arrive",
-        "_draw",
         "_echoed",
         "_free_at",
         "_heap",
         "_held",
         "_last_at",
-        "_least",
         "_loss",
         "_occupied_ns",
         "_plain",
         "_sample",
         "_sample_jitter",
         "_sample_reorder",
-        "_slope",
         "_ticket",
+        "arrive",
+        "checks",
         "clogs",
         "cuts",
         "delivered",
+        "draw",
         "echoes",
         "epoch",
+        "is_even",
         "kinds",
+        "least",
         "link",
         "log",
         "ordered",
         "sent",
+        "slope",
         "source",
         "target",
         "traffic",
@@ -96,11 +99,16 @@ class Route:
         ordered: bool,
     ) -> None:
         self._agenda, self._heap, self._ticket = agenda, agenda.heap, agenda.ticket
-        self.source, self.target, self.kinds = source, target, kinds
+        self.source, self.kinds = source, kinds
+        self.target: Any = target
         self.ordered = ordered
-        self._draw = draw
-        self._arrive = self.arrive
-        self._least, self._slope = 0, 0.0
+        # What the sender does with a message of each class that was sent here already.
+        self.checks: dict[type, Callable[[Any], Any] | None] = {}
+        self.draw = draw
+        # Hands a message to its receiver, unless it was cut off on its way.
+        self.arrive: Callable[[Any, Any, Any], None] = MethodType(target.receive, self)
+        # A delay that is evenly spread; where `is_even`, nothing else befalls a message.
+        self.least, self.slope = 0, 0.0
         self._free_at = self._last_at = self._occupied_ns = 0
         self._loss = 0.0
         self._held: list[tuple[Any, Operation | None]] = []
@@ -120,12 +128,11 @@ class Route:
         """Behave as `link` says from now on; None is no way through."""
         self.link = link
         if link is not None:
-            self._sample = link.latency.sampler(self._draw)
-            # What is evenly spread is drawn in place.
-            self._least, self._slope = link.latency.line or (0, 0.0)
-            self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self._draw)
+            self._sample = link.latency.sampler(self.draw)
+            self.least, self.slope = link.latency.line or (0, 0.0)
+            self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self.draw)
             held_back = link.reorder_by or link.latency
-            self._sample_reorder = held_back.sampler(self._draw) if link.reorder else None
+            self._sample_reorder = held_back.sampler(self.draw) if link.reorder else None
             self._occupied_ns, self._loss = link.occupied_ns, link.loss
         self._settle()
 
@@ -142,6 +149,12 @@ class Route:
             or link.reorder
             or link.corrupt
         )
+        self.is_even = (
+            self._plain
+            and link is not None
+            and link.latency.line is not None
+            and not (link.loss or link.jitter or link.occupied_ns)
+        )
 
     # -- the way of a message --------------------------------------------------------------------
 
@@ -151,19 +164,21 @@ class Route:
         if not self._plain:
             self._send_with_care(message, operation, now)
             return
-        if self._loss and self._draw() < self._loss:
+        # Called by a name of its own, a function in a slot takes less time.
+        draw = self.draw
+        if self._loss and draw() < self._loss:
             self.traffic.lost += 1
             return
-        slope = self._slope
-        at = now + (self._least + int(self._draw() * slope) if slope else self._sample())
+        slope, sample = self.slope, self._sample
+        at = now + (self.least + int(draw() * slope) if slope else sample())
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:
             at += self._sample_jitter()
-        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
 
     def _send_with_care(self, message: Any, operation: Operation | None, now: int) -> None:
-        link, draw, traffic = self.link, self._draw, self.traffic
+        link, draw, traffic = self.link, self.draw, self.traffic
         if link is None or self.cuts:
             traffic.severed += 1
             self._lose(message, operation)
@@ -198,7 +213,7 @@ class Route:
         delay = self._sample()
         if self._sample_jitter is not None:
             delay += self._sample_jitter()
-        if self._sample_reorder is not None and self._draw() < self.link.reorder:  # type: ignore[union-attr]
+        if self._sample_reorder is not None and self.draw() < self.link.reorder:  # type: ignore[union-attr]
             delay += self._sample_reorder()
         return delay
 
@@ -217,22 +232,11 @@ class Route:
             at = self._last_at = max(at, self._last_at)
             if self.log is not None:
                 self.log.queued(self, message, operation, False)
-        heappush(self._heap, (at, self._ticket(), self._arrive, message, operation, self.epoch))
+        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
 
     def _lose(self, message: Any, operation: Operation | None) -> None:
         if self.ordered and self.log is not None:
             self.log.queued(self, message, operation, True)
-
-    def arrive(self, message: Any, operation: Operation | None, epoch: int) -> None:
-        """Hand a message to its receiver, unless it was cut off on its way."""
-        if epoch != self.epoch:
-            self.traffic.severed += 1
-            return
-        target = self.target
-        if target.gate is not None and not target.gate(self, message, operation, epoch):
-            return
-        self.delivered += 1
-        target.take(self.source, message, operation)
 
     # -- faults ----------------------------------------------------------------------------------
 

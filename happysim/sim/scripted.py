@@ -125,7 +125,7 @@ class Scripted(Simulation):
         """A disk for every node: what befalls it is told."""
         for live in self.nodes:
             live.host.disk = LiveDisk(live, Disk(), Random(0))
-            live.host.is_slow = True
+            live.host.take_time(True)
 
     def _start_at_once(self, live: Process) -> None:
         """Start what the first world has started. Where that takes a choice, it is told."""

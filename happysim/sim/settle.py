@@ -3,22 +3,24 @@
 It runs after every handler, so what has not changed has to cost next to nothing. How that is seen
 depends on what a field holds:
 
-- what cannot change and holds no set: by `==`, which for the same object is one look;
-- a flat list or dict of the first sort: by `==` with a copy, which looks at identities first;
-- what cannot change and holds stable sets, or is one: by identity, for a built-in set is equal too;
+- what cannot change, or a stable set: by identity, for a built-in set is equal too;
+- a flat list or dict of what cannot change and holds no set: by `==` with a copy, which looks at
+  identities first;
 - a mutable dataclass with a log: by identity, and by the length and the last entry of its log;
 - anything deeper: part by part.
 
-The fields of the first two sorts are compared at once, as one tuple.
+A loop over the fields takes longer than the comparisons do, so these are written out, as Python,
+for each set of fields: `_source` has an example. A field's name is all of it that a model supplies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter, is_, itemgetter
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import attrgetter, is_
 from typing import Any, get_origin
 
-from happysim.core.freeze import field_names
+from happysim.core.codec import field_names
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.values import (
     STABLE,
@@ -36,8 +38,8 @@ Get = Callable[[Any], Any]
 
 _SETS = frozenset({StableSet, StableFrozenSet})
 _NOTHING = object()
-# The sorts of field, as above. What is of the first two is another object once it has changed.
-_EQUAL, _SAME, _FLAT, _LOG, _DEEP = range(5)
+# The sorts of field, as above.
+_SAME, _FLAT, _LOG, _DEEP = range(4)
 
 
 def settler(kind: type) -> Settler | None:
@@ -52,144 +54,139 @@ def settler(kind: type) -> Settler | None:
 
 
 class Settler:
-    """Settles the fields of one node: remembers what they held when they were last looked at."""
+    """Settles the fields of one node: remembers what they held when they were last looked at.
 
-    __slots__ = (
-        "_by_identity",
-        "_by_log",
-        "_by_value",
-        "_deep",
-        "_equal",
-        "_fields",
-        "_get_equal",
-        "_logs",
-        "_same",
-        "_shown",
-    )
+    `settle(values)` leaves no built-in set in these fields, given the `vars` of the node. It is
+    another function once a field holds another sort of value.
+    """
+
+    __slots__ = ("_fields", "settle")
 
     def __init__(self, hints: dict[str, Any]) -> None:
-        self._fields = [_Field(name, hint) for name, hint in hints.items()]
-        # What each field holds; of a flat one a copy.
-        self._shown: dict[str, Any] = dict.fromkeys(hints, _NOTHING)
-        self._sort()
+        self._fields = [_Field(self, name, hint) for name, hint in hints.items()]
+        self.settle: Callable[[dict[str, Any]], None] = self.sort
 
-    def _sort(self) -> None:
-        """Take down anew how each field is compared: one holds another sort of value."""
+    def sort(self, values: dict[str, Any]) -> None:
+        """Settle, and from now on compare each field as befits what it holds."""
         fields = self._fields
-        self._by_value = [each for each in fields if each.sort in (_EQUAL, _FLAT)]
-        self._by_identity = [each for each in fields if each.sort in (_SAME, _LOG)]
-        self._by_log = [each for each in fields if each.sort == _LOG]
-        self._deep = [(each.name, each.settle) for each in fields if each.sort == _DEEP]
-        self._get_equal = _getter([each.name for each in self._by_value])
-        self._equal: tuple[Any, ...] = self._get_equal(self._shown)
-        self._note()
-
-    def _note(self) -> None:
-        self._same = [(each.name, each.held) for each in self._by_identity]
-        self._logs = [each.watch() for each in self._by_log]
-
-    def settle(self, values: dict[str, Any]) -> None:
-        """Leave no built-in set in these fields."""
-        if self._get_equal(values) != self._equal:
-            self._look(values, self._by_value)
-        for name, before in self._same:
-            if values[name] is not before:
-                self._look(values, self._by_identity)
-                break
-        for get, holder, entries, seen in self._logs:
-            if (
-                get(holder) is not entries
-                or len(entries) != len(seen)
-                or (seen and entries[-1] is not seen[-1])
-            ):
-                self._look(values, self._by_log)
-                break
-        if not self._deep:
-            return
-        for name, settled in self._deep:
-            held = values[name]
-            made = settled(held)
-            if made is not held:
-                values[name] = made
+        write = _written(tuple((each.name, each.sort, each.log_name) for each in fields))
+        self.settle = write(fields, [each.seen for each in fields])
+        self.settle(values)
 
     def settle_all(self, values: dict[str, Any]) -> None:
         """The same, but look at every part of every field, changed or not."""
         for field in self._fields:
             values[field.name] = stable(values[field.name])
-        self._look(values, self._fields)
+            field.look(values)
 
-    def _look(self, values: dict[str, Any], fields: list[_Field]) -> None:
-        """Settle those of some fields that hold something else than before."""
-        shown, moved, replaced = self._shown, False, False
-        for field in fields:
-            value, sort, held, before = values[field.name], field.sort, field.held, field.shown
-            if value is not held or sort > _SAME:
-                made = values[field.name] = field.look(value)
-                shown[field.name] = field.shown
-                moved = moved or field.sort != sort
-                replaced = replaced or made is not held or field.shown is not before
-        if moved:
-            self._sort()
-        elif replaced:
-            self._equal = self._get_equal(shown)
-            if fields is not self._by_value:
-                self._note()
+
+Write = Callable[[Sequence[Any], Sequence[Any]], Callable[[dict[str, Any]], None]]
+
+
+@cache
+def _written(fields: tuple[tuple[str, int, str], ...]) -> Write:
+    """What makes the function that settles fields of these names and sorts."""
+    made: dict[str, Any] = {}
+    exec(compile(_source(fields), "<settling>", "exec"), made)
+    write: Write = made["write"]
+    return write
+
+
+def _source(fields: Sequence[tuple[str, int, str]]) -> str:
+    """The text of `_written`. For a field `few` that holds a set, and `journal` with a log `items`:
+
+    def write(fields, seens):
+        field_0, field_1, = fields
+        ...
+        def settle(values):
+            nonlocal held_0, shown_0, held_1, shown_1
+            value = values['few']
+            if value is not held_0:
+                held_0, shown_0 = look_0(values)
+            value = values['journal']
+            if value is not held_1 or value.items is not shown_1 or ...:
+                held_1, shown_1 = look_1(values)
+        return settle
+    """
+    cells = ", ".join(f"held_{at}, shown_{at}" for at in range(len(fields)))
+    before, after = ["def write(fields, seens):"], [" def settle(values):", f"  nonlocal {cells}"]
+    for at, (name, sort, log) in enumerate(fields):
+        before += [
+            f" field, seen_{at} = fields[{at}], seens[{at}]",
+            f" look_{at}, settle_{at} = field.look, field.settle",
+            f" held_{at}, shown_{at} = field.held, field.shown",
+        ]
+        after += [
+            f"  value = values[{name!r}]",
+            f"  if {_CHANGED[sort].format(at=at, log=log)}:",
+            f"   held_{at}, shown_{at} = look_{at}(values)",
+        ]
+    return "\n".join([*before, *after, " return settle"])
+
+
+# When a field has to be looked at, by the sort of what it holds.
+_CHANGED = {
+    _SAME: "value is not held_{at}",
+    _FLAT: "value is not held_{at} or ((value or shown_{at}) and value != shown_{at})",
+    _LOG: (
+        "value is not held_{at} or value.{log} is not shown_{at} "
+        "or len(shown_{at}) != len(seen_{at}) "
+        "or (seen_{at} and shown_{at}[-1] is not seen_{at}[-1])"
+    ),
+    _DEEP: "value is not held_{at} or settle_{at}(value) is not value",
+}
 
 
 class _Field:
     """One field: what it held, and how the next change will be seen."""
 
-    __slots__ = ("held", "log", "name", "settle", "shown", "sort")
+    __slots__ = (
+        "_owner",
+        "held",
+        "log",
+        "log_name",
+        "name",
+        "seen",
+        "settle",
+        "shown",
+        "sort",
+    )
 
-    def __init__(self, name: str, hint: Any) -> None:
-        self.name = name
-        self.log = _record_of_log(hint)
-        self.settle: Settle = _settle_of(hint) if self.log is None else self.log.settle
+    def __init__(self, owner: Settler, name: str, hint: Any) -> None:
+        self._owner, self.name, self.sort = owner, name, _SAME
+        # What the field holds, and with what that is compared: a copy, or the entries of a log.
         self.held: Any = _NOTHING
         self.shown: Any = _NOTHING
-        self.sort = _SAME
+        self.log = log = _record_of_log(hint)
+        self.log_name = "" if log is None else log.name
+        self.seen: list[Any] | None = None if log is None else log.tail.seen
+        self.settle: Settle = _settle_of(hint) if log is None else log.settle
 
-    def look(self, value: Any) -> Any:
-        """Settle what the field holds now, and take down how it is to be compared."""
-        kind = type(value)
-        if self.sort == _LOG and value is self.held:
-            self._look_at_log(value)
+    def look(self, values: dict[str, Any]) -> tuple[Any, Any]:
+        """Settle what the field holds now; returns it, and with what it is to be compared."""
+        before, value = self.sort, values[self.name]
+        made = self._look(value)
+        if made is not value:
+            values[self.name] = made
+        if self.sort != before:
+            self._owner.settle = self._owner.sort
+        return self.held, self.shown
+
+    def _look(self, value: Any) -> Any:
+        kind, log = type(value), self.log
+        if (kind is list and is_set_free(tuple(value))) or (
+            kind is dict and is_set_free((*value, *value.values()))
+        ):
+            self.sort, self.held, self.shown = _FLAT, value, value.copy()
             return value
-        if kind is list or kind is dict:
-            if value is self.held and self.sort == _FLAT and value == self.shown:
-                return value
-            if is_set_free(tuple(value)) and (kind is list or is_set_free(tuple(value.values()))):
-                self.sort, self.held, self.shown = _FLAT, value, value.copy()
-                return value
-        elif is_set_free(value):
-            self.sort, self.held, self.shown = _EQUAL, value, value
-            return value
-        value = self.held = self.shown = self.settle(value)
-        if self.log is not None and self.log.holds(value):
-            self.sort, self.shown = _LOG, self.log.tail.entries
+        if log is not None or not is_set_free(value):
+            value = self.settle(value)
+        self.held = self.shown = value
+        if log is not None and log.holds(value):
+            self.sort, self.shown = _LOG, log.tail.entries
         else:
             self.sort = _SAME if type(value) in _SETS or cannot_change(value) else _DEEP
         return value
-
-    def _look_at_log(self, value: Any) -> None:
-        assert self.log is not None
-        self.log.settle(value)
-        self.sort = _LOG if self.log.holds(value) else _DEEP
-        self.shown = self.log.tail.entries
-
-    def watch(self) -> tuple[Get, Any, list[Any], list[Any]]:
-        """How to see whether a log has changed: get the list from its holder, and compare."""
-        assert self.log is not None
-        # The list that was looked at last, which the holder may have replaced since.
-        return self.log.get, self.held, self.log.tail.entries, self.log.tail.seen
-
-
-def _getter(names: list[str]) -> Get:
-    """The values of some keys of a dict, as a tuple."""
-    if len(names) == 1:
-        (name,) = names
-        return lambda values: (values[name],)
-    return itemgetter(*names) if names else lambda values: ()
 
 
 def _settle_of(hint: Any) -> Settle:
@@ -238,10 +235,10 @@ def _record_of_log(hint: Any) -> _LogRecord | None:
 class _LogRecord:
     """Settles a mutable dataclass of which only one field, a log, may hold sets."""
 
-    __slots__ = ("_kind", "_name", "get", "tail")
+    __slots__ = ("_kind", "get", "name", "tail")
 
     def __init__(self, kind: type, name: str) -> None:
-        self._kind, self._name = kind, name
+        self._kind, self.name = kind, name
         self.get, self.tail = attrgetter(name), _Tail()
 
     def settle(self, value: Any) -> Any:
@@ -250,7 +247,7 @@ class _LogRecord:
         entries = self.get(value)
         made = self.tail.settle(entries)
         if made is not entries:
-            setattr(value, self._name, made)
+            setattr(value, self.name, made)
         return value
 
     def holds(self, value: Any) -> bool:

@@ -190,7 +190,7 @@ class Simulation(ByHand):
                     self.check_declared(budget, str(policy))
             if disks is not None or faulty:
                 live.host.disk = LiveDisk(live, policy, Random(self.seed, f"disk of {live.name}"))
-                live.host.is_slow = True
+                live.host.take_time(True)
             if policy.sync_seconds:
                 self.tell_disk(live.name, "is slow")
 

@@ -22,8 +22,9 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
+from happysim.core.codec import field_names
 from happysim.core.errors import ProtocolError
-from happysim.core.freeze import field_names, freeze, thaw
+from happysim.core.freeze import freeze, thaw
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
 _ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})

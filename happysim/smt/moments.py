@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from happysim.core.choice import Kind
 from happysim.smt.occurrences import Beginning, Occurrence, Parcel
+from happysim.smt.precedence import as_it_stands
 from happysim.smt.timing import Clockwork, seconds_text
 
 
@@ -53,6 +54,8 @@ class Wait(NamedTuple):
 class Moments:
     """The formula over `at`, one moment a step; `at[0]` is the beginning, and 0.
 
+    `pairs` are the steps of which one has to come before the other; all are in order without.
+
     A timer that does not ring is due by `spare` seconds at least after the step that is before it.
     """
 
@@ -65,10 +68,12 @@ class Moments:
         *,
         duplicates: bool = False,
         spare: Any = 0,
+        pairs: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self.z3, self.clockwork, self.begin = clockwork.z3, clockwork, begin
         self.steps, self.at, self.duplicates = steps, at, duplicates
         self.spare = spare
+        self.pairs = as_it_stands(len(steps)) if pairs is None else pairs
         self._own: list[tuple[Any, str]] = []
         self.arrivals: list[Arrival] = []
         self.waits: list[Wait] = []
@@ -85,9 +90,8 @@ class Moments:
 
     @property
     def order(self) -> list[Any]:
-        """Each step comes no earlier than the one before."""
-        here = [self.at[number] >= self.at[number - 1] for number in range(1, len(self.at))]
-        return [self.at[0] == 0, *here]
+        """Each step comes no earlier than those that it has to come after."""
+        return [self.at[0] == 0, *(self.at[other] >= self.at[one] for one, other in self.pairs)]
 
     def told(self, number: int) -> str:
         """A step as a rule names it."""

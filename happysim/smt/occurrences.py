@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import product
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -35,7 +36,10 @@ class Parcel(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """One step. `delays` are the timers that it sets, `timers` those that are set after it."""
+    """One step. `delays` are the timers that it sets, `timers` those that are set after it.
+
+    `records` is true where the history tells of it.
+    """
 
     choice: Choice
     node: str = ""
@@ -44,6 +48,7 @@ class Occurrence(NamedTuple):
     delays: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
     timers: tuple[str, ...] = ()
     readings: tuple[int, ...] = ()
+    records: bool = False
 
 
 class Beginning(NamedTuple):
@@ -112,20 +117,33 @@ def occurrences(world: World, schedule: Iterable[Choice | str]) -> Iterator[Occu
         world = after
 
 
-def hidden(world: World, schedule: Iterable[Choice | str]) -> set[tuple[str, str]]:
+def hidden(
+    world: World, schedule: Iterable[Choice | str], *, in_any_order: bool = False
+) -> set[tuple[str, str]]:
     """The (node, timer) that a delivery which changes nothing else would set anew on the way.
 
-    Such a delivery is no choice, so that no schedule holds it; and yet it takes place in time.
+    Such a delivery is no choice, so that no schedule holds it; and yet it takes place in time. With
+    `in_any_order` any message of the run may arrive in any state that its receiver is in.
     """
-    found = set()
-    for wanted in schedule:
+    found, taken = set(), set()
+    states: dict[int, set[int]] = {}
+    envelopes: dict[int, set[int]] = {}
+    for wanted in [*schedule, None]:
         for slot, number in enumerate(world.cells):
             cell: Cell = world.tables.cells[slot].values[number]
-            for envelope, _ in world.tables.network.waiting(cell.inbox):
-                found |= set(hidden_timers(world.tables, slot, cell.state, envelope))
-        step = world.find(wanted)
+            waiting = {envelope for envelope, _ in world.tables.network.waiting(cell.inbox)}
+            states.setdefault(slot, set()).add(cell.state)
+            envelopes.setdefault(slot, set()).update(waiting)
+            taken |= {(slot, cell.state, envelope) for envelope in waiting}
+        step = None if wanted is None else world.find(wanted)
         if step is not None:
             world = world.take(*step)
+    if in_any_order:
+        taken = {
+            (slot, *each) for slot in states for each in product(states[slot], envelopes[slot])
+        }
+    for each in sorted(taken):
+        found |= set(hidden_timers(world.tables, *each))
     return found
 
 
@@ -171,6 +189,7 @@ def _occurrence(world: World, after: World, choice: Choice, slot: int) -> Occurr
         delays,
         timers,
         tuple(each for each in event.readings if isinstance(each, int)),
+        after.history_number != world.history_number,
     )
 
 

@@ -10,94 +10,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from happysim.core.choice import Choice, Kind
-from happysim.core.freeze import describe
+from happysim.core.choice import Choice
 from happysim.core.world import World
 from happysim.search.schedule import first_world
 from happysim.smt.moments import Moments
 from happysim.smt.occurrences import (
     Beginning,
     Occurrence,
-    Parcel,
     beginning,
     clocks,
     hidden,
     occurrences,
 )
+from happysim.smt.precedence import precedence
 from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
-from happysim.smt.timing import Clockwork, Timing, seconds_text
+from happysim.smt.timed_run import Reading, Realised, fraction_of
+from happysim.smt.timing import Clockwork, Timing
 from happysim.spec.verdict import Broken, Holds
 
 _NS = 10**9
 # Steps need not be farther apart than this, in seconds, where there is room.
 _GAP_MAX = Fraction(1, 1000)
-
-
-@dataclass(frozen=True)
-class Travel:
-    """A message: sent by one step, taken by another (None: never, so it was lost)."""
-
-    source: str
-    target: str
-    text: str
-    sent_by: int
-    taken_by: int | None
-    ns: int | None
-
-    def __str__(self) -> str:
-        way = f"{self.source} -> {self.target} {self.text}, sent by step {self.sent_by}"
-        return f"{way}: lost" if self.ns is None else f"{way}: {_shown(self.ns)} s"
-
-
-@dataclass(frozen=True)
-class Delay:
-    """A timer, and how long it was to run by its node's clock: as its node asked, where it rang."""
-
-    node: str
-    timer: str
-    set_by: int
-    fired_by: int | None
-    ns: int
-
-    def __str__(self) -> str:
-        return f"{self.node} {self.timer}, set by step {self.set_by}: {_shown(self.ns)} s"
-
-
-@dataclass(frozen=True)
-class Realised:
-    """A timed run: each choice with its nanosecond, and what has to be so for it to happen.
-
-    `rates` are the seconds that a node's clock gains a second, `offsets` what it shows at the
-    beginning, in seconds; nodes whose clocks are right are left out.
-    """
-
-    steps: tuple[tuple[Choice, int], ...]
-    travels: tuple[Travel, ...] = ()
-    delays: tuple[Delay, ...] = ()
-    rates: dict[str, Fraction] = field(default_factory=dict)
-    offsets: dict[str, Fraction] = field(default_factory=dict)
-
-    @property
-    def schedule(self) -> tuple[Choice, ...]:
-        """The choices with their nanoseconds in them, as a simulation keeps them.
-
-        Before them stands, at 0 s, how clocks run that are not right. `replay_in_time` takes it.
-        """
-        clocks = (_clock(node, self) for node in dict.fromkeys([*self.offsets, *self.rates]))
-        return (*clocks, *(replace(choice, at=ns) for choice, ns in self.steps))
-
-    def __str__(self) -> str:
-        lines = [f"{_shown(ns)} {choice}" for choice, ns in self.steps]
-        lines += [f"clock of {node}: rate {rate}" for node, rate in self.rates.items()]
-        lines += [
-            f"clock of {node}: {seconds_text(offset)} s ahead"
-            for node, offset in self.offsets.items()
-        ]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -123,20 +60,31 @@ class Undecided:
 Realisation = Realised | Unrealisable | Undecided
 
 
-def realise(found: Broken | Holds, timing: Timing, *, seconds: float = 60.0) -> Realisation:
+def realise(
+    found: Broken | Holds, timing: Timing, *, seconds: float = 60.0, reorder: bool = False
+) -> Realisation:
     """Times within bounds at which a counterexample, or a witness, happens; or why there are none.
 
-    `found` is a verdict with a schedule. Raises `ValueError` for one without, and `ScheduleError`
-    where its scenario does not have that schedule (any more).
+    `found` is a verdict with a schedule. Its steps keep their order. With `reorder` those of
+    different processes may change places, as far as the run ends in the same world, with the same
+    history (`happysim.smt.precedence`); then rules that clash do so in all these orders.
+
+    Raises `ValueError` for a verdict without a schedule, and `ScheduleError` where its scenario
+    does not have that schedule (any more).
     """
     if found.schedule is None:
         raise ValueError(f"{found.of.name} has no schedule: {found}")
     world = first_world(found.of.scenario, found.start)
-    return realise_schedule(world, found.schedule, timing, seconds=seconds)
+    return realise_schedule(world, found.schedule, timing, seconds=seconds, reorder=reorder)
 
 
 def realise_schedule(
-    world: World, schedule: Sequence[Choice | str], timing: Timing, *, seconds: float = 60.0
+    world: World,
+    schedule: Sequence[Choice | str],
+    timing: Timing,
+    *,
+    seconds: float = 60.0,
+    reorder: bool = False,
 ) -> Realisation:
     """The same for a schedule from a world."""
     for choice in schedule:
@@ -145,7 +93,8 @@ def realise_schedule(
     begin, steps = beginning(world), list(occurrences(world, schedule))
     deadline = time.perf_counter() + seconds
     try:
-        return _Realising(load_z3(), world, begin, steps, timing, deadline).run()
+        asked = _Realising(load_z3(), world, begin, steps, timing, deadline)
+        return asked.in_any_order() if reorder else asked.run()
     except _UndecidedError as error:
         return Undecided(str(error))
     except SolverMissingError as error:
@@ -184,9 +133,35 @@ class _Realising:
         gap = self._widest_gap(reals, right)
         return self._in_nanoseconds(right, gap)
 
-    def _refused(self, clash: tuple[str, ...]) -> Realisation:
+    def in_any_order(self) -> Realisation:
+        """The same for all schedules that differ from this one where nobody can tell."""
+        reals = [self.z3.Real(f"t{number}") for number in range(len(self.steps) + 1)]
+        pairs = precedence(self.world, self.steps)
+        moments = self._moments(reals, pairs=pairs)
+        clash = self._clash(moments)
+        if clash is not None:
+            return self._refused(clash, in_any_order=True)
+        schedule = [self.steps[number - 1].choice for number in self._roomiest(reals, pairs)]
+        self.steps = list(occurrences(self.world, schedule))
+        return self.run()
+
+    def _roomiest(self, at: Sequence[Any], pairs: Sequence[tuple[int, int]]) -> list[int]:
+        """The steps in an order that leaves as much as can be between those that have one."""
+        optimize, gap = self.z3.Optimize(), self.z3.Real("gap")
+        moments = self._moments(at, gap, pairs)
+        optimize.add(*moments.order, *(rule for rule, _ in moments.rules))
+        optimize.add(gap >= 0, gap <= moments.clockwork.number(_GAP_MAX))
+        optimize.add(*(at[other] - at[one] >= gap for one, other in pairs))
+        optimize.maximize(gap)
+        self._check(optimize)
+        model = optimize.model()
+        moment = [fraction_of(model.eval(each, model_completion=True)) for each in at]
+        return sorted(range(1, len(at)), key=lambda number: (moment[number], number))
+
+    def _refused(self, clash: tuple[str, ...], *, in_any_order: bool = False) -> Realisation:
         """That rules clash, unless a timer in them may be set anew by what is no step."""
-        anew = hidden(self.world, [step.choice for step in self.steps])
+        choices = [step.choice for step in self.steps]
+        anew = hidden(self.world, choices, in_any_order=in_any_order)
         for node, timer in sorted(anew):
             if any(rule.startswith(f"timer {timer} of {node} is not overdue") for rule in clash):
                 return Undecided(
@@ -194,10 +169,18 @@ class _Realising:
                 )
         return Unrealisable(clash)
 
-    def _moments(self, at: Sequence[Any], spare: Any = 0) -> Moments:
-        clockwork = Clockwork(self.z3, clocks(self.world), self.timing)
-        duplicates = self.world.tables.network.kind == "duplicating"
-        return Moments(clockwork, self.begin, self.steps, at, duplicates=duplicates, spare=spare)
+    def _moments(
+        self, at: Sequence[Any], spare: Any = 0, pairs: Sequence[tuple[int, int]] | None = None
+    ) -> Moments:
+        return Moments(
+            Clockwork(self.z3, clocks(self.world), self.timing),
+            self.begin,
+            self.steps,
+            at,
+            duplicates=self.world.tables.network.kind == "duplicating",
+            spare=spare,
+            pairs=pairs,
+        )
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -260,7 +243,7 @@ class _Realising:
         optimize.add(*self._apart(moments.at, gap))
         optimize.maximize(gap)
         self._check(optimize)
-        return _fraction(optimize.model().eval(gap, model_completion=True))
+        return fraction_of(optimize.model().eval(gap, model_completion=True))
 
     def _apart(self, at: Sequence[Any], gap: Any) -> list[Any]:
         return [at[number] - at[number - 1] >= gap for number in range(1, len(at))]
@@ -281,94 +264,11 @@ class _Realising:
         optimize.minimize(z3.Sum(whole))
         if not self._check(optimize):
             raise _UndecidedError("it can happen, but not at whole nanoseconds")
-        return _Reading(optimize.model(), moments, [*whole]).realised()
-
-
-class _Reading:
-    """What a model says."""
-
-    def __init__(self, model: Any, moments: Moments, whole: Sequence[Any]) -> None:
-        self.model, self.moments = model, moments
-        self.ns = [int(self._value(each)) for each in whole]
-
-    def _value(self, term: Any) -> Fraction:
-        return _fraction(self.model.eval(term, model_completion=True))
-
-    def realised(self) -> Realised:
-        moments = self.moments
-        seconds = {node: self._value(each) for node, each in moments.clockwork.second.items()}
-        offsets = {
-            node: self._value(ahead) / seconds[node] for node, ahead in moments.offsets.items()
-        }
-        return Realised(
-            tuple((step.choice, ns) for step, ns in zip(moments.steps, self.ns[1:], strict=True)),
-            tuple(self._travels()),
-            tuple(self._delays(seconds)),
-            {node: 1 / second for node, second in seconds.items() if second != 1},
-            {node: offset for node, offset in offsets.items() if offset},
-        )
-
-    def _travels(self) -> list[Travel]:
-        """Every message, in order of sending."""
-        taken: dict[tuple[Parcel, int], list[int]] = {}
-        for arrival in self.moments.arrivals:
-            for at, (_, is_it) in enumerate(arrival.copies):
-                if self._is_true(is_it):
-                    taken.setdefault((arrival.parcel, at), []).append(arrival.step)
-                    break
-        made = []
-        told: dict[Parcel, int] = {}
-        sends = [self.moments.begin.in_flight, *(step.sends for step in self.moments.steps)]
-        for number, parcels in enumerate(sends):
-            for parcel in parcels:
-                at = told[parcel] = told.get(parcel, -1) + 1
-                sent = self._value(self.moments.sent[parcel][at].at) * _NS
-                steps = taken.get((parcel, at), [])
-                made += [
-                    _travel(parcel, number, step, self.ns[step] - round(sent)) for step in steps
-                ] or [_travel(parcel, number, None, None)]
-        return made
-
-    def _is_true(self, literal: Any) -> bool:
-        return str(self.model.eval(literal, model_completion=True)) == "True"
-
-    def _delays(self, seconds: dict[str, Fraction]) -> list[Delay]:
-        made = []
-        for wait in self.moments.waits:
-            second = seconds.get(wait.node, Fraction(1))
-            passed = Fraction(self.ns[wait.ended_by], _NS) - self._value(wait.at)
-            if not wait.fires and wait.most is not None:
-                passed = self._value(wait.most)
-            elif not wait.fires and wait.least is not None:
-                # It may take as long as it likes, so longer than it is looked at.
-                passed = max(passed + 1, self._value(wait.least))
-            elif not wait.fires:
-                continue
-            ns = round(passed / second * _NS)
-            fired = wait.ended_by if wait.fires else None
-            made.append(Delay(wait.node, wait.timer, wait.set_by, fired, ns))
-        return sorted(made, key=lambda delay: (delay.set_by, delay.node, delay.timer))
-
-
-def _clock(node: str, run: Realised) -> Choice:
-    """How a clock is that is not right from the beginning."""
-    ahead, drift = run.offsets.get(node, Fraction(0)), run.rates.get(node, Fraction(1)) - 1
-    told = f"starts by {seconds_text(ahead)} s" + (f" drifting {drift}" if drift else "")
-    return Choice(Kind.CLOCK, node, what=told, at=0)
-
-
-def _travel(parcel: Parcel, sent_by: int, taken_by: int | None, ns: int | None) -> Travel:
-    text = describe(parcel.message)
-    return Travel(parcel.source, parcel.target, text, sent_by, taken_by, ns)
-
-
-def _fraction(value: Any) -> Fraction:
-    return Fraction(str(value))
+        return Reading(optimize.model(), moments, [*whole]).realised()
 
 
 def _in_seconds(z3: Any, ns: int) -> Any:
     return z3.RealVal(str(Fraction(ns, _NS)))
 
 
-def _shown(ns: int) -> str:
-    return seconds_text(Fraction(ns, _NS))
+__all__ = ["Realisation", "Realised", "Undecided", "Unrealisable", "realise", "realise_schedule"]

@@ -5,6 +5,8 @@ Or else the bounds that rule them out, in plain words.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ import pytest
 from happysim import Property, ScheduleError, bfs, check, shrink
 from happysim.front.realising import RealisedTrace, realise_trace
 from happysim.sim.scripted import replay_in_time
-from happysim.smt.realise import Realised, Undecided, Unrealisable
+from happysim.smt.realise import Realised, Undecided, Unrealisable, realise
 from happysim.smt.timing import Timing
 from happysim.trace.format import Trace, TraceError, read, save
 from happysim.trace.in_time import replay_trace
 from happysim.trace.replay import replay, trace_of
 from properties.broken.lease import one_client_believes_to_have_the_lock
+from properties.broken.raft_leases import a_lease_outlasts_a_term
 
 ROOT = Path(__file__).resolve().parents[2]
 # A local network, and clocks that are off by a ten-thousandth.
@@ -26,9 +29,10 @@ NEAR = Timing(latency=("0.001", "0.01"), drift="0.0001")
 
 
 def saved(name: str) -> Trace:
-    """The saved trace of that protocol and property."""
-    (path,) = ROOT.glob(f"traces/{name}--*.trace")
-    return read(path)
+    """The saved trace of that protocol and property; of two, the one without times."""
+    traces = [read(path) for path in sorted(ROOT.glob(f"traces/{name}--*.trace"))]
+    (trace,) = [each for each in traces if each.steps[0].at is None]
+    return trace
 
 
 def happens(made: RealisedTrace, folder: Path, **options: Any) -> None:
@@ -102,6 +106,13 @@ def test_what_the_bounds_rule_out_is_told_in_plain_words(name: str, clash: list[
     assert made.verdict is None
 
 
+def test_independent_steps_in_another_order_need_no_slow_message(tmp_path: Path) -> None:
+    """The follower answers, its leader commits, and then it stands: nobody can tell the orders."""
+    trace = saved("raft_reads/a_new_leader_misses_a_write")
+    assert isinstance(realise_trace(trace, ROOT, NEAR).found, Unrealisable)
+    happens(realise_trace(trace, ROOT, NEAR, reorder=True), tmp_path)
+
+
 # Every timer may ring late, by seconds.
 LATE: dict[str, Any] = {"probe": ("0.3", 9), "period": ("1", 9)}
 LATE_IN_TIME = {name: (float(least), most) for name, (least, most) in LATE.items()}
@@ -145,6 +156,66 @@ def test_a_lease_is_broken_in_time_by_clocks_beyond_the_margin_alone(tmp_path: P
     assert first.startswith("clock lock starts by 0 s drifting ")
     assert second.startswith("clock c1 starts by 0 s drifting -")
     assert third == "act c1 ask"
+
+
+# -- a lease of Raft -------------------------------------------------------------------------------
+
+LEASE = "raft_leases/a_lease_without_margin_is_trusted"
+# One way of a message, in ten-thousandths of a second.
+SWIFT = ("0.0001", "0.01")
+
+
+def test_a_search_tries_an_order_that_leases_rule_out_and_reordering_does_not() -> None:
+    """In the search n2 stands before its answer to n1 arrives, which takes an election timeout."""
+    timing = Timing(latency=SWIFT, drift="0.01")
+    clash = realise_trace(saved(LEASE), ROOT, timing).found
+    assert isinstance(clash, Unrealisable)
+    assert any("step 5 (deliver n2 -> n1 ProbeReply" in rule for rule in clash.clash)
+
+
+@pytest.mark.parametrize(("little", "kind"), [(-1, Unrealisable), (1, Realised)])
+def test_a_lease_of_raft_without_margin_takes_as_much_drift_as_algebra_says(
+    little: int, kind: type
+) -> None:
+    """E (1 - d) + 10 l = E (1 + d), so d = 5 l / E, with E = 0.15 s and l = 0.0001 s on the way.
+
+    Left: the question reaches n2, whose timeout E may run fast; then there are RequestVote, Vote,
+    AppendEntries, its refusal, AppendEntries, its reply, the answer to the write, the read, and its
+    stale answer. Right: the lease of E seconds, on a slow clock, from when the question was sent.
+    """
+    edge = 5 * Fraction(1, 10_000) / Fraction("0.15")
+    assert edge == Fraction(1, 300)
+    timing = Timing(latency=SWIFT, drift=edge + little * Fraction(1, 10**6))
+    made = realise_trace(saved(LEASE), ROOT, timing, reorder=True)
+    assert isinstance(made.found, kind)
+    assert (made.verdict is None) == (kind is Unrealisable)
+
+
+def test_a_stale_read_by_a_lease_without_margin_happens_in_time(tmp_path: Path) -> None:
+    """Clocks drift by no more than `clock_drift`, 0.01, which the servers were told of."""
+    timing = Timing(latency=SWIFT, drift="0.01")
+    made = realise_trace(saved(LEASE), ROOT, timing, reorder=True)
+    happens(made, tmp_path)
+
+
+@cache
+def searched_lease() -> Any:
+    return check(a_lease_outlasts_a_term, by=bfs())
+
+
+@pytest.mark.parametrize(
+    ("drift", "kind"), [("0", Unrealisable), ("0.01", Unrealisable), ("0.02", Realised)]
+)
+def test_a_lease_with_raft_s_own_margin_is_safe_while_clocks_are_as_good_as_they_were_said_to_be(
+    drift: str, kind: type
+) -> None:
+    """The same in a search. A lease of E (1 - c) / (1 + c) is over by E (1 - d) where d <= c."""
+    verdict = searched_lease()
+    found = realise(verdict, Timing(latency=SWIFT, drift=drift), reorder=True)
+    assert isinstance(found, kind)
+    if isinstance(found, Realised):
+        run = replay_in_time(verdict.of.scenario, found.schedule, verdict.of)
+        assert run.broken == (verdict.of, verdict.reason)
 
 
 def test_a_property_that_explores_from_its_world_is_not_judged_in_time() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from happysim import (
+    Crash,
     ProtocolError,
     Read,
     Register,
     Script,
     World,
     Write,
+    at,
     call,
     simulate,
     sleep,
@@ -65,6 +67,20 @@ def test_a_leader_that_hands_over_has_no_lease_any_more_and_its_successor_has() 
     held = {each.name: (each.role, each.leases) for each in run.world.nodes(RaftNode)}
     assert held.pop("n2") == (Role.LEADER, True)
     assert set(held.values()) == {(Role.FOLLOWER, False)}
+
+
+def test_a_leader_that_told_another_to_stand_has_no_lease_any_more_in_its_term() -> None:
+    """Though nothing came of it: the order may be late, and its voters do not wait."""
+    clients = [
+        Script("a1", makes_lead, 0.8, "n1", "n1", "n2", "n3"),
+        Script("a2", makes_lead, 1.2, "n2", "n1"),
+    ]
+    faults = [at(1.1, Crash("n2"))]
+    world = in_datacenter(servers(lease_reads=True), *clients)
+    run = simulate(world, seed=3, until=2, faults=faults)
+    leader = run.world["n1"]
+    assert (leader.role, leader.transfer, leader.leases) == (Role.LEADER, None, False)
+    assert [call.result for call in run.world.history.of("a2")] == [True]
 
 
 def test_a_lease_is_shorter_than_any_clock_may_make_an_election_timeout() -> None:

@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from happysim import Faults, Script, World, call
+from happysim import CasRegister, Faults, Script, World, call
 from happysim.protocols.raft import (
     ChangeMembership,
     ChangeRefused,
     Configuration,
     NotLeader,
+    RaftNode,
     Role,
     TransferRefused,
 )
-from properties.raft import along, ask, elect
+from properties.clients import asks
+from properties.raft import PLAIN, along, ask, elect
 from properties.raft_membership import admin, changing
 from properties.raft_transfer import hands_over
 from tests.support.worlds import answers
@@ -25,13 +27,16 @@ def voters(*names: str, learners: tuple[str, ...] = ()) -> Configuration:
     return Configuration(frozenset(names), frozenset(learners))
 
 
+def longest(world: World, beginning: str) -> str:
+    """Of the choices that begin so, the one that says most."""
+    return max((each for each in map(str, world.choices()) if each.startswith(beginning)), key=len)
+
+
 def entries_arrive(world: World, leader: str, follower: str, previous: int = -1) -> World:
     """The longest AppendEntries at hand, or the one behind `previous`, and its reply."""
-    begins = f"deliver {leader} -> {follower} AppendEntries("
-    found = [str(each) for each in world.choices() if str(each).startswith(begins)]
-    if previous >= 0:
-        found = [each for each in found if f"prev_index={previous}," in each]
-    world = along(world, max(found, key=len))
+    term = world[leader].current_term
+    which = f"(term={term}, prev_index={previous}," if previous >= 0 else f"(term={term},"
+    world = along(world, longest(world, f"deliver {leader} -> {follower} AppendEntries{which}"))
     return along(world, f"deliver {follower} -> {leader} AppendEntriesReply")
 
 
@@ -167,6 +172,37 @@ def test_what_is_so_already_is_answered_at_once_and_who_does_not_lead_says_who_d
     world = along(ask(ask(world, "a1"), "a2"), "deliver n1 -> a1", "deliver n2 -> a2")
     assert answers(world, "a1") == [voters("n1", "n2", "n3")]
     assert answers(world, "a2") == [NotLeader("n1")]
+
+
+def test_what_was_changed_to_last_is_not_changed_to_again() -> None:
+    world = ask(ready(admin("a1", "n1", "n1 n2", "n1 n2")), "a1")
+    world = along(entries_arrive(world, "n1", "n2", 1), "deliver n1 -> a1")
+    world = along(ask(world, "a1"), "deliver n1 -> a1")
+    assert answers(world, "a1") == [voters("n1", "n2")] * 2
+    assert (world["n1"].log.last_index, world["n1"].commit_index) == (2, 2)
+    assert not any(each.target == "a1" for each in world.in_flight)
+
+
+def test_a_leader_finishes_a_joint_change_that_only_its_snapshot_holds() -> None:
+    options = PLAIN | {"heartbeat_seconds": None, "max_entries": 1, "machine": CasRegister()}
+    # n1 takes no snapshots, so that n3 gets entries from it.
+    every = {"n1": None, "n2": 1, "n3": 1}
+    servers = [RaftNode(name, **options | {"snapshot_entries": n}) for name, n in every.items()]
+    asking = Script("a1", asks, ("n1", ChangeMembership(("n2",), ("n3",))))
+    world = elect(World.of(*servers, asking), "n1", "n2")
+    world = ask(entries_arrive(world, "n1", "n2"), "a1")
+    world = entries_arrive(world, "n1", "n2", 1)
+    assert (world["n1"].commit_index, world["n1"].log.last_index) == (2, 3)
+    # n3 is told of the joint configuration, and that it is committed, but not of what follows.
+    world = entries_arrive(world, "n1", "n3", 0)
+    world = along(world, longest(world, "deliver n1 -> n3 AppendEntries(term=1, prev_index=1"))
+    third = world["n3"]
+    assert (third.configuration_index, third.log.offset, third.log.last_index) == (2, 2, 2)
+    world = elect(world, "n3", "n2")
+    world = entries_arrive(world, "n3", "n2", 2)
+    assert world["n3"].configuration == voters("n2", learners=("n3",))
+    world = entries_arrive(world, "n3", "n2", 3)
+    assert (world["n3"].role, world["n3"].commit_index) == (Role.FOLLOWER, 4)
 
 
 def test_a_snapshot_tells_who_belongs_to_the_cluster() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from happysim import ProtocolError, Script, World, Write, call
-from happysim.protocols.raft import NotLeader, Probe, ReadRequest
-from properties.raft import along, ask, cluster, elect
+from happysim import Faults, ProtocolError, Script, World, Write, call
+from happysim.protocols.raft import Configuration, NotLeader, Probe, RaftNode, ReadRequest
+from happysim.protocols.raft.reads import prolong, result_of
+from properties.raft import PLAIN, along, ask, cluster, elect
 from properties.raft_reads import reads
 from tests.support.worlds import answers
 
@@ -74,6 +75,41 @@ def test_a_follower_refuses_a_read_and_names_the_leader() -> None:
 def test_a_cluster_of_one_answers_at_once() -> None:
     world = ask(along(cluster(1, Script("c1", reads, "n1"), no_op=True), "fire n1"), "c1")
     assert answers(along(world, "deliver n1 -> c1"), "c1") == [None]
+
+
+def test_a_copy_of_a_request_is_answered_once() -> None:
+    world = along(steady(Script("c1", reads, "n1"), faults=Faults(duplicates=1)), "invoke c1")
+    world = along(world, "duplicate c1 -> n1 Read", "deliver c1 -> n1")
+    # The copy changes nothing and says nothing, which is no choice.
+    assert not any(str(choice).startswith("deliver c1") for choice in world.choices())
+    assert len(world["n1"].reads) == 1
+
+
+class Counted:
+    """A machine whose state after a read is equal to the one before, and not the same object."""
+
+    initial = (1, 2)
+
+    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
+        return (*state,), len(state)
+
+
+def test_a_read_may_make_the_state_anew() -> None:
+    node = RaftNode("n1", machine=Counted(), **PLAIN)
+    node.state = Counted.initial
+    assert result_of(node, "any") == 2
+
+
+def test_a_lease_counts_from_the_question_and_is_never_shortened() -> None:
+    voters = Configuration(frozenset({"n1", "n2", "n3"}))
+    node = RaftNode("n1", configuration=voters, lease_reads=True)
+    node.round, node.asked_at = 3, {1: 1_000, 2: 5_000, 3: 9_000}
+    node.rounds = {"n2": 2}
+    prolong(node)
+    span = int(node.lease_seconds() * 10**9)
+    assert (node.lease_until, node.asked_at) == (5_000 + span, {3: 9_000})
+    prolong(node)
+    assert node.lease_until == 5_000 + span
 
 
 def test_a_read_that_would_change_something_is_an_error() -> None:

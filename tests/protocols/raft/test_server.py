@@ -221,6 +221,14 @@ def test_a_refusal_passes_over_a_whole_term() -> None:
     # Where the leader has that term too, it tries behind its own last entry of it.
     assert common_index(Log([Entry(1), *[Entry(2)] * 3, Entry(3)]), said) == 4
     assert refusal(theirs, 3, 11) == AppendEntriesRefusal(3, 11, conflict_term=0, first_index=11)
+    # The place that was refused is not where they agree, whatever else was said.
+    assert common_index(Log([Entry(1), Entry(2)]), AppendEntriesRefusal(3, 1, 2, 1)) == 0
+
+
+def test_nothing_is_sent_again_once_all_is_confirmed() -> None:
+    world = elect(cluster(3, no_op=True), "n1", "n2")
+    before = len(along(world, "deliver n1 -> n2 AppendEntries").in_flight)
+    assert len(replicate(world, "n1", "n2").in_flight) == before - 1
 
 
 class CountsItsSyncs(RaftNode):

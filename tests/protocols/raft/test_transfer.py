@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from happysim import Read, Script, World, Write
+import pytest
+
+from happysim import Read, Script, World, Write, call
 from happysim.protocols.raft import (
+    AppendEntries,
+    ChangeMembership,
+    Configuration,
     NotLeader,
+    ReadRequest,
     RequestVoteAtOnce,
     Role,
     TimeoutNow,
+    TransferLeadership,
     TransferRefused,
 )
 from properties.raft import along, ask, client, cluster, elect
@@ -43,6 +50,29 @@ def test_a_server_that_lags_behind_is_brought_up_to_date_first() -> None:
     assert not any(isinstance(each.message, TimeoutNow) for each in world.in_flight)
     world = along(world, "deliver n3 -> n1 AppendEntriesReply", "deliver n1 -> n3 TimeoutNow")
     assert world["n3"].role is Role.CANDIDATE
+
+
+def sent(world: World, kind: type, to: str) -> int:
+    """How many messages of a kind are on their way to a node."""
+    return sum(isinstance(each.message, kind) and each.target == to for each in world.in_flight)
+
+
+@pytest.mark.parametrize(("to", "entries"), [("n2", 0), ("n3", 1)])
+def test_only_a_server_that_lags_behind_is_sent_what_it_lacks(to: str, entries: int) -> None:
+    before = up_to_date(Script("a1", hands_over, "n1", to))
+    world = ask(before, "a1")
+    assert sent(world, AppendEntries, to) == sent(before, AppendEntries, to) + entries
+    assert sent(world, TimeoutNow, to) == 1 - entries
+
+
+def test_a_server_is_told_once_and_its_client_is_answered_once() -> None:
+    world = ask(up_to_date(Script("a1", hands_over, "n1", "n3")), "a1")
+    replies = [each for each in world.choices() if str(each).startswith("deliver n3 -> n1 Append")]
+    world = along(world, str(replies[0]), "deliver n1 -> a1")
+    assert (answers(world, "a1"), world["n1"].transfer.told) == ([True], True)
+    world = along(world, "fire n1 transfer")
+    assert (world["n1"].transfer, world["n1"].timers) == (None, ("quorum",))
+    assert not any(each.target == "a1" for each in world.in_flight)
 
 
 def test_no_request_is_taken_meanwhile_and_the_successor_is_named() -> None:
@@ -79,6 +109,21 @@ def test_a_follower_passes_a_request_on_and_the_leader_answers() -> None:
     world = along(world, "deliver n1 -> n3 AppendEntries")
     world = along(world, "deliver n3 -> n1 AppendEntriesReply(term=1, index=2", "deliver n1 -> c1")
     assert answers(world, "c1") == [None]
+
+
+def test_a_read_and_a_change_are_passed_on_as_well() -> None:
+    def asks() -> Any:
+        yield call("n2", ReadRequest(Read()))
+        yield call("n2", ChangeMembership(("n1", "n2", "n3")))
+        yield call("n2", TransferLeadership("n1"))
+
+    world = up_to_date(Script("c1", asks), forward=True)
+    world = along(ask(world, "c1"), "deliver n2 -> n1 Forwarded", "deliver n1 -> n2 Probe")
+    world = along(world, "deliver n2 -> n1 ProbeReply", "deliver n1 -> c1")
+    for _ in range(2):
+        world = along(ask(world, "c1"), "deliver n2 -> n1 Forwarded", "deliver n1 -> c1")
+    first = Configuration(frozenset({"n1", "n2", "n3"}))
+    assert answers(world, "c1") == [None, first, True]
 
 
 def test_a_request_is_passed_on_once_and_refused_where_it_ends_up() -> None:

@@ -6,6 +6,7 @@
 //! `search.rs` (the loop).
 
 mod ahead;
+mod codec;
 mod flat;
 mod gather;
 mod inbox;
@@ -277,5 +278,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
     module.add_function(wrap_pyfunction!(explore, module)?)?;
     module.add_class::<Paths>()?;
+    module.add_class::<codec::Codec>()?;
     module.add_class::<walk::Walks>()
 }

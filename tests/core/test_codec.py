@@ -1,0 +1,131 @@
+"""The native codec makes what Python makes, or leaves the value to it."""
+
+from __future__ import annotations
+
+from collections import deque, namedtuple
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from happysim import FreezeError
+from happysim.core import freeze as module
+from happysim.core.freeze import freeze, freeze_attributes, thaw, thaw_attributes
+from happysim.core.stable_set import StableFrozenSet, StableSet
+
+pytestmark = pytest.mark.skipif(module._CODEC is None, reason="there is no native library")
+
+Pair = namedtuple("Pair", "left right")
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Box:
+    content: Any = None
+
+
+@dataclass(frozen=True)
+class Label:
+    text: Any = ""
+
+
+@dataclass(slots=True)
+class Slotted:
+    content: Any = None
+
+
+atoms = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.binary(max_size=2)
+)
+hashables = st.recursive(
+    atoms | st.just(Colour.RED) | st.just(StableFrozenSet({"a", 'b"'})),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner),
+        st.frozensets(inner, max_size=3),
+        st.builds(Label, inner),
+        st.builds(Pair, inner, inner),
+    ),
+    max_leaves=6,
+)
+values = st.recursive(
+    hashables,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(hashables, inner, max_size=3),
+        st.sets(hashables, max_size=3),
+        st.builds(StableSet, st.sets(hashables, max_size=3)),
+        st.builds(Box, inner),
+        st.builds(Slotted, inner),
+        st.builds(Pair, inner, inner),
+        st.lists(inner, max_size=2).map(deque),
+    ),
+    max_leaves=8,
+)
+
+
+def in_python(function: Any, *arguments: Any) -> Any:
+    codec, module._CODEC = module._CODEC, None
+    try:
+        return function(*arguments)
+    finally:
+        module._CODEC = codec
+
+
+@given(values)
+def test_both_freeze_and_thaw_alike(value: Any) -> None:
+    frozen = freeze(value)
+
+    assert frozen == in_python(freeze, value)
+    assert repr(frozen) == repr(in_python(freeze, value))
+    thawed, other = thaw(frozen), in_python(thaw, frozen)
+    assert thawed == other
+    assert freeze(thawed) == in_python(freeze, other) == frozen
+
+
+@given(st.tuples(values, values))
+def test_both_freeze_and_thaw_the_fields_of_a_node_alike(pair: tuple[Any, Any]) -> None:
+    fields = {"left": pair[0], "right": pair[1]}
+    names = ("right", "left")
+    frozen = freeze_attributes(fields, names)
+
+    assert frozen == in_python(freeze_attributes, fields, names)
+    if frozen is not None:
+        made: dict[str, Any] = {}
+        thaw_attributes(made, names, frozen)
+        assert made == fields
+
+
+def deep(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_values_too_deep_for_it_are_left_to_python() -> None:
+    assert freeze(thaw(freeze(deep(150)))) == freeze(deep(150))
+
+
+def test_what_python_refuses_it_leaves_to_python() -> None:
+    shared: list[int] = []
+    extra = Box()
+    extra.more = 1  # type: ignore[attr-defined]
+    deleted = Box()
+    del deleted.content
+    for value in ([shared, shared], [lambda: None], [extra], [deleted], Box([shared, shared])):
+        assert module._CODEC.freeze(value) is NotImplemented
+        with pytest.raises(FreezeError):
+            freeze(value)
+    assert freeze_attributes({"a": shared, "b": shared}, ("a", "b")) is None
+
+
+def test_it_does_the_common_kinds_by_itself() -> None:
+    for value in ([1], {"a": {1}}, (True, b""), Box(1), Label(1), Slotted([1]), Pair(1, 2)):
+        assert module._CODEC.freeze(value) == in_python(freeze, value)
+        assert module._CODEC.thaw(freeze(value)) == value
