@@ -37,6 +37,7 @@ from happysim.core.link import (
 )
 from happysim.core.message import message
 from happysim.core.network import duplicating, ordered, unordered
+from happysim.core.names import Name
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
@@ -198,6 +199,7 @@ __all__ = [
     "MultiPaxosNode",
     "Network",
     "NoMargin",
+    "Name",
     "Node",
     "NodeView",
     "NotLeader",

@@ -17,6 +17,10 @@ from happysim.core.script import Script
 from happysim.core.script_process import ScriptProcess
 
 
+# The permutations of more are too many to count with, let alone to tell apart by sight.
+_SYMMETRIC_MAX = 20
+
+
 def processes_of(
     given: tuple[Node | Script, ...],
     faults: Faults,
@@ -78,6 +82,11 @@ def symmetric_sets(
                     'nodes once each: symmetric=("n1", "n2", "n3")'
                 )
             before.add(name)
+        if len(names) > _SYMMETRIC_MAX:
+            raise ScenarioError(
+                f"World.of(symmetric=...): {len(names)} nodes of one set are more than a search can "
+                f"take together; declare at most {_SYMMETRIC_MAX}"
+            )
         if len(names) > 1:
             sets.append(tuple(str(name) for name in names))
     return tuple(sets)

@@ -91,7 +91,7 @@ class Equivariance:
     def _told(self, effect: Effect, swap: int | None = None) -> _Told:
         """An effect, or its image under a swap, as content."""
         if effect.raised is not None:
-            return ("raises",)
+            return (-1, "raises", effect.cost)
         state, own = effect.state, effect.own
         batches = {to: self.tables.batches.values[batch] for to, batch in effect.sends}
         records = self.tables.record_batches.values[effect.record]
@@ -128,38 +128,46 @@ class Equivariance:
         held = ", ".join(f"{field}={text:.60}" for field, text in texts)
         wanted = self._told(wrong, swap)
         to = self.symmetry.slot(swap, slot)
-        nearest = max(theirs, key=lambda each: _alike(each, wanted), default=None)
+        # A fault and a step of the protocol have nothing to do with one another.
+        alike = [each for each in theirs if each[-1] == wanted[-1]]
+        nearest = max(alike, key=lambda each: _alike(each, wanted), default=None)
+        before = self.symmetry.state(swap, slot, state)
         raise ScenarioError(
             f"{one} and {other} are declared symmetric, but {_made_of(tables, slot)} "
             "tells them apart:\n"
             f"  where {node} is ({held:.600})\n"
             f"  there is the step `{wrong.choice}`;\n"
-            f"  with {one} and {other} swapped {self._what_differs(to, wanted, nearest)}\n"
+            f"  with {one} and {other} swapped {self._what_differs(to, before, wanted, nearest)}\n"
             "  A step may compare names for equality only. What depends on their order (a list of "
             "names, the largest, the first of the peers) tells nodes apart."
         )
 
-    def _what_differs(self, slot: int, wanted: _Told, found: _Told | None) -> str:
+    def _what_differs(self, slot: int, before: int, wanted: _Told, found: _Told | None) -> str:
         """What the image of a step does, and what is done instead; for an error."""
         tables = self.tables
         node = tables.names[slot]
         if found is None:
-            return f"there is no such step of {node}"
-        if wanted == ("raises",) or found == ("raises",):
-            return f"{node} {'raises' if found == ('raises',) else 'does not raise'}, unlike before"
-        if wanted[0] != found[0]:
-            pairs = zip(
-                tables.state_text(slot, wanted[0]), tables.state_text(slot, found[0]), strict=False
-            )
-            for (field, text), (_, instead) in pairs:
-                if text != instead:
-                    return f"{node}.{field} should become {text:.80}, and becomes {instead:.80}"
+            missed = "" if wanted[0] < 0 else self._first_difference(slot, wanted[0], before)
+            return f"there is no step of {node} like it{missed and f'; {missed}'}"
+        if wanted[0] < 0 or found[0] < 0:
+            return f"{node} {'raises' if found[0] < 0 else 'does not raise'}, unlike before"
+        if wanted[0] != found[0] and (differs := self._first_difference(slot, wanted[0], found[0])):
+            return differs
         if wanted[1:3] != found[1:3]:
             should, does = (self._sent_text(each) for each in (wanted, found))
             return f"{node} should send {should:.200}, and sends {does:.200}"
         if wanted[3] != found[3]:
             return f"the history should be told {wanted[3]!r:.80}, and is told {found[3]!r:.80}"
         return f"{node} should have other steps than it has"
+
+    def _first_difference(self, slot: int, wanted: int, found: int) -> str:
+        """The first field that two local states differ in; empty where text shows none."""
+        name, state_text = self.tables.names[slot], self.tables.state_text
+        pairs = zip(state_text(slot, wanted), state_text(slot, found), strict=False)
+        for (field, text), (_, instead) in pairs:
+            if text != instead:
+                return f"{name}.{field} should become {text:.80}, and is {instead:.80}"
+        return ""
 
     def _sent_text(self, told: _Told) -> str:
         tables = self.tables

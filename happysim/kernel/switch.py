@@ -33,10 +33,11 @@ def kernel() -> Any:
 def kernel_for(plan: contract.Plan) -> Any:
     """The kernel to use for a search: `kernel()`, or the reference for what that cannot do.
 
-    The native kernel does not search up to symmetry.
+    Up to symmetry the native kernel does not search depth first with a limit on depth.
     """
     chosen = kernel()
-    return reference if plan.symmetric else chosen
+    cut = plan.depth_first and plan.depth is not None
+    return reference if plan.symmetric and cut else chosen
 
 
 @functools.cache

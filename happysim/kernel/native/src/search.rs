@@ -13,6 +13,7 @@ use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
 use crate::gather::{Batch, Ground, Item, Next, STEP};
 use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
+use crate::orbits::Orbits;
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
 use crate::store::Store;
@@ -105,6 +106,8 @@ pub struct Search {
     /// Worlds outside the bounds, where the judge read all of them.
     outside: HashSet<Box<[u32]>>,
     pub ways: Ways,
+    /// Where worlds are told apart up to symmetry.
+    pub orbits: Option<Orbits>,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
     cursor: usize,
     depth: u32,
@@ -132,6 +135,7 @@ impl Search {
         exports: Exports,
         plan: Plan,
         ways: Ways,
+        orbits: Option<Orbits>,
         judge: &Bound<'_, PyAny>,
         progress: Option<Py<PyAny>>,
         found: Py<PyAny>,
@@ -149,6 +153,7 @@ impl Search {
             steps_judged: Memo::new(),
             outside: HashSet::new(),
             ways,
+            orbits,
             cursor: 0,
             depth: 1,
             level_end: 0,
@@ -179,12 +184,47 @@ impl Search {
             let key = place.layout.pack(start);
             let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
-            if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
-                let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
-                self.meet(place, store, at, &next, NO_PARENT, 1)?;
+            let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
+            let (entry, hash) = self.entry(place, &next, step);
+            if let Err(at) = store.seen.find(&entry, hash) {
+                if self.meet(place, store, at, &next, (entry, hash), NO_PARENT, 1)? {
+                    self.count_orbit(step);
+                }
             }
         }
         self.level_end = self.ways.count;
+        Ok(())
+    }
+
+    /// What is kept of a world, and its hash; `at` is its place among those last looked at.
+    #[inline(always)]
+    fn entry<const W: usize, E: Entry<W>>(&self, place: &Place, next: &Next<W>, at: usize) -> (E, u64) {
+        match &self.orbits {
+            None => (E::of(&next.key, next.hash), next.hash),
+            Some(orbits) => orbits.entry(&place.tables, &place.layout, at),
+        }
+    }
+
+    #[inline(always)]
+    fn count_orbit(&mut self, at: usize) {
+        if let Some(orbits) = &mut self.orbits {
+            orbits.count(at);
+        }
+    }
+
+    /// Finds what stands for the worlds that steps lead to; some number may have outgrown its field.
+    fn look_at_orbits<const W: usize>(&mut self, place: &mut Place, nexts: &[Next<W>]) -> PyResult<()> {
+        let Some(orbits) = &mut self.orbits else { return Ok(()) };
+        orbits.clear();
+        let mut numbers = Vec::new();
+        for next in nexts {
+            if next.event == STEP {
+                place.layout.unpack(&next.key, &mut numbers);
+                orbits.look(&mut place.tables, &numbers)?;
+            } else {
+                orbits.skip();
+            }
+        }
         Ok(())
     }
 
@@ -197,6 +237,7 @@ impl Search {
         store: &mut Store<W, E>,
         at: usize,
         next: &Next<W>,
+        (entry, hash): (E, u64),
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
@@ -217,7 +258,7 @@ impl Search {
             return Ok(false);
         }
         self.ways.reserve()?;
-        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
+        store.seen.insert_at(at, entry, hash)?;
         self.number(store, next, parent, depth)?;
         Ok(true)
     }
@@ -415,7 +456,7 @@ impl Search {
                 self.after_world(store)?;
                 continue;
             }
-            let alone = self.plan.threads == 1 || self.plan.depth_first;
+            let alone = self.plan.threads == 1 || self.plan.depth_first || self.orbits.is_some();
             let exit = if alone || self.level_end - self.cursor < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
@@ -471,12 +512,16 @@ impl Search {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
                 let item = Item { key, start: 0, end, moving: true, missed: false };
-                if place.fits() {
+                if place.fits() && self.orbits.is_none() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
                 return Err(error.into());
             }
             batch.nexts.truncate(kept);
+        }
+        // What outgrew its field cannot be read there: such worlds are gathered once more.
+        if place.fits() {
+            self.look_at_orbits(place, &batch.nexts)?;
         }
         if !place.fits() {
             return Ok(Exit::Outgrown);
@@ -613,19 +658,21 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        for next in &nexts[item.start as usize..item.end as usize] {
+        for (at, next) in (item.start as usize..).zip(&nexts[item.start as usize..item.end as usize]) {
             if next.event != STEP {
                 self.steps += 1;
                 self.judge_raise(place, parent, next.event)?;
                 continue;
             }
-            match store.seen.find(&E::of(&next.key, next.hash), next.hash) {
+            let (entry, hash) = self.entry(place, next, at);
+            match store.seen.find(&entry, hash) {
                 Ok(_) if self.cut => self.meet_again(store, next, parent, depth + 1)?,
                 Ok(_) => {}
-                Err(at) => {
-                    if !self.meet(place, store, at, next, parent, depth + 1)? {
+                Err(free) => {
+                    if !self.meet(place, store, free, next, (entry, hash), parent, depth + 1)? {
                         continue;
                     }
+                    self.count_orbit(at);
                 }
             }
             self.steps += 1;
