@@ -67,6 +67,12 @@ pub struct Orbits {
     found: Vec<u32>,
     members: Vec<u128>,
     pub in_full: u128,
+    /// Room to work in: the marks by which processes are told apart, and the order of these.
+    marks: Vec<u64>,
+    others: Vec<(u64, u32, u32)>,
+    order: Vec<usize>,
+    numbers: Vec<u32>,
+    colours: Vec<u64>,
 }
 
 /// The least arrangement so far, and how many permutations lead to it.
@@ -74,6 +80,9 @@ struct Best {
     numbers: Vec<u32>,
     same: u128,
 }
+
+/// Processes of one colour: their set, and where in it they begin and end.
+type Tie = (usize, usize, usize);
 
 fn factorial(count: usize) -> u128 {
     (1..=count as u128).product()
@@ -115,6 +124,11 @@ impl Orbits {
             found: Vec::new(),
             members: Vec::new(),
             in_full: 0,
+            marks: Vec::new(),
+            others: Vec::new(),
+            order: Vec::new(),
+            numbers: Vec::new(),
+            colours: Vec::new(),
         })
     }
 
@@ -128,9 +142,28 @@ impl Orbits {
 
     /// Looks at one more world.
     pub fn look(&mut self, tables: &mut Tables, numbers: &[u32]) -> PyResult<()> {
-        let best = self.canonical(tables, numbers)?;
-        self.found.extend_from_slice(&best.numbers);
-        self.members.push(self.permutations / best.same);
+        let mut colours = std::mem::take(&mut self.colours);
+        colours.clear();
+        colours.resize(self.slots, 0);
+        for at in 0..self.moving.len() {
+            let slot = self.moving[at];
+            colours[slot] = self.sight(tables, slot, numbers[slot], at)? as u64;
+        }
+        let mut arranged = std::mem::take(&mut self.numbers);
+        arranged.clear();
+        arranged.extend_from_slice(numbers);
+        let tie = self.settle(tables, &mut arranged, &mut colours)?;
+        if tie.is_none() {
+            // Most worlds: nothing is alike, and there is one arrangement.
+            self.found.extend_from_slice(&arranged);
+            self.members.push(self.permutations);
+        } else {
+            let mut best = Best { numbers: Vec::new(), same: 0 };
+            self.branch(tables, arranged.clone(), colours.clone(), tie, 1, &mut best)?;
+            self.found.extend_from_slice(&best.numbers);
+            self.members.push(self.permutations / best.same);
+        }
+        (self.numbers, self.colours) = (arranged, colours);
         Ok(())
     }
 
@@ -162,17 +195,6 @@ impl Orbits {
 
     // -- the algorithm ------------------------------------------------------------------------
 
-    fn canonical(&mut self, tables: &mut Tables, numbers: &[u32]) -> PyResult<Best> {
-        let mut colours = vec![0u64; self.slots];
-        for at in 0..self.moving.len() {
-            let slot = self.moving[at];
-            colours[slot] = self.sight(tables, slot, numbers[slot], at)? as u64;
-        }
-        let mut best = Best { numbers: Vec::new(), same: 0 };
-        self.arrange(tables, numbers.to_vec(), colours, 1, &mut best)?;
-        Ok(best)
-    }
-
     /// Compares every arrangement of a world; `times` permutations lead here.
     fn arrange(
         &mut self,
@@ -182,18 +204,20 @@ impl Orbits {
         times: u128,
         best: &mut Best,
     ) -> PyResult<()> {
-        self.sort(tables, &mut numbers, &mut colours)?;
-        let (mut tie, mut told_apart) = (self.first_tie(&colours), 0);
-        while tie.is_some() {
-            let colours_now = self.count_of(&colours);
-            if colours_now == told_apart {
-                break;
-            }
-            told_apart = colours_now;
-            colours = self.refined(tables, &numbers, &colours)?;
-            self.sort(tables, &mut numbers, &mut colours)?;
-            tie = self.first_tie(&colours);
-        }
+        let tie = self.settle(tables, &mut numbers, &mut colours)?;
+        self.branch(tables, numbers, colours, tie, times, best)
+    }
+
+    /// As `arrange`, once the world is settled.
+    fn branch(
+        &mut self,
+        tables: &mut Tables,
+        numbers: Vec<u32>,
+        mut colours: Vec<u64>,
+        tie: Option<Tie>,
+        times: u128,
+        best: &mut Best,
+    ) -> PyResult<()> {
         let Some((set, first, end)) = tie else {
             match (best.same, numbers.cmp(&best.numbers)) {
                 (0, _) | (_, Ordering::Less) => *best = Best { numbers, same: times },
@@ -218,11 +242,32 @@ impl Orbits {
         Ok(())
     }
 
+    /// Sorts a world, and tells its processes apart as far as refining does; a tie that is left.
+    fn settle(
+        &mut self,
+        tables: &mut Tables,
+        numbers: &mut [u32],
+        colours: &mut [u64],
+    ) -> PyResult<Option<Tie>> {
+        self.sort(tables, numbers, colours)?;
+        let (mut tie, mut told_apart) = (self.first_tie(colours), 0);
+        while tie.is_some() {
+            let count = self.count_of(colours);
+            if count == told_apart {
+                break;
+            }
+            told_apart = count;
+            self.refine(tables, numbers, colours)?;
+            self.sort(tables, numbers, colours)?;
+            tie = self.first_tie(colours);
+        }
+        Ok(tie)
+    }
+
+    /// How many colours there are, in a sorted world.
     fn count_of(&self, colours: &[u64]) -> usize {
-        let mut all: Vec<u64> = self.moving.iter().map(|&slot| colours[slot]).collect();
-        all.sort_unstable();
-        all.dedup();
-        all.len()
+        let apart = |set: &Vec<usize>| set.windows(2).filter(|pair| colours[pair[0]] != colours[pair[1]]).count();
+        self.sets.iter().map(|set| 1 + apart(set)).sum()
     }
 
     /// Puts the processes of each set in order of colour.
@@ -245,7 +290,7 @@ impl Orbits {
     }
 
     /// The first run of one colour: its set, its first place, its end.
-    fn first_tie(&self, colours: &[u64]) -> Option<(usize, usize, usize)> {
+    fn first_tie(&self, colours: &[u64]) -> Option<Tie> {
         for (at, set) in self.sets.iter().enumerate() {
             for first in 0..set.len() - 1 {
                 let colour = colours[set[first]];
@@ -261,43 +306,46 @@ impl Orbits {
         None
     }
 
-    /// Colours that also tell processes apart by how they see others, and are seen.
-    fn refined(&mut self, tables: &mut Tables, numbers: &[u32], colours: &[u64]) -> PyResult<Vec<u64>> {
-        let mut told: Vec<(Vec<u64>, usize)> = Vec::with_capacity(self.moving.len());
-        let mut sought = 0;
-        for set in 0..self.sets.len() {
-            for at in 0..self.sets[set].len() {
-                let slot = self.sets[set][at];
-                let mut mark = vec![set as u64, colours[slot]];
-                for at in 0..self.fixed.len() {
-                    let other = self.fixed[at];
-                    mark.push(self.sight(tables, other, numbers[other], sought)? as u64);
+    /// Lets colours also tell processes apart by how they see others, and are seen.
+    ///
+    /// Colours of different sets differ from the start: a sight tells the set of who sees.
+    fn refine(&mut self, tables: &mut Tables, numbers: &[u32], colours: &mut [u64]) -> PyResult<()> {
+        let width = 1 + self.fixed.len() + 3 * (self.moving.len() - 1);
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.clear();
+        for sought in 0..self.moving.len() {
+            let slot = self.moving[sought];
+            marks.push(colours[slot]);
+            for at in 0..self.fixed.len() {
+                let other = self.fixed[at];
+                marks.push(self.sight(tables, other, numbers[other], sought)? as u64);
+            }
+            self.others.clear();
+            for index in 0..self.moving.len() {
+                let other = self.moving[index];
+                if other != slot {
+                    let seen = self.sight(tables, other, numbers[other], sought)?;
+                    let sees = self.sight(tables, slot, numbers[slot], index)?;
+                    self.others.push((colours[other], seen, sees));
                 }
-                let mut others = Vec::with_capacity(self.moving.len());
-                for index in 0..self.moving.len() {
-                    let other = self.moving[index];
-                    if other != slot {
-                        let seen = self.sight(tables, other, numbers[other], sought)?;
-                        let sees = self.sight(tables, slot, numbers[slot], index)?;
-                        others.push((colours[other], seen, sees));
-                    }
-                }
-                others.sort_unstable();
-                for (colour, seen, sees) in others {
-                    mark.extend([colour, seen as u64, sees as u64]);
-                }
-                told.push((mark, slot));
-                sought += 1;
+            }
+            self.others.sort_unstable();
+            for &(colour, seen, sees) in &self.others {
+                marks.extend([colour, seen as u64, sees as u64]);
             }
         }
-        told.sort_unstable();
-        let mut made = vec![0; self.slots];
+        let mark = |at: usize| &marks[at * width..(at + 1) * width];
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..self.moving.len());
+        order.sort_unstable_by(|&one, &other| mark(one).cmp(mark(other)));
         let mut rank = 0;
-        for at in 0..told.len() {
-            rank += (at > 0 && told[at].0 != told[at - 1].0) as u64;
-            made[told[at].1] = rank;
+        for at in 0..order.len() {
+            rank += (at > 0 && mark(order[at]) != mark(order[at - 1])) as u64;
+            colours[self.moving[order[at]]] = rank;
         }
-        Ok(made)
+        (self.marks, self.order) = (marks, order);
+        Ok(())
     }
 
     /// A run of one colour as chains of neighbours whose exchange changes nothing.
