@@ -7,8 +7,9 @@ Of each file a sample is drawn, by `--sample` and `--seed`.
 
 Each trial is written to a file in `--state` as it ends. A run goes on from there: what was caught
 is not tried again until the source changes, nor what survived until its checks change; with
-`--survivors` it is, best with more `--seconds`, so that dearer checks have their turn. `--report`
-writes the outcome into docs/verification.md, with the reasons given in benchmarks/survivors.toml.
+`--survivors` it is, best with more `--seconds`, so that dearer checks have their turn; but never
+what benchmarks/survivors.toml says to be equivalent or harmless. `--report` writes the outcome into
+docs/verification.md, with the reasons given there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,17 @@ class State:
         return found[-1] if found else None
 
     def known(
-        self, file: str, mutant: str, source: str, checks: str, explained: Mapping[str, str]
-    ) -> Trial | None:
-        """A trial that need not be made again, unless somebody asks: no other check may notice."""
+        self, file: str, mutant: str, source: str, checks: str, why: str, again: bool
+    ) -> bool:
+        """True where a mutant need not be tried again.
+
+        It was caught, or it is known `why` it cannot be, or no check has changed since, nor is it
+        to be tried `again` for longer.
+        """
         trial = self.trials.get((file, mutant, source))
-        if trial is None or not trial.survived or trial.checks == checks:
-            return trial
-        return trial if is_let_be(explained.get(mutant, "")) else None
+        if trial is None or not trial.survived:
+            return trial is not None
+        return is_let_be(why) or (trial.checks == checks and not again)
 
     def measures(self, paths: Sequence[str], seconds: float, processes: int) -> list[Measure]:
         """What the checks of some files take and reach; measured where that is not known."""
@@ -181,7 +186,9 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     left = {
         each.name: each
         for each in sample(mutants(source), options.sample, options.seed)
-        if not is_known(state.known(file, each.name, same, checks, explained), options)
+        if not state.known(
+            file, each.name, same, checks, explained.get(each.name, ""), options.survivors
+        )
     }
     if not left:
         return
@@ -199,11 +206,6 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
     # What survived might not have, had what is made on import been made with the change.
     for mutant, by in bench.tried_anew(list(left.values())):
         tell(mutant, by)
-
-
-def is_known(trial: Trial | None, options: argparse.Namespace) -> bool:
-    """True where a mutant need not be tried again."""
-    return trial is not None and not (trial.survived and options.survivors)
 
 
 # -- the report ------------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ from happysim.core.link import (
     slow_network,
 )
 from happysim.core.message import message
-from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.names import Name
+from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Script, TimedOut, call, post, sleep
@@ -197,9 +197,9 @@ __all__ = [
     "MembershipProtocol",
     "Misdirect",
     "MultiPaxosNode",
+    "Name",
     "Network",
     "NoMargin",
-    "Name",
     "Node",
     "NodeView",
     "NotLeader",

@@ -65,6 +65,7 @@ def cluster(
     kind: type[MultiPaxosNode] = MultiPaxosNode,
     heartbeats: bool = False,
     phases: tuple[Any, Any] = (None, None),
+    patient: bool = False,
     **options: Any,
 ) -> World:
     """Servers n1, n2, ... and their clients; `kind` may be a broken variant."""
@@ -77,6 +78,7 @@ def cluster(
             progress_seconds=None,
             phase_1=phases[0],
             phase_2=phases[1],
+            patient=patient,
         )
         for number in range(1, size + 1)
     ]

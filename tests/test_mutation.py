@@ -299,16 +299,16 @@ def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -
     state.add(mutation.Trial("f.py", "lived", 1, "", "source", "checks"))
     state.add(mutation.Trial("f.py", "died", 1, "properties/x.py: y", "source", "checks"))
     state = mutation.State(tmp_path)
-    assert state.known("f.py", "lived", "source", "checks", {}) is not None
-    assert state.known("f.py", "lived", "source", "other checks", {}) is None
-    let_be = {"lived": "Harmless: so."}
-    assert state.known("f.py", "lived", "source", "other checks", let_be) is not None
-    assert state.known("f.py", "died", "source", "other checks", {}) is not None
-    assert state.known("f.py", "died", "other source", "checks", {}) is None
 
-    options = mutation.parser().parse_args(["--survivors"])
-    assert not mutation.is_known(state.known("f.py", "lived", "source", "checks", {}), options)
-    assert mutation.is_known(state.known("f.py", "died", "source", "checks", {}), options)
+    def known(mutant: str, source: str, checks: str, why: str = "", again: bool = False) -> bool:
+        return state.known("f.py", mutant, source, checks, why, again)
+
+    assert known("lived", "source", "checks")
+    assert not known("lived", "source", "checks", again=True)
+    assert not known("lived", "source", "other checks", "Missing: somebody has to look.")
+    assert known("lived", "source", "other checks", "Harmless: so it is.", again=True)
+    assert known("died", "source", "other checks", again=True)
+    assert not known("died", "other source", "checks")
 
 
 def test_a_check_that_takes_longer_than_a_trial_may_is_not_used(project: Path) -> None:

@@ -16,8 +16,7 @@ from happysim.core.process import NodeProcess, Process, freeze_fields
 from happysim.core.script import Script
 from happysim.core.script_process import ScriptProcess
 
-
-# The permutations of more are too many to count with, let alone to tell apart by sight.
+# More have more permutations than a kernel counts with.
 _SYMMETRIC_MAX = 20
 
 
@@ -84,8 +83,8 @@ def symmetric_sets(
             before.add(name)
         if len(names) > _SYMMETRIC_MAX:
             raise ScenarioError(
-                f"World.of(symmetric=...): {len(names)} nodes of one set are more than a search can "
-                f"take together; declare at most {_SYMMETRIC_MAX}"
+                f"World.of(symmetric=...): {len(names)} nodes of one set are more than can be "
+                f"told apart by sight; declare at most {_SYMMETRIC_MAX}"
             )
         if len(names) > 1:
             sets.append(tuple(str(name) for name in names))

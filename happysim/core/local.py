@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Local:
     """Local transitions of one `Tables`; see `happysim.kernel.contract.Local`."""
 
+    # Every message stays in its inbox until something takes it out.
+    forgetful = False
+
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
 
@@ -44,6 +47,10 @@ class Local:
     def rank(self, envelope: int) -> tuple[int, str]:
         """Who sent a message, and its text: messages in an inbox are in this order."""
         return self.tables.rank[envelope]
+
+    def forgets(self, slot: int, state: int, envelope: int) -> bool:
+        """True where a message is left out of an inbox: never here."""
+        return False
 
     def batch(self, number: int) -> tuple[tuple[int, ...], int]:
         """The messages of a batch; or none, and the slot whose link is cut (else -1)."""

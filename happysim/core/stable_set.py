@@ -14,10 +14,18 @@ from typing import Any
 def in_order(elements: Iterable[Any], text: Callable[[Any], str]) -> list[Any]:
     """The elements in an order that depends on their content only."""
     found = list(elements)
+    if len(found) < 2:
+        return found
     kinds = set(map(type, found))
-    if len(kinds) <= 1 and kinds <= {str, int, bytes}:
-        return sorted(found)
-    return sorted(found, key=text)
+    if len(kinds) == 1 and kinds <= _COMPARABLE:
+        found.sort()
+    else:
+        found.sort(key=text)
+    return found
+
+
+# Elements of one of these classes have an order of their own.
+_COMPARABLE = frozenset({str, int, bytes})
 
 
 class _Ordering:

@@ -39,6 +39,7 @@ def add_search(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-worlds", type=count, metavar="N")
     command.add_argument("--seconds", type=positive, metavar="S", help="for each scenario")
     command.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
+    command.add_argument("--disk", metavar="FOLDER", help="for what memory does not hold; --by bfs")
     command.add_argument("--memory-mib", type=positive, metavar="M", help="of this process")
 
 
@@ -66,6 +67,10 @@ def _policy(options: argparse.Namespace) -> Policy | None:
             raise UsageError(f"--{name} goes with --by {fitting}; --by {options.by} takes {own}")
     if make is not None:
         return make(**{"seed": 1, **given})
+    if options.disk is not None:
+        if options.by not in (None, "bfs"):
+            raise UsageError("--disk is of searches breadth first; add --by bfs")
+        return bfs(options.memory or "exact", options.disk)
     if options.memory is not None:
         if options.by not in (None, "bfs", "dfs"):
             raise UsageError("--memory is of exhaustive searches; add --by bfs or dfs")

@@ -95,6 +95,13 @@ class Local(Protocol):
     def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
         """The number of the cell with that content: what a judge and a path are told."""
 
+    @property
+    def forgetful(self) -> bool:
+        """True where some messages are left out of inboxes; then ask `forgets`."""
+
+    def forgets(self, slot: int, state: int, envelope: int) -> bool:
+        """True where a message is left out of the inbox of a process in a local state."""
+
     def rank(self, envelope: int) -> tuple[int, str]:
         """The slot that sent a message, and its text: the order of messages in an inbox."""
 
@@ -211,6 +218,9 @@ class Plan:
 
     With `fingerprints` a kernel may tell worlds apart by 64 bits of hash; without `traces` it need
     not keep how a world was met, and `Exploration.path` is not to be asked for.
+
+    With a folder `disk` a kernel may keep worlds there, breadth first, once all that it keeps of
+    them takes more than `spill_bytes` of memory.
     """
 
     depth_first: bool = False
@@ -223,6 +233,8 @@ class Plan:
     threads: int | None = None
     fingerprints: bool = False
     traces: bool = True
+    disk: str | None = None
+    spill_bytes: int = 0
     symmetric: bool = False
 
 
@@ -236,9 +248,12 @@ class Exploration:
     waiting: int = 0
     outside: bool = False
     depth_limited: bool = False
-    # None: the queue ran empty. Else "worlds", "seconds", "memory", "interrupt" or "done"; of
-    # searches that are not exhaustive, "runs" or "schedule".
+    # None: the queue ran empty. Else "worlds", "seconds", "memory", "disk full", "disk" (it could
+    # not be written or read), "interrupt" or "done"; of searches that are not exhaustive, "runs" or
+    # "schedule".
     stopped: str | None = None
+    # What the system said where it took or gave no more.
+    trouble: str = ""
     # Where worlds were told apart by their fingerprints: of how many bits.
     fingerprint_bits: int | None = None
     # Where worlds were told apart up to symmetry: how many there are of which one was visited.

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import Any
 
@@ -14,9 +16,10 @@ from happysim.core.choice import BUDGETS
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
-from happysim.kernel.contract import Exploration, Plan
+from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel_for
+from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
 from happysim.search.schedule import choices_along, first_world, follow, raising_here
@@ -31,11 +34,18 @@ Progress = Callable[[Exploration], None]
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
+# And of that, what is kept of worlds goes to the disk from here on, where there is one.
+_SHARE_TO_SPILL = 0.5
+
+# What ends a search that will be made no more.
+_BROKEN_OFF = ("seconds", "memory", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
     "seconds": "the time ran out",
     "memory": "the memory budget ran out",
+    "disk full": "the disk is full",
+    "disk": "a file could not be written or read",
     "interrupt": "interrupted",
 }
 
@@ -161,6 +171,23 @@ def _fingerprints(worlds: int, bits: int) -> str:
     )
 
 
+def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
+    """The plan with a folder for worlds. Raises `ScenarioError` where none can be made there."""
+    try:
+        Path(disk).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=disk):
+            pass
+    except OSError as error:
+        raise ScenarioError(
+            f"bfs(disk={disk!r}): no file can be made there ({error.strerror}); "
+            "name a folder on a disk with room"
+        ) from None
+    if spill_mib is None:
+        assert plan.memory_mib is not None
+        spill_mib = min(_SHARE_TO_SPILL * plan.memory_mib, 2.0**40)
+    return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
+
+
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
     """Tables only grow, and looking for garbage in them takes a third of a short search."""
@@ -189,14 +216,37 @@ class _Search:
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
         exhaustive = isinstance(bounds.by, (Bfs, Dfs))
-        self.symmetry = self.tables.symmetry if symmetry and exhaustive else None
+        self.lean = self.leaning() if exhaustive and bounds.by.reduce else None
+        # One reduction at a time.
+        relies = symmetry and exhaustive and self.lean is None
+        self.symmetry = self.tables.symmetry if relies else None
+        # Whether what a search with `reduce` left out is known to be dead; worlds of all searches.
+        self.settled, self.worlds_in_all = True, 0
         self.judge = self.judge_of(self.properties)
 
     def judge_of(self, properties: Sequence[Property]) -> PropertyJudge:
-        symmetric = self.symmetry is not None
+        lean, symmetric = self.lean is not None, self.symmetry is not None
         return PropertyJudge(
-            self.tables, properties, self.bounds.within, self.history, symmetric=symmetric
+            self.tables, properties, self.bounds.within, self.history, lean, symmetric
         )
+
+    def leaning(self) -> Lean:
+        """The tables for a search with `reduce`; raises where that would not be sound."""
+        if self.tables.network.kind == "ordered":
+            raise ScenarioError(
+                f"{self.scenario}: reduce=True leaves messages out that do nothing, but on an "
+                "ordered network such a message keeps others waiting; search without reduce, or "
+                "write network=unordered()"
+            )
+        lossy = self.tables.faults.drops or self.tables.faults.duplicates
+        for prop in self.properties:
+            if prop.sort is Sort.STEP_ALWAYS and lossy:
+                raise PropertyError(
+                    f"{prop.name} is of every step, and with reduce=True the steps that drop or "
+                    "duplicate a dead message are left out; search without reduce, or declare "
+                    "neither drops nor duplicates"
+                )
+        return Lean(self.tables)
 
     def run(self) -> Report:
         began, misses = time.perf_counter(), self.tables.misses
@@ -225,7 +275,8 @@ class _Search:
             self.judge.evaluations,
             self.judge.quiescent_worlds,
             self.warnings(exploration),
-            in_full=exploration.in_full,
+            self.reduction_text(exploration),
+            exploration.in_full,
         )
 
     def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
@@ -242,10 +293,16 @@ class _Search:
             traces=policy.memory != "fingerprint without traces",
             symmetric=self.symmetry is not None,
         )
+        if isinstance(policy, Bfs) and policy.disk is not None:
+            plan = _with_disk(plan, policy.disk, policy.spill_mib)
+        if self.symmetry is not None:
+            # Orbits are kept in memory: files are sorted by the worlds themselves.
+            plan = replace(plan, disk=None)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
         exploration = self.visit(self.judge, plan, self.progress)
-        return exploration, self.verdicts(exploration, plan, not depth_first)
+        nearest = not depth_first and self.settled
+        return exploration, self.verdicts(exploration, plan, nearest)
 
     def deepening(self, plan: Plan) -> tuple[Exploration, dict[Property, Verdict]]:
         """Search to depth 1, 2, 3 and so on, until nothing is left out or a bound is met."""
@@ -257,7 +314,7 @@ class _Search:
             cut = replace(plan, depth=depth, seconds=left)
             self.judge.quiescent_worlds = 0
             exploration = self.visit(self.judge, cut, self.progress)
-            told = self.verdicts(exploration, cut, True, decided)
+            told = self.verdicts(exploration, cut, self.settled, decided)
             decided = {prop: told[prop] for prop in self.judge.findings}
             if exploration.stopped or not exploration.depth_limited or depth == plan.depth:
                 return exploration, told
@@ -295,22 +352,48 @@ class _Search:
     def visit(
         self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
     ) -> Exploration:
-        """Search as planned."""
-        starts = [world.numbers for world in self.starts.values()]
+        """Search as planned; with `reduce`, until nothing speaks against what was left out.
+
+        Where there is no time for that, what was found is real but may not be the nearest; an end
+        may be none, for a message that was left out may lead on.
+        """
+        if self.lean is None:
+            return self.visit_once(judge, plan, progress)
+        began, found = time.perf_counter(), dict(judge.findings)
+        while True:
+            self.lean.begin()
+            left = plan.seconds and max(1e-9, plan.seconds - (time.perf_counter() - began))
+            explored = self.visit_once(judge, replace(plan, seconds=left), progress)
+            self.worlds_in_all += explored.worlds
+            self.settled = self.lean.learn()
+            if self.settled:
+                return explored
+            if explored.stopped in _BROKEN_OFF:
+                judge.forget(Sort.QUIESCENT)
+                return explored
+            judge.reopen(found)
+
+    def visit_once(
+        self, judge: PropertyJudge, plan: Plan, progress: Progress | None = None
+    ) -> Exploration:
+        """One search. Without `reduce`, the only one."""
+        model = self.tables if self.lean is None else self.lean
+        starts = [self.shown(world.numbers) for world in self.starts.values()]
         with _rare_garbage_collection(), self.tables.relied_on(plan.symmetric):
-            explored: Exploration = kernel_for(plan).explore(
-                self.tables, starts, judge, plan, progress
-            )
+            explored: Exploration = kernel_for(plan).explore(model, starts, judge, plan, progress)
         if self.symmetry is not None and not self.symmetry.is_closed(starts):
             # From a first world that has no image among them only some of an orbit are reached.
             explored.in_full = None
         return explored
 
+    def shown(self, numbers: Numbers) -> Numbers:
+        """What a kernel is shown of a world."""
+        return numbers if self.lean is None else self.lean.numbers(numbers)
+
     def visit_again(self, plan: Plan, last: int) -> Exploration:
         """The same search up to the world at `last`, this time with the ways to its worlds."""
-        judge = self.judge_of([])
         again = replace(plan, traces=True, worlds=last + 1, seconds=None, memory_mib=None)
-        return self.visit(judge, again)
+        return self.visit_once(self.judge_of([]), again)
 
     def found(
         self, prop: Property, finding: Finding, exploration: Exploration, nearest: bool
@@ -323,9 +406,9 @@ class _Search:
         start, world = next(
             (name, world)
             for name, world in self.starts.items()
-            if world.numbers[:end] == path[0][:end]
+            if self.shown(world.numbers)[:end] == path[0][:end]
         )
-        schedule = choices_along(world, path, self.history)
+        schedule = choices_along(world, path, self.history, self.shown)
         if finding.raising is not None:
             end_of_path = world.after(*schedule)
             schedule.append(raising_here(end_of_path, finding.raising[1].choice))
@@ -355,6 +438,8 @@ class _Search:
         if exploration.stopped is not None and exploration.stopped != "done":
             why = _STOPPED[exploration.stopped]
             reason = f"{why} after {exploration.worlds:,} worlds"
+            if exploration.trouble:
+                reason += f": {exploration.trouble}"
             if exploration.stopped == "memory" and self.bounds.memory_mib is None:
                 reason += "; a scenario without end needs @bounded(within=...) or max_depth"
             return Unknown(prop, reason=reason)
@@ -373,16 +458,20 @@ class _Search:
             return Broken(prop, reason=f"{reason}, within {within}" if within else reason)
         if prop.sort is Sort.QUIESCENT and not self.judge.quiescent_worlds:
             return Unknown(prop, reason="no world is quiescent, so there was nothing to judge")
-        return Holds(
-            prop, bounds=self.limits_text(exploration), reduction=self.reduction_text(exploration)
-        )
+        bounds, reduction = self.limits_text(exploration), self.reduction_text(exploration)
+        return Holds(prop, bounds=bounds, reduction=reduction)
 
     def reduction_text(self, exploration: Exploration) -> str:
-        """What worlds were taken together, and how many; empty where none were."""
-        if self.symmetry is None:
+        """Which worlds were taken together, and what that took; empty where none were."""
+        if self.symmetry is not None:
+            full = "" if exploration.in_full is None else f" of {exploration.in_full:,}"
+            return f"up to symmetry of {self.symmetry}: {exploration.worlds:,} worlds{full}"
+        if self.lean is None:
             return ""
-        full = "" if exploration.in_full is None else f" of {exploration.in_full:,}"
-        return f"up to symmetry of {self.symmetry}: {exploration.worlds:,} worlds{full}"
+        text = f"without dead messages: {exploration.worlds:,} worlds"
+        if self.lean.searches == 1:
+            return text
+        return f"{text} ({self.worlds_in_all:,} in {self.lean.searches} searches)"
 
     def limits_text(self, exploration: Exploration) -> str:
         """The bounds that left worlds out; empty where none did."""
@@ -436,6 +525,8 @@ class _Search:
         first = self.tables.faults.budgets
         found = []
         for at, name in enumerate(BUDGETS):
+            if self.lean is not None and name in ("drops", "duplicates"):
+                continue  # There may have been worlds in which a dead message was lost.
             if first[at] and not self.tables.ledgers.was_paid(at):
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}

@@ -6,7 +6,7 @@ other. A property that has been broken, or reached, is asked no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +44,12 @@ class PropertyJudge:
         properties: Sequence[Property],
         within: Callable[[World], bool] | None,
         keeps_history: bool = True,
+        local_only: bool = False,
         symmetric: bool = False,
     ) -> None:
         self.tables, self.keeps_history = tables, keeps_history
+        # In a search that shows worlds without some messages, no property may look for them.
+        self._local_only = local_only
         # Where a search visits one world of an orbit, a property must say the same of each.
         self._symmetry = tables.symmetry if symmetric else None
         self.findings: dict[Property, Finding] = {}
@@ -57,6 +60,9 @@ class PropertyJudge:
         self._within = (
             None if within is None else self._remember(Remembered("within", bound(within)))
         )
+        self._opened = [
+            (asked, tuple(asked)) for asked in (self._of_worlds, self._of_steps, self._of_ends)
+        ]
         every = [*self._of_worlds, *self._of_steps, *self._of_ends]
         self._remembered = [remembered for _, remembered in every]
         if self._within is not None:
@@ -78,6 +84,17 @@ class PropertyJudge:
     def _remember(self, remembered: Remembered) -> Asked:
         return remembered if self._symmetry is None else Invariant(remembered, self._symmetry)
 
+    def reopen(self, findings: Mapping[Property, Finding]) -> None:
+        """Judge worlds anew, as if nothing but these had been found."""
+        self.findings = dict(findings)
+        self.quiescent_worlds = 0
+        for asked, every in self._opened:
+            asked[:] = [each for each in every if each[0] not in findings]
+
+    def forget(self, sort: Sort) -> None:
+        """Take back what was found of the properties of one sort."""
+        self.findings = {each: at for each, at in self.findings.items() if each.sort is not sort}
+
     @property
     def evaluations(self) -> int:
         """How often a property had to be called."""
@@ -95,6 +112,7 @@ class PropertyJudge:
         bits = LOCAL
         if self._within is not None:
             outside, local, reads = self._within(world)
+            self._check_local("the bound `within`", local)
             self._read.append(reads)
             if outside is not None:
                 return OUTSIDE | (LOCAL if local else 0)
@@ -165,6 +183,7 @@ class PropertyJudge:
         found = []
         for prop, remembered in properties:
             wrong, local, reads = remembered(*worlds)
+            self._check_local(prop.name, local)
             if wrong is not None:
                 self.findings[prop] = Finding(index, wrong, after)
                 found.append((prop, remembered))
@@ -174,6 +193,14 @@ class PropertyJudge:
         for each in found:
             properties.remove(each)
         return bits | (FOUND | self._done() if found else 0)
+
+    def _check_local(self, name: str, local: bool) -> None:
+        if self._local_only and not local:
+            raise PropertyError(
+                f"{name} reads what is in flight or the faults left, and a search with reduce=True "
+                "leaves messages out of worlds; search without it, or let the property read "
+                "fields, timers and the history alone"
+            )
 
     def _done(self) -> int:
         """DONE once no property is left that could still be found broken or reached.

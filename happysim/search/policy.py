@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from happysim.core.choice import Choice
@@ -17,9 +18,12 @@ Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
 
 @dataclass(frozen=True)
 class Bfs:
-    """Exhaustive, nearest worlds first."""
+    """Exhaustive, nearest worlds first; what does not fit into memory in the folder `disk`."""
 
     memory: Memory = "exact"
+    disk: str | None = None
+    spill_mib: float | None = None
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Dfs:
 
     memory: Memory = "exact"
     deepening: bool = False
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,13 @@ class Elsewhere(Protocol):
 Policy = Bfs | Dfs | Uniform | Pct | Replay | Elsewhere
 
 
-def bfs(memory: Memory = "exact") -> Bfs:
+def bfs(
+    memory: Memory = "exact",
+    disk: str | Path | None = None,
+    spill_mib: float | None = None,
+    *,
+    reduce: bool = False,
+) -> Bfs:
     """Search exhaustively, breadth first: a counterexample is as short as any.
 
     `memory` says what is kept of each world. "exact": all of it, so that nothing is left out.
@@ -83,19 +94,46 @@ def bfs(memory: Memory = "exact") -> Bfs:
     that this happened: n^2 / 2^65 among n worlds. "fingerprint without traces": some 12 bytes a
     world; to show a counterexample the search runs a second time, up to it. The reference kernel
     is always exact. Raises `ScenarioError` for another word.
+
+    With a folder `disk`, made where it is not there, worlds go to files in it once all that is kept
+    of them takes more than `spill_mib` MiB: by default half of the memory budget. What is found is
+    the same; it takes about three times as long, plus one pass over the files for each depth, so
+    this is for searches that are wide, not deep. The files have no names, so that nothing is left
+    of them. A full disk ends the search as a memory budget does. The reference kernel keeps all in
+    memory. Source: Korf, "Best-first frontier search with delayed duplicate
+    detection", AAAI 2004.
+
+    With `reduce`, messages that can never again do anything where they are going are left out of
+    worlds, so that worlds which differ in nothing else are one. Verdicts and the lengths of
+    counterexamples stay what they are, worlds and steps become fewer: often a fifth or less. It may
+    take several searches, each of which learns from the one before. Properties may read local
+    states, timers and the history; one that reads what is in flight or the faults left is refused
+    with `PropertyError`, and so is a `step_always` where messages may be dropped or duplicated. An
+    ordered network is refused with `ScenarioError`. See `happysim/search/dead.py`.
     """
-    return Bfs(_memory("bfs", memory))
+    if spill_mib is not None:
+        if disk is None:
+            raise ScenarioError("bfs(spill_mib=...) is of searches with a disk; add disk='FOLDER'")
+        _check_positive("bfs", spill_mib=spill_mib)
+    folder = None if disk is None else str(disk)
+    return Bfs(_memory("bfs", memory), folder, spill_mib, _reduce("bfs", reduce))
 
 
-def dfs(memory: Memory = "exact", deepening: bool = False) -> Dfs:
+def dfs(memory: Memory = "exact", deepening: bool = False, reduce: bool = False) -> Dfs:
     """Search exhaustively, depth first: the same verdicts and counts in less memory.
 
-    `memory` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2, and so on,
-    until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
+    `memory` and `reduce` as for `bfs`. With `deepening` the search is cut at depth 1, then at 2,
+    and so on, until a cut leaves nothing out (Korf, "Depth-first iterative-deepening", 1985). So a
     counterexample is as short as any, and one near the start is found however deep the rest goes.
     It costs every shallower search again. Counts are those of the last one.
     """
-    return Dfs(_memory("dfs", memory), deepening)
+    return Dfs(_memory("dfs", memory), deepening, _reduce("dfs", reduce))
+
+
+def _reduce(policy: str, reduce: bool) -> bool:
+    if not isinstance(reduce, bool):
+        raise ScenarioError(f"{policy}(reduce={reduce!r}): write True or False")
+    return reduce
 
 
 def _memory(policy: str, memory: Memory) -> Memory:
@@ -136,6 +174,12 @@ def _check_counts(policy: str, **counts: object) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise ScenarioError(f"{policy}({name}={count}): give a whole number of at least 1")
+
+
+def _check_positive(policy: str, **amounts: object) -> None:
+    for name, amount in amounts.items():
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not amount > 0:
+            raise ScenarioError(f"{policy}({name}={amount!r}): give a number above 0")
 
 
 def replay(schedule: Sequence[Choice | str], start: str | None = None) -> Replay:

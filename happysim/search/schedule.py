@@ -203,11 +203,17 @@ def _choices(world: World) -> tuple[Choice, ...]:
         return ()
 
 
-def choices_along(start: World, path: Sequence[Numbers], histories: bool) -> list[Choice]:
+def choices_along(
+    start: World,
+    path: Sequence[Numbers],
+    histories: bool,
+    shown: Callable[[Numbers], Numbers] = lambda numbers: numbers,
+) -> list[Choice]:
     """The choices that lead along a path of worlds, given by their numbers.
 
-    Where nodes are interchangeable a step of the path may be one up to a permutation of them. What
-    is returned leads from `start` through worlds that are all images of those of the path.
+    `shown` is what a kernel was shown of a world, where that was not all of it. Where nodes are
+    interchangeable a step of the path may be one up to a permutation of them: what is returned
+    leads from `start` through worlds that are all images of those of the path.
     """
     end = None if histories else -1
     symmetry = start.tables.symmetry
@@ -220,7 +226,7 @@ def choices_along(start: World, path: Sequence[Numbers], histories: bool) -> lis
             numbers = symmetry.world(swap, numbers)
         steps: dict[Numbers, tuple[Choice, World]] = {}
         for choice, after in world.steps():
-            steps.setdefault(after.numbers[:end], (choice, after))
+            steps.setdefault(shown(after.numbers)[:end], (choice, after))
         found = steps.get(numbers[:end])
         if found is None and symmetry is not None:
             more, reached = _swaps_to(symmetry, numbers, steps.keys(), end)

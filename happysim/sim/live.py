@@ -22,7 +22,7 @@ from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
 from happysim.sim.host import LiveHost
 from happysim.sim.route import Route
-from happysim.sim.settle import settler
+from happysim.sim.settle import Risks
 
 # Receives each step once it is done: what kind, of whom, from whom, about what.
 Observer = Callable[[Kind, Any, str, Any, Operation | None], None]
@@ -38,6 +38,7 @@ class LiveNode:
 
     __slots__ = (
         "_audit_at",
+        "_risks",
         "_settler",
         "actions",
         "agenda",
@@ -69,8 +70,11 @@ class LiveNode:
         "waiting",
     )
 
-    def __init__(self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int) -> None:
+    def __init__(
+        self, process: NodeProcess, agenda: Agenda, host: LiveHost, slot: int, risks: Risks
+    ) -> None:
         self.process, self.slot, self.name = process, slot, process.name
+        self._risks = risks
         # The process of its first class, which knows what upgrades there may be.
         self.first_process = process
         self.agenda, self.host = agenda, host
@@ -111,7 +115,7 @@ class LiveNode:
         }
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settler = settler(kind)
+        self._settler = self._risks.settler(kind)
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""

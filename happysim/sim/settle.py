@@ -34,6 +34,7 @@ from happysim.sim.values import (
 )
 
 Settle = Callable[[Any], Any]
+Make = Callable[[], Settle]
 Get = Callable[[Any], Any]
 
 _SETS = frozenset({StableSet, StableFrozenSet})
@@ -42,15 +43,24 @@ _NOTHING = object()
 _SAME, _FLAT, _LOG, _DEEP = range(4)
 
 
-def settler(kind: type) -> Settler | None:
-    """What settles the fields of one node of a class; None: nothing has to.
+class Risks:
+    """Which fields of a class may hold a set, by their annotations: found out once in a run.
 
-    Each node needs one of its own.
+    A class that is made later may change the answer, so it is not kept for longer.
     """
-    hints = hints_of(kind)
-    fields = kind.happysim_fields  # type: ignore[attr-defined]
-    risky = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
-    return Settler({name: hints.get(name, Any) for name in risky}) if risky else None
+
+    def __init__(self) -> None:
+        self._fields: dict[type, dict[str, Make]] = {}
+
+    def settler(self, kind: type) -> Settler | None:
+        """What settles the fields of one node of a class; None: nothing has to."""
+        found = self._fields.get(kind)
+        if found is None:
+            hints = hints_of(kind)
+            fields = kind.happysim_fields  # type: ignore[attr-defined]
+            risky = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
+            found = self._fields[kind] = {name: _make_of(hints.get(name, Any)) for name in risky}
+        return Settler(found) if found else None
 
 
 class Settler:
@@ -62,15 +72,15 @@ class Settler:
 
     __slots__ = ("_fields", "settle")
 
-    def __init__(self, hints: dict[str, Any]) -> None:
-        self._fields = [_Field(self, name, hint) for name, hint in hints.items()]
+    def __init__(self, fields: dict[str, Make]) -> None:
+        self._fields = [_Field(self, name, make) for name, make in fields.items()]
         self.settle: Callable[[dict[str, Any]], None] = self.sort
 
     def sort(self, values: dict[str, Any]) -> None:
         """Settle, and from now on compare each field as befits what it holds."""
         fields = self._fields
         write = _written(tuple((each.name, each.sort, each.log_name) for each in fields))
-        self.settle = write(fields, [each.seen for each in fields])
+        self.settle = write(fields)
         self.settle(values)
 
     def settle_all(self, values: dict[str, Any]) -> None:
@@ -80,7 +90,7 @@ class Settler:
             field.look(values)
 
 
-Write = Callable[[Sequence[Any], Sequence[Any]], Callable[[dict[str, Any]], None]]
+Write = Callable[[Sequence[Any]], Callable[[dict[str, Any]], None]]
 
 
 @cache
@@ -95,33 +105,34 @@ def _written(fields: tuple[tuple[str, int, str], ...]) -> Write:
 def _source(fields: Sequence[tuple[str, int, str]]) -> str:
     """The text of `_written`. For a field `few` that holds a set, and `journal` with a log `items`:
 
-    def write(fields, seens):
-        field_0, field_1, = fields
-        ...
+    def write(fields):
+        held_0, shown_0, held_1, shown_1, size_1, last_1 = ...
         def settle(values):
-            nonlocal held_0, shown_0, held_1, shown_1
+            nonlocal held_0, shown_0, held_1, shown_1, size_1, last_1
             value = values['few']
             if value is not held_0:
-                held_0, shown_0 = look_0(values)
+                held_0, shown_0 = fields[0].look(values)
             value = values['journal']
-            if value is not held_1 or value.items is not shown_1 or ...:
-                held_1, shown_1 = look_1(values)
+            if value is not held_1 or value.items is not shown_1 or len(shown_1) != size_1 or ...:
+                held_1, shown_1 = fields[1].look(values)
+                ...
         return settle
     """
-    cells = ", ".join(f"held_{at}, shown_{at}" for at in range(len(fields)))
-    before, after = ["def write(fields, seens):"], [" def settle(values):", f"  nonlocal {cells}"]
+    cells, before, after = [], [], []
     for at, (name, sort, log) in enumerate(fields):
-        before += [
-            f" field, seen_{at} = fields[{at}], seens[{at}]",
-            f" look_{at}, settle_{at} = field.look, field.settle",
-            f" held_{at}, shown_{at} = field.held, field.shown",
-        ]
+        cells += [f"held_{at}, shown_{at}"]
+        before += [f" held_{at}, shown_{at} = fields[{at}].held, fields[{at}].shown"]
         after += [
             f"  value = values[{name!r}]",
             f"  if {_CHANGED[sort].format(at=at, log=log)}:",
-            f"   held_{at}, shown_{at} = look_{at}(values)",
+            f"   held_{at}, shown_{at} = fields[{at}].look(values)",
         ]
-    return "\n".join([*before, *after, " return settle"])
+        if sort == _LOG:
+            cells += [f"size_{at}, last_{at}"]
+            before += [f" size_{at}, last_{at} = fields[{at}].end"]
+            after += [f"   size_{at}, last_{at} = fields[{at}].end"]
+    head, inner = ["def write(fields):"], [" def settle(values):", f"  nonlocal {', '.join(cells)}"]
+    return "\n".join([*head, *before, *inner, *after, " return settle"])
 
 
 # When a field has to be looked at, by the sort of what it holds.
@@ -130,10 +141,9 @@ _CHANGED = {
     _FLAT: "value is not held_{at} or ((value or shown_{at}) and value != shown_{at})",
     _LOG: (
         "value is not held_{at} or value.{log} is not shown_{at} "
-        "or len(shown_{at}) != len(seen_{at}) "
-        "or (seen_{at} and shown_{at}[-1] is not seen_{at}[-1])"
+        "or len(shown_{at}) != size_{at} or (size_{at} and shown_{at}[-1] is not last_{at})"
     ),
-    _DEEP: "value is not held_{at} or settle_{at}(value) is not value",
+    _DEEP: "value is not held_{at} or fields[{at}].settle(value) is not value",
 }
 
 
@@ -146,21 +156,26 @@ class _Field:
         "log",
         "log_name",
         "name",
-        "seen",
         "settle",
         "shown",
         "sort",
     )
 
-    def __init__(self, owner: Settler, name: str, hint: Any) -> None:
+    def __init__(self, owner: Settler, name: str, make: Make) -> None:
         self._owner, self.name, self.sort = owner, name, _SAME
         # What the field holds, and with what that is compared: a copy, or the entries of a log.
         self.held: Any = _NOTHING
         self.shown: Any = _NOTHING
-        self.log = log = _record_of_log(hint)
-        self.log_name = "" if log is None else log.name
-        self.seen: list[Any] | None = None if log is None else log.tail.seen
-        self.settle: Settle = _settle_of(hint) if log is None else log.settle
+        self.settle = make()
+        log = getattr(self.settle, "__self__", None)
+        self.log = log if isinstance(log, _LogRecord) else None
+        self.log_name = "" if self.log is None else self.log.name
+
+    @property
+    def end(self) -> tuple[int, Any]:
+        """How many entries its log has had, and which was the last."""
+        seen = [] if self.log is None else self.log.tail.seen
+        return len(seen), seen[-1] if seen else None
 
     def look(self, values: dict[str, Any]) -> tuple[Any, Any]:
         """Settle what the field holds now; returns it, and with what it is to be compared."""
@@ -179,9 +194,10 @@ class _Field:
         ):
             self.sort, self.held, self.shown = _FLAT, value, value.copy()
             return value
-        if log is not None or not is_set_free(value):
-            value = self.settle(value)
-        self.held = self.shown = value
+        if log is None and is_set_free(value):
+            self.sort, self.held = _SAME, value
+            return value
+        self.held = value = self.settle(value)
         if log is not None and log.holds(value):
             self.sort, self.shown = _LOG, log.tail.entries
         else:
@@ -189,47 +205,44 @@ class _Field:
         return value
 
 
-def _settle_of(hint: Any) -> Settle:
-    """How to settle a value with this annotation."""
+def _make_of(hint: Any) -> Make:
+    """What makes the function that settles a value with this annotation, one for each node."""
     if is_log(hint):
-        return _Tail().settle
+        return lambda: _Tail().settle
     if is_record(hint):
-        return _settle_record(hint)
+        return _make_of_record(hint)
     if get_origin(hint) is dict:
-        return _Dict().settle
-    return stable
+        return lambda: _Dict().settle
+    return lambda: stable
 
 
-def _risky(kind: type) -> list[tuple[str, Any]]:
-    """The fields of a dataclass that may hold a set, with their annotations."""
+def _make_of_record(kind: type) -> Make:
+    """Settle the fields of a mutable dataclass that may hold a set, one by one."""
     hints = hints_of(kind)
-    found = [(name, hints.get(name, Any)) for name in field_names(kind)]
-    return [(name, hint) for name, hint in found if promise_of(hint) >= STABLE]
+    found = {name: hints.get(name, Any) for name in field_names(kind)}
+    risky = {name: hint for name, hint in found.items() if promise_of(hint) >= STABLE}
+    if len(risky) == 1:
+        ((name, hint),) = risky.items()
+        if is_log(hint):
+            return lambda: _LogRecord(kind, name).settle
+    makes = {name: _make_of(hint) for name, hint in risky.items()}
 
+    def made() -> Settle:
+        passes = [(name, make()) for name, make in makes.items()]
 
-def _settle_record(kind: type) -> Settle:
-    """Settle the fields of a mutable dataclass one by one."""
-    passes = [(name, _settle_of(hint)) for name, hint in _risky(kind)]
+        def settle(value: Any) -> Any:
+            if type(value) is not kind:
+                return stable(value)
+            for name, settled in passes:
+                held = getattr(value, name)
+                made = settled(held)
+                if made is not held:
+                    setattr(value, name, made)
+            return value
 
-    def settle(value: Any) -> Any:
-        if type(value) is not kind:
-            return stable(value)
-        for name, settled in passes:
-            held = getattr(value, name)
-            made = settled(held)
-            if made is not held:
-                setattr(value, name, made)
-        return value
+        return settle
 
-    return settle
-
-
-def _record_of_log(hint: Any) -> _LogRecord | None:
-    """What settles a mutable dataclass of which only one field, a log, may hold sets."""
-    if not is_record(hint):
-        return None
-    risky = _risky(hint)
-    return _LogRecord(hint, risky[0][0]) if len(risky) == 1 and is_log(risky[0][1]) else None
+    return made
 
 
 class _LogRecord:
@@ -310,9 +323,11 @@ class _Tail:
             at -= 1
         del seen[at:]
         for index in range(at, len(value)):
-            value[index] = stable(value[index])
-            seen.append(value[index])
-            self.is_fixed = self.is_fixed and cannot_change(value[index])
+            entry = value[index]
+            if not is_set_free(entry):
+                entry = value[index] = stable(entry)
+                self.is_fixed = self.is_fixed and cannot_change(entry)
+            seen.append(entry)
         return value
 
 

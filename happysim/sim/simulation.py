@@ -41,6 +41,7 @@ from happysim.sim.nemesis import At, Nemesis, Randomly
 from happysim.sim.record import Recorder
 from happysim.sim.records import Records
 from happysim.sim.route import Route, Routes
+from happysim.sim.settle import Risks
 from happysim.sim.streams import floats
 from happysim.sim.summary import Summary
 from happysim.sim.view import LiveWorld
@@ -92,6 +93,7 @@ class Simulation(ByHand):
         self.records = Records(History() if fresh else world.history)
         self._sites: dict[str, Site] = {each.name: each.site for each in tables.processes}
         self.processes = {}
+        self._risks = Risks()
         for slot, process in enumerate(tables.processes):
             self.processes[process.name] = self._live(process, slot)
         self.world = LiveWorld(self)
@@ -130,7 +132,7 @@ class Simulation(ByHand):
             floats(self.seed, f"timers of {name}"),
             self.records.add,
         )
-        live = self._node(process, self.agenda, host, slot)
+        live = self._node(process, self.agenda, host, slot, self._risks)
         live.fail = self.crash
         host.route_of = self.route
         host.bind(live)

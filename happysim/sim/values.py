@@ -18,7 +18,7 @@ import enum
 import types
 import typing
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -238,29 +238,46 @@ def is_set_free(value: Any) -> bool:
     kind = type(value)
     if kind in _ATOMS:
         return True
-    if kind is tuple:
-        for each in value:
-            if type(each) in _ATOMS:
-                continue
-            if not is_set_free(each):
-                return False
-        return True
-    if not is_frozen_class(kind):
-        return issubclass(kind, enum.Enum)
-    return _compares_all(kind) and all(is_set_free(getattr(value, n)) for n in field_names(kind))
+    known = _SET_FREE.get(kind)
+    if known is None:
+        known = _SET_FREE[kind] = _make_look(kind)
+    return known(value)
+
+
+def _are_set_free(values: Iterable[Any]) -> bool:
+    # Most are atoms, and a call for each would cost more than all the rest.
+    return not any(type(each) not in _ATOMS and not is_set_free(each) for each in values)
+
+
+def _make_look(kind: type) -> Callable[[Any], bool]:
+    """What looks for a set in values of a class, and for what can change."""
+    if issubclass(kind, enum.Enum):
+        return lambda value: True
+    if not is_frozen_class(kind) or not _compares_all(kind):
+        return lambda value: False
+    hints = hints_of(kind)
+    # Fields that promise atoms are not looked at.
+    names = [name for name in field_names(kind) if not _promises_atoms(hints.get(name, Any))]
+    if len(names) > 1:
+        values_of = attrgetter(*names)
+        return lambda value: _are_set_free(values_of(value))
+    return lambda value: all(is_set_free(getattr(value, name)) for name in names)
+
+
+def _promises_atoms(hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        return all(map(_promises_atoms, get_args(hint)))
+    return hint is None or hint in _ATOMS
+
+
+# What looks for a set in values of a class.
+_SET_FREE: dict[type, Callable[[Any], bool]] = {tuple: _are_set_free}
 
 
 def _compares_all(kind: type) -> bool:
     """False where equals may differ in a field: it may hold a set in one and none in the other."""
-    known = _COMPARES_ALL.get(kind)
-    if known is None:
-        own = kind.__dataclass_params__.eq  # type: ignore[attr-defined]
-        fields = dataclasses.fields(kind)
-        known = _COMPARES_ALL[kind] = own and all(each.compare for each in fields)
-    return known
-
-
-_COMPARES_ALL: dict[type, bool] = {}
+    own = kind.__dataclass_params__.eq  # type: ignore[attr-defined]
+    return own and all(each.compare for each in dataclasses.fields(kind))
 
 
 def cannot_change(value: Any) -> bool:

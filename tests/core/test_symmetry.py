@@ -153,7 +153,10 @@ def test_an_ordinary_text_equal_to_a_name_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (Ordered, r"step `deliver n2 -> n3 Claim\(.*swapped .*n3.first should become 'n1', and is 'n2'"),
+        (
+            Ordered,
+            r"step `deliver n2 -> n3 Claim\(.*swapped .*n3.first should become 'n1', and is 'n2'",
+        ),
         (Favours, "there is the step `act n1 claim`.*should send nothing, and sends n1 Claim"),
         (Fails, "there is no step of n2 like it"),
     ],
@@ -162,7 +165,9 @@ def test_an_ordinary_text_equal_to_a_name_is_left_alone() -> None:
 def test_a_protocol_that_tells_nodes_apart_is_refused(kind: type[Node], said: str) -> None:
     broken = world(kind)
     for _ in range(2):  # what was refused once is refused again
-        with pytest.raises(ScenarioError, match=f"(?s)declared symmetric, but {kind.__name__}") as no:
+        with pytest.raises(
+            ScenarioError, match=f"(?s)declared symmetric, but {kind.__name__}"
+        ) as no:
             explore(broken)
         assert no.match(f"(?s){said}")
     assert explore(broken, symmetry=False).worlds > 1
@@ -184,7 +189,9 @@ def test_a_protocol_that_tells_nodes_apart_is_refused(kind: type[Node], said: st
         (lambda: World.of(Claimant("n1"), symmetric=("n1", "n1")), "'n1' is declared twice"),
         (
             lambda: World.of(
-                *map(Claimant, NAMES), faults=Faults(partitions=1, splits=(("n1",),)), symmetric=NAMES
+                *map(Claimant, NAMES),
+                faults=Faults(partitions=1, splits=(("n1",),)),
+                symmetric=NAMES,
             ),
             "lists no partition",
         ),
@@ -218,5 +225,7 @@ def test_clients_may_be_interchangeable_and_may_be_given_their_names() -> None:
 def test_crashes_of_one_node_alone_are_refused() -> None:
     faults = Faults(crashes=1, crashable=("n1",))
     declared = World.of(*map(Claimant, NAMES), faults=faults, symmetric=NAMES)
-    with pytest.raises(ScenarioError, match=r"`crash n1`;\s+with n1 and n2 swapped there is no step of n2"):
+    with pytest.raises(
+        ScenarioError, match=r"`crash n1`;\s+with n1 and n2 swapped there is no step of n2"
+    ):
         explore(declared)

@@ -6,14 +6,15 @@ the way to every world are compared, for any bounds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, ScenarioError, World, bfs, dfs, explore, uniform, unordered
+from happysim import Faults, ScenarioError, World, bfs, dfs, explore, ordered, uniform, unordered
 from happysim.kernel import contract, reference
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
@@ -173,7 +174,7 @@ class Recorder(PropertyJudge):
         return super().raised(index, slot, move)
 
 
-def worlds_found(explorer: Any, case: Case, options: Options, threads: int = 1) -> Any:
+def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any:
     """Each world by its number, with the way to it, and what the judge was told."""
     first = next(iter(starts_of(case, 1).values()))
     judged = [each for each in properties(case) if each.name in ("ends", "steps")]
@@ -185,7 +186,7 @@ def worlds_found(explorer: Any, case: Case, options: Options, threads: int = 1) 
         case.history,
         options.max_depth,
         options.max_worlds,
-        threads=threads,
+        **how,
     )
     found = explorer.explore(first.tables, [first.numbers], judge, plan)
     contents: dict[Numbers, str] = {}
@@ -213,7 +214,26 @@ def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(exa
         except ScenarioError:
             return
         for threads in (1, 3):
-            assert worlds_found(native, case, options, threads) == wanted
+            assert worlds_found(native, case, options, threads=threads) == wanted
+
+    found()
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(3000, marks=pytest.mark.slow)])
+def test_worlds_on_a_disk_have_the_same_numbers_and_paths(examples: int, tmp_path: Path) -> None:
+    native = kernel_named("native")
+
+    @drawn(examples)
+    @given(cases(), some_options(), st.sampled_from([0, 8_000]), st.booleans())
+    def found(case: Case, options: Options, spill_bytes: int, fingerprints: bool) -> None:
+        breadth_first = replace(options, depth_first=False)
+        try:
+            wanted = worlds_found(reference, case, breadth_first)
+        except ScenarioError:
+            return
+        disk = {"disk": str(tmp_path), "spill_bytes": spill_bytes, "fingerprints": fingerprints}
+        assert worlds_found(native, case, breadth_first, **disk) == wanted
+        assert not list(tmp_path.iterdir())
 
     found()
 
@@ -239,3 +259,25 @@ def kernel_named(name: str) -> Any:
 
 def test_the_built_kernel_is_of_this_version() -> None:
     assert kernel_named("native").CONTRACT == contract.VERSION
+
+
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(cases(), st.booleans(), st.none() | st.integers(1, 9))
+def test_both_kernels_leave_out_the_same_dead_messages(
+    case: Case, depth_first: bool, max_depth: int | None
+) -> None:
+    def told(name: str) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, name)
+            by = dfs(reduce=True) if depth_first else bfs(reduce=True)
+            found = explore(
+                case.scenario,
+                by=by,
+                max_depth=max_depth,
+                max_worlds=WORLDS_MAX,
+                history=case.history,
+            )
+        return found.worlds, found.steps, found.depth, found.complete, found.reduction
+
+    if case.network != ordered():
+        assert told("native") == told("reference")

@@ -64,6 +64,8 @@ class Wide:
     def cell(self, slot: int, state: int, inbox: tuple[Any, ...]) -> int:
         return state
 
+    forgetful = False
+
     def receives(self, slot: int, state: int) -> bool:
         return False
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from happysim import Host, ProtocolError
+from happysim import Faults, Host, ProtocolError
 from happysim.core.script import Operation
 from happysim.protocols.chain import (
     Chain,
@@ -16,6 +16,7 @@ from happysim.protocols.chain import (
     Failed,
     Forward,
     Redirect,
+    Snapshot,
     first_chain,
 )
 from happysim.protocols.chain.messages import Entry
@@ -23,6 +24,7 @@ from properties.chain import (
     READ,
     X1,
     X2,
+    Watchdog,
     a_server_joins,
     a_tail_returns,
     along,
@@ -149,6 +151,58 @@ def test_a_server_that_fails_while_it_joins_leaves_the_place_to_another() -> Non
     master.take_out(host, "n2")
     assert master.chain == Chain(3, ("n1",))
     assert master.is_back("n3")
+
+
+def test_who_does_not_answer_a_ping_is_out_with_the_next_and_back_when_it_answers_again() -> None:
+    world = along(chain_of(3, pings=True, network="unordered"), "fire master")
+    for server in ("n1", "n3"):
+        world = along(world, f"deliver master -> {server} CurrentChain", f"deliver {server}")
+    world = along(world, "fire master")
+    assert world["master"].chain == Chain(2, ("n1", "n3"))
+    assert world["master"].timers == ("check",)
+    for server, epoch in (("n1", 2), ("n2", 1), ("n3", 2)):
+        ping = f"deliver master -> {server} CurrentChain(chain=Chain(epoch={epoch}"
+        world = along(world, ping, f"deliver {server} -> master Here")
+    world = along(world, "fire master")
+    assert world["master"].chain == Chain(3, ("n1", "n3", "n2"), (("n2", 3),))
+
+
+def test_who_has_yet_to_get_the_state_stays_so_when_another_fails() -> None:
+    master, host = ChainMaster("master", ("n1", "n2"), spares=("n3",)), cast(Host, Network())
+    master.append(host, "n3")
+    master.take_out(host, "n1")
+    assert master.chain == Chain(3, ("n2", "n3"), (("n3", 2),))
+    master.take_out(host, "n2")
+    assert master.chain.epoch == 3  # n3 alone would have nothing
+
+
+def test_a_copy_of_an_update_is_answered_again_by_the_head_and_not_applied_again() -> None:
+    world = chain_of(1, client("c1", ("n1", X1)), faults=Faults(duplicates=1), network="unordered")
+    world = along(world, "invoke c1", "duplicate c1 -> n1 Update", "deliver c1 -> n1 Update")
+    world = along(world, "deliver c1 -> n1 Update")
+    assert [each.target for each in world.in_flight] == ["c1", "c1"]
+    assert world["n1"].last == 1
+
+
+def test_a_new_successor_is_asked_how_far_it_is_and_sent_no_more_than_it_lacks() -> None:
+    world = chain_of(3, client("c1", ("n1", X1)), Watchdog("dog", "n2"), network="unordered")
+    world = along(world, *ask("c1", "n1"), "act dog", "deliver dog -> master")
+    world = along(world, "deliver master -> n1 CurrentChain", "deliver master -> n3 CurrentChain")
+    assert f"deliver n1 -> n3 {Forward(2, 1, ())}" in map(str, world.choices())
+    assert not any(isinstance(each.message, Snapshot) for each in world.in_flight)
+    world = along(world, f"deliver n1 -> n3 {Forward(2, 1, ())}", "deliver n3 -> n1 Ack(epoch=2")
+    assert f"deliver n1 -> n3 {Forward(2, 0, tuple(world['n1'].sent))}" in map(str, world.choices())
+
+
+def test_only_a_tail_that_may_answer_names_a_version() -> None:
+    """n1 takes n2, which has been the tail, and has forgotten whether it is, for the tail."""
+    clients = [client("c1", ("n1", X1)), client("c2", ("n1", READ))]
+    faults = Faults(crashes=1, restarts=1, crashable=("n2",))
+    world = chain_of(2, *clients, reads="any", faults=faults, network="unordered")
+    world = along(world, *ask("c1", "n1"), *ask("c2", "n1"), "crash n2", "restart n2")
+    before = len(world.in_flight)
+    assert not any(str(each).startswith("deliver n1 -> n2 AskV") for each in world.choices())
+    assert len(world.in_flight) == before
 
 
 def test_neighbours_in_a_chain() -> None:

@@ -21,11 +21,13 @@ from happysim import (
     call,
     sleep,
 )
+from happysim.core.script import Operation
 from happysim.protocols.ballot import Ballot
 from happysim.protocols.multi_paxos import (
     Accepted,
     Chosen,
     ClientRequest,
+    Forwarded,
     MultiPaxosNode,
     NotLeader,
     Overwritten,
@@ -205,6 +207,50 @@ def test_who_does_not_lead_refuses_and_names_the_leader() -> None:
     world = along(ask(along(world, "deliver n1 -> n2 Heartbeat"), "c1"), "deliver n2 -> c1")
     assert answers(world, "c1") == [NotLeader(None), NotLeader("n1")]
     assert world["n2"].log == []
+
+
+def patient(*clients: Script) -> World:
+    """n1 leads three patient servers."""
+    return elect(cluster(3, *clients, patient=True, heartbeats=True), "n1", "n2")
+
+
+MINE = Operation("c1", 1)
+
+
+def forwarded(world: World, source: str, target: str) -> list[Forwarded]:
+    """What is being passed on from one server to another."""
+    return [
+        each.message
+        for each in world.in_flight
+        if isinstance(each.message, Forwarded) and (each.source, each.target) == (source, target)
+    ]
+
+
+def test_a_patient_server_keeps_a_request_until_it_has_applied_it() -> None:
+    asked = Forwarded(MINE, ClientRequest(Write(1)))
+    world = ask(patient(client("c1", ("n2", Write(1)))), "c1")
+    assert (world["n2"].held, forwarded(world, "n2", "n1")) == ([asked], [])
+    world = along(world, "deliver n1 -> n2 Heartbeat")
+    assert (world["n2"].held, forwarded(world, "n2", "n1")) == ([asked], [asked])
+    world = along(along(world, "deliver n2 -> n1 Forwarded"), "deliver n1 -> n2 Accept")
+    assert world["n2"].held == [asked]
+    world = along(world, "deliver n2 -> n1 Accepted", "deliver n1 -> c1", "fire n1 heartbeat")
+    world = along(world, "deliver n1 -> n2 Heartbeat(ballot=Ballot(1, 'n1'), chosen=1")
+    assert (world["n2"].chosen, world["n2"].held) == (1, [])
+    assert answers(world, "c1") == [None]
+
+
+def test_a_patient_leader_whose_entry_gives_way_passes_the_command_on() -> None:
+    clients = client("c1", ("n1", Write(1))), client("c2", ("n2", Write(2)))
+    world = ask(patient(*clients), "c1")
+    world = ask(elect(world, "n2", "n3"), "c2")
+    world = along(world, "deliver n2 -> n1 Prepare", "deliver n2 -> n1 Accept(slot=1")
+    numbered = Forwarded(MINE, ClientRequest(Write(1), 1))
+    assert world["n1"].held == [numbered]
+    assert forwarded(world, "n1", "n2") == [numbered]
+    world = along(world, "deliver n1 -> n2 Forwarded")
+    assert [entry.command for entry in world["n2"].log] == [Write(2), Write(1)]
+    assert answers(world, "c1") == []
 
 
 def test_a_copy_of_a_request_gets_no_slot_of_its_own_and_the_same_answer() -> None:

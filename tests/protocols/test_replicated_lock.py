@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -209,6 +210,23 @@ def test_who_asks_again_stands_in_the_queue_once_and_is_answered_once() -> None:
     assert len(state.waiting) == 1
     _, answers = table.apply(state, ReleaseLock("L", 1, 1))
     assert [(to, result.hold) for to, result in answers] == [(Operation("c2", 8), 7)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        AcquireLock("L", 0),
+        TryLock("L"),
+        ReleaseLock("L", 1, 1),
+        RenewLock("L", 1),
+        WithdrawLock("L"),
+        Expire(),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_a_command_is_a_value(command: Any) -> None:
+    assert hash(command) == hash(replace(command))
+    assert command == replace(command)
 
 
 def test_a_table_refuses_other_commands() -> None:
@@ -483,3 +501,48 @@ def test_two_handles_of_one_cluster_are_of_one_table() -> None:
     assert other == one.named("M")
     with pytest.raises(ProtocolError, match="'n4' is no server; it has n1, n2, n3"):
         one.acquire(to="n4")
+
+
+def test_a_lock_has_its_nodes_join_the_network_that_it_is_given() -> None:
+    network = Network("cluster")
+    nodes = [RaftNode(f"n{number}") for number in (1, 2, 3)]
+    network.join(nodes[1])
+    for name in ("L", "M"):
+        DistributedLock(name, nodes, network)
+    assert [each.name for each in network.members] == ["n2", "n1", "n3"]
+
+
+# -- what a client script makes of it ------------------------------------------------------------
+
+LOCK = DistributedLock("L", [RaftNode(f"n{number}") for number in (1, 2, 3)])
+
+
+def test_a_client_takes_back_the_call_before_and_asks_the_first_server() -> None:
+    assert LOCK.withdraw() == call("n1", ClientRequest(WithdrawLock("L", 1)))
+
+
+@pytest.mark.parametrize(("timeout", "attempts"), [(0.1, 1), (1.0, 1), (2.5, 3)])
+def test_acquiring_asks_as_often_as_there_is_time_for_and_once_at_least(
+    timeout: float, attempts: int
+) -> None:
+    acquiring = LOCK.acquiring(timeout)
+    asked = [next(acquiring)]
+    asked += [acquiring.send(TimedOut()) for _ in range(attempts)]
+    servers = ("n1", "n2", "n3")[:attempts]
+    wanted = [ClientRequest(AcquireLock("L", again)) for again in range(attempts)]
+    *attempted, withdrawal = asked
+    assert attempted == [
+        call(to, each, timeout=1.0) for to, each in zip(servers, wanted, strict=True)
+    ]
+    assert withdrawal == call("n1", ClientRequest(WithdrawLock("L", attempts)), timeout=1.0)
+
+
+def test_a_grant_in_the_hands_of_a_script_sends_and_is_what_it_was_granted() -> None:
+    sent: list[Any] = []
+    held = Grant("L", 7, 1, ("n1", "n2")).__bind__(sent)
+    assert held.release() == call("n1", ClientRequest(ReleaseLock("L", 7, 1)))
+    assert held.renew(to="n2") == call("n2", ClientRequest(RenewLock("L", 7)))
+    assert len(sent) == 2
+    assert held == Grant("L", 7, 1, ("n1", "n2")).__bind__([])
+    assert repr(held) == "HeldLock(lock='L', token=7, hold=1, servers=('n1', 'n2'))"
+    assert not LockBusy("L")

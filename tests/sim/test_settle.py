@@ -13,7 +13,7 @@ import pytest
 from happysim import Host, Node, Simulation, World, message, on
 from happysim.core.prng import Random
 from happysim.core.stable_set import StableFrozenSet, StableSet
-from happysim.sim.settle import Settler, settler
+from happysim.sim.settle import Risks, Settler
 from happysim.sim.values import SHARED, promise_of
 
 
@@ -78,7 +78,7 @@ def built_in_sets(value: Any) -> list[Any]:
 def held() -> tuple[Settler, Any, dict[str, Any]]:
     """A node whose fields have been settled, as after its first handler, and what settles them."""
     node = Holder(name="h")
-    made = settler(Holder)
+    made = Risks().settler(Holder)
     assert made is not None
     node.journal.items += [Item(1, "a"), Item(1, StableFrozenSet({"b"})), Item(2)]
     node.listed += [Item(1), Item(2)]

@@ -136,6 +136,19 @@ impl Kind {
         }
     }
 
+    /// Without any copy of a message. Not of an ordered inbox, where it keeps its place.
+    pub fn forget(self, cell: &mut Vec<u32>, envelope: u32) {
+        match self {
+            Kind::Duplicating => self.lose(cell, envelope, 0),
+            Kind::Unordered => {
+                if let Some(at) = (1..cell.len()).step_by(2).find(|&at| cell[at] == envelope) {
+                    cell.drain(at..at + 2);
+                }
+            }
+            Kind::Ordered => {}
+        }
+    }
+
     /// After a duplicate was made; false where that changes nothing.
     pub fn copy(self, cell: &mut Vec<u32>, envelope: u32, source: u32, ranks: &impl Ranks) -> bool {
         match self {

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod codec;
+mod disk;
 mod flat;
 mod gather;
 mod inbox;
@@ -20,10 +21,13 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod spool;
 mod store;
 mod tables;
 mod walk;
 mod ways;
+
+use std::path::PathBuf;
 
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::intern;
@@ -120,7 +124,7 @@ impl Paths {
         if !self.ways.kept {
             return Err(PyValueError::new_err("this search kept no way to its worlds"));
         }
-        let mut back = self.ways.back_from(index as usize);
+        let mut back = self.ways.back_from(index as usize)?;
         let mut world = self.starts[back.pop().unwrap_or(0) as usize].clone();
         let mut steps = Vec::new();
         loop {
@@ -198,6 +202,10 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         seconds: plan.getattr("seconds")?.extract()?,
         memory_mib: plan.getattr("memory_mib")?.extract()?,
         fingerprints: plan.getattr("fingerprints")?.is_truthy()?,
+        disk: match plan.getattr("disk")?.extract::<Option<PathBuf>>()? {
+            Some(folder) => Some((folder, plan.getattr("spill_bytes")?.extract()?)),
+            None => None,
+        },
         threads: threads.unwrap_or(processors).max(1),
         threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
     })

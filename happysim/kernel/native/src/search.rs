@@ -2,6 +2,8 @@
 //! the reference kernel, so that the two agree in what a user sees.
 
 use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -33,11 +35,18 @@ const NEXTS_AHEAD: usize = 32;
 pub enum Stop {
     Python(PyErr),
     Memory,
+    Disk(io::Error),
 }
 
 impl From<PyErr> for Stop {
     fn from(error: PyErr) -> Self {
         Stop::Python(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Stop::Disk(error)
     }
 }
 
@@ -62,6 +71,8 @@ pub struct Plan {
     pub memory_mib: Option<f64>,
     /// Keep fingerprints of worlds, and not the worlds.
     pub fingerprints: bool,
+    /// Where worlds go that take more bytes than this.
+    pub disk: Option<(PathBuf, usize)>,
     pub threads: usize,
     /// Fewer worlds of one depth are not shared among threads.
     pub threads_from: usize,
@@ -89,7 +100,7 @@ impl Place {
         Ground { tables: &self.tables, layout: &self.layout, seen, quiet }
     }
 
-    fn fits(&self) -> bool {
+    pub fn fits(&self) -> bool {
         self.layout.fits(&self.tables.largest)
     }
 }
@@ -98,7 +109,7 @@ pub struct Search {
     pub exports: Exports,
     pub plan: Plan,
     pub judge: Py<PyAny>,
-    judges_steps: bool,
+    pub judges_steps: bool,
     judges_quiescence: bool,
     parts: Parts,
     worlds_judged: Memo,
@@ -109,9 +120,11 @@ pub struct Search {
     /// Where worlds are told apart up to symmetry.
     pub orbits: Option<Orbits>,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
-    cursor: usize,
+    pub cursor: usize,
     depth: u32,
-    level_end: usize,
+    pub level_end: usize,
+    /// Steps of the world to expand next that were taken in already.
+    pub begun: usize,
     /// A depth-first search that is cut by depth.
     cut: bool,
     pub steps: u64,
@@ -157,6 +170,7 @@ impl Search {
             cursor: 0,
             depth: 1,
             level_end: 0,
+            begun: 0,
             cut,
             steps: 0,
             depth_max: 0,
@@ -241,6 +255,18 @@ impl Search {
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
+        if !self.admits(place, next)? {
+            return Ok(false);
+        }
+        self.reserve(store)?;
+        store.seen.insert_at(at, entry, hash)?;
+        self.number(store, next, parent, depth)?;
+        Ok(true)
+    }
+
+    /// Judges a new world; false where it lies outside the bounds, or there is no room for it.
+    #[inline(always)]
+    pub fn admits<const W: usize>(&mut self, place: &Place, next: &Next<W>) -> Result<bool, Stop> {
         if !next.fine {
             let (layout, tables, key) = (&place.layout, &place.tables, &next.key);
             let number = |at| layout.place(tables, key, at);
@@ -257,15 +283,35 @@ impl Search {
             self.stopped.get_or_insert("worlds");
             return Ok(false);
         }
-        self.ways.reserve()?;
-        store.seen.insert_at(at, entry, hash)?;
-        self.number(store, next, parent, depth)?;
         Ok(true)
+    }
+
+    /// True where a world was judged before, and lies outside the bounds.
+    pub fn lies_outside<const W: usize>(&self, place: &Place, key: &Key<W>) -> bool {
+        let number = |at| place.layout.place(&place.tables, key, at);
+        match self.worlds_judged.recall(&self.parts, number) {
+            Ok(Verdict::Beyond) => true,
+            Ok(Verdict::Fine) => false,
+            _ => {
+                let mut numbers = Vec::new();
+                place.layout.unpack(key, &mut numbers);
+                self.outside.contains(numbers.as_slice())
+            }
+        }
+    }
+
+    /// Makes room for one more world, so that it is taken in as a whole or not at all.
+    #[inline(always)]
+    pub fn reserve<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> Result<(), Stop> {
+        if !self.plan.depth_first {
+            store.queue.reserve()?;
+        }
+        self.ways.reserve()
     }
 
     /// Gives a new world, which is in the table, its index, and lets it wait.
     #[inline(always)]
-    fn number<const W: usize, E: Entry<W>>(
+    pub fn number<const W: usize, E: Entry<W>>(
         &mut self,
         store: &mut Store<W, E>,
         next: &Next<W>,
@@ -275,9 +321,9 @@ impl Search {
         if self.plan.depth_first {
             store.push(&next.key, self.ways.count as u32, depth)?;
         } else {
-            store.queue.push(&next.key)?;
+            store.queue.push(&next.key);
         }
-        let index = self.ways.add(parent, next.step)?;
+        let index = self.ways.add(parent, next.step);
         if let Some(near) = &mut store.near {
             near.index.insert(E::of(&next.key, next.hash), index as u32);
             near.worlds.push((next.key, depth, false));
@@ -360,7 +406,7 @@ impl Search {
 
     /// A step, where some property looks at steps.
     #[inline(always)]
-    fn judge_step<const W: usize>(
+    pub fn judge_step<const W: usize>(
         &mut self,
         place: &Place,
         index: u32,
@@ -420,7 +466,7 @@ impl Search {
         Ok(())
     }
 
-    fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
+    pub fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
         let (slot, object) = &place.tables.raising[event as usize];
         let said: u32 = Python::attach(|py| {
             let arguments = (index, *slot, object);
@@ -448,6 +494,7 @@ impl Search {
         let mut batch = Batch::new();
         let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
+            self.spill(store)?;
             let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
                 if !self.stand_still(place, store)? {
@@ -457,7 +504,9 @@ impl Search {
                 continue;
             }
             let alone = self.plan.threads == 1 || self.plan.depth_first || self.orbits.is_some();
-            let exit = if alone || self.level_end - self.cursor < self.plan.threads_from {
+            let exit = if store.disk.is_some() {
+                self.worlds_on_disk(place, store, &mut batch, depth)?
+            } else if alone || self.level_end - self.cursor < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
                 let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
@@ -470,7 +519,7 @@ impl Search {
         Ok(Exit::Finished)
     }
 
-    fn quiet(&self, place: &Place) -> Quiet {
+    pub fn quiet(&self, place: &Place) -> Quiet {
         self.worlds_judged.quiet(&self.parts, place.tables.slots)
     }
 
@@ -511,7 +560,7 @@ impl Search {
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { key, start: 0, end, moving: true, missed: false };
+                let item = Item { key, start: 0, end, moving: true, missed: true };
                 if place.fits() && self.orbits.is_none() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
@@ -570,6 +619,9 @@ impl Search {
             }
             std::mem::swap(&mut round, &mut following);
             self.next_depth(store);
+            if self.is_large(store) {
+                break;
+            }
         }
         Ok(Exit::Finished)
     }
@@ -629,17 +681,34 @@ impl Search {
         self.depth
     }
 
-    /// Takes the next world off the queue; its index.
+    /// The index of the next world. Depth first it is taken off the stack at once, since other
+    /// worlds go there; breadth first `leave` takes it off the queue.
     #[inline(always)]
     fn take<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> u32 {
-        match store.stack.pop() {
-            Some(top) => top.index,
-            None => {
-                store.queue.take();
-                self.cursor += 1;
-                self.cursor as u32 - 1
-            }
+        store.stack.pop().map_or(self.cursor as u32, |top| top.index)
+    }
+
+    /// A world has been expanded, unless something about it was missing.
+    #[inline(always)]
+    pub fn leave<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &mut Store<W, E>,
+        item: &Item<W>,
+        index: u32,
+    ) -> Result<(), Stop> {
+        if item.missed {
+            return Ok(());
         }
+        if !item.moving && self.judges_quiescence {
+            self.judge_end(place, index, &item.key)?;
+        }
+        self.begun = 0;
+        if !self.plan.depth_first {
+            store.queue.take()?;
+            self.cursor += 1;
+        }
+        Ok(())
     }
 
     /// Takes the steps that lead on from the next world.
@@ -658,10 +727,12 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        for (at, next) in (item.start as usize..).zip(&nexts[item.start as usize..item.end as usize]) {
+        let first = item.start as usize + self.begun;
+        for (at, next) in (first..).zip(&nexts[first..item.end as usize]) {
             if next.event != STEP {
-                self.steps += 1;
                 self.judge_raise(place, parent, next.event)?;
+                self.steps += 1;
+                self.begun += 1;
                 continue;
             }
             let (entry, hash) = self.entry(place, next, at);
@@ -670,19 +741,19 @@ impl Search {
                 Ok(_) => {}
                 Err(free) => {
                     if !self.meet(place, store, free, next, (entry, hash), parent, depth + 1)? {
+                        self.begun += 1;
                         continue;
                     }
                     self.count_orbit(at);
                 }
             }
-            self.steps += 1;
             if self.judges_steps {
                 self.judge_step(place, parent, &item.key, &next.key)?;
             }
+            self.steps += 1;
+            self.begun += 1;
         }
-        if !item.moving && self.judges_quiescence {
-            self.judge_end(place, parent, &item.key)?;
-        }
+        self.leave(place, store, item, parent)?;
         if again {
             // Expanded before, from farther away: its steps have been counted.
             self.steps = steps_before;
@@ -696,7 +767,7 @@ impl Search {
         &mut self,
         place: &mut Place,
         store: &mut Store<W, E>,
-    ) -> PyResult<bool> {
+    ) -> Result<bool, Stop> {
         let key = match store.stack.last() {
             Some(top) => top.key,
             None => store.queue.front()[0],
@@ -718,9 +789,8 @@ impl Search {
             return Ok(false);
         }
         let index = self.take(store);
-        if self.judges_quiescence && !moving {
-            self.judge_end(place, index, &key)?;
-        }
+        let item = Item { key, start: 0, end: 0, moving, missed: false };
+        self.leave(place, store, &item, index)?;
         Ok(true)
     }
 
@@ -743,7 +813,7 @@ impl Search {
     }
 
     #[inline(always)]
-    fn after_world<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> Result<(), Stop> {
+    pub fn after_world<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> Result<(), Stop> {
         self.until_tick -= 1;
         if self.until_tick == 0 {
             self.until_tick = WORLDS_A_TICK;
@@ -754,7 +824,7 @@ impl Search {
 
     /// Looks at signals, the clock and the memory, and tells how far the search is.
     #[inline(never)]
-    fn tick<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> PyResult<()> {
+    pub fn tick<const W: usize, E: Entry<W>>(&mut self, store: &Store<W, E>) -> PyResult<()> {
         let over = |limit: Option<f64>, used: &dyn Fn() -> f64| limit.is_some_and(|most| used() > most);
         if over(self.plan.seconds, &|| self.started.elapsed().as_secs_f64()) {
             self.stopped = Some("seconds");
@@ -794,6 +864,11 @@ impl Search {
             }
             Stop::Python(error) => return Err(error),
             Stop::Memory => self.stopped = Some("memory"),
+            Stop::Disk(error) => {
+                self.found.bind(py).setattr(intern!(py, "trouble"), error.to_string())?;
+                let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
+                self.stopped = Some(if full { "disk full" } else { "disk" });
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::hash::Hash;
 use crate::flat::fold;
 use crate::layout::Key;
 use crate::memory::in_large_pages;
+use crate::search::Stop;
 
 /// The system would not give more memory.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
     fn its_hash(&self) -> u64;
     /// The world, where all of it is kept.
     fn key(&self) -> Option<Key<W>>;
+    /// The entry as bytes, and back.
+    fn write(&self, into: &mut [u8]);
+    fn read(bytes: &[u8]) -> Self;
 }
 
 /// The world itself. No layout fills the first word with ones.
@@ -66,6 +70,16 @@ impl<const W: usize> Entry<W> for Whole<W> {
     fn key(&self) -> Option<Key<W>> {
         Some(self.0)
     }
+
+    fn write(&self, into: &mut [u8]) {
+        for (bytes, word) in into.chunks_exact_mut(8).zip(self.0) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Whole(std::array::from_fn(|at| word(&bytes[at * 8..])))
+    }
 }
 
 /// A fingerprint; two worlds may share one.
@@ -93,6 +107,20 @@ impl<const W: usize> Entry<W> for Fingerprint {
     fn key(&self) -> Option<Key<W>> {
         None
     }
+
+    fn write(&self, into: &mut [u8]) {
+        into.copy_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Fingerprint(word(bytes))
+    }
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(word)
 }
 
 const PARTS_BITS: u32 = 4;
@@ -125,6 +153,11 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     /// A part of so many bytes doubles when it grows; a larger one grows by less. A table of
     /// fingerprints is there to save memory, another one to be fast.
     const SMALL: usize = if E::MIXED { 1 << 13 } else { 1 << 21 };
+
+    /// Room for so many entries.
+    pub fn of_size(entries: usize) -> Result<Self, OutOfMemory> {
+        Self::sized(entries * 4 / 3 / Self::A_LINE + 1)
+    }
 
     fn sized(lines: usize) -> Result<Self, OutOfMemory> {
         let length = (lines + 1) * Self::A_LINE;
@@ -241,8 +274,14 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
         self.parts[part_of(hash)].insert(entry, hash)
     }
 
+    /// Calls `each` with every entry.
+    pub fn each(&self, mut each: impl FnMut(E) -> Result<(), Stop>) -> Result<(), Stop> {
+        let entries = self.parts.iter().flat_map(|part| &part.entries);
+        entries.filter(|entry| **entry != E::EMPTY).try_for_each(|entry| each(*entry))
+    }
+
     /// Calls `each` with every entry; nothing is left here then.
-    pub fn drain(&mut self, mut each: impl FnMut(E) -> Result<(), OutOfMemory>) -> Result<(), OutOfMemory> {
+    pub fn drain(&mut self, mut each: impl FnMut(E) -> Result<(), Stop>) -> Result<(), Stop> {
         for part in &mut self.parts {
             for entry in std::mem::take(&mut part.entries) {
                 if entry != E::EMPTY {

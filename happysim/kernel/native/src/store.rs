@@ -1,9 +1,12 @@
 //! What a search keeps of its worlds: those that were met, and those that wait.
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use crate::disk::Disk;
 use crate::layout::{Key, Layout};
 use crate::queue::Queue;
+use crate::search::Stop;
 use crate::seen::{push, Entry, OutOfMemory, Seen};
 
 /// A world that a depth-first search is to expand.
@@ -26,14 +29,17 @@ pub struct Store<const W: usize, E> {
     pub queue: Queue<W>,
     pub stack: Vec<Waiting<W>>,
     pub near: Option<Near<W, E>>,
+    /// Once the worlds are on a disk, `seen` is some of those that are known to be no news.
+    pub disk: Option<Disk<W, E>>,
     stack_max: usize,
 }
 
 /// A store of another width, which takes in the same worlds.
 pub trait Sink {
-    fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), OutOfMemory>;
-    fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), OutOfMemory>;
-    fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), OutOfMemory>;
+    fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), Stop>;
+    fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), Stop>;
+    fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), Stop>;
+    fn spill(&mut self, folder: &Path) -> Result<(), Stop>;
     fn near(&mut self, layout: &Layout, numbers: &[u32], hash: u64, depth: u32, expanded: bool);
 }
 
@@ -44,28 +50,42 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
             queue: Queue::new(),
             stack: Vec::new(),
             near: near.then(|| Near { index: HashMap::new(), worlds: Vec::new() }),
+            disk: None,
             stack_max: 0,
         })
     }
 
-    pub fn push(&mut self, key: &Key<W>, index: u32, depth: u32) -> Result<(), OutOfMemory> {
+    pub fn push(&mut self, key: &Key<W>, index: u32, depth: u32) -> Result<(), Stop> {
         push(&mut self.stack, Waiting { key: *key, index, depth })?;
         self.stack_max = self.stack_max.max(self.stack.len());
         Ok(())
     }
 
     /// Hands all worlds on, packed by `old`, to a store whose worlds are packed by `new`.
-    pub fn pour(&mut self, old: &Layout, sink: &mut dyn Sink, new: &Layout) -> Result<(), OutOfMemory> {
+    pub fn pour(&mut self, old: &Layout, sink: &mut dyn Sink, new: &Layout) -> Result<(), Stop> {
         let mut numbers = Vec::new();
-        self.seen.drain(|entry| {
+        if let Some(disk) = &self.disk {
+            sink.spill(&disk.folder)?;
+            self.seen = Seen::new()?;
+        }
+        let mut see = |entry: E| {
+            let mut numbers = Vec::new();
             if let Some(key) = entry.key() {
                 old.unpack(&key, &mut numbers);
             }
             sink.see(new, &numbers, entry.its_hash())
-        })?;
-        for key in self.queue.each() {
-            old.unpack(key, &mut numbers);
-            sink.wait(new, &numbers)?;
+        };
+        self.seen.drain(&mut see)?;
+        if let Some(disk) = &self.disk {
+            disk.each(see)?;
+        }
+        let (mut keys, mut at) = (Vec::new(), 0);
+        while self.queue.chunk(at, &mut keys)? {
+            for key in &keys {
+                old.unpack(key, &mut numbers);
+                sink.wait(new, &numbers)?;
+            }
+            at += 1;
         }
         self.queue = Queue::new();
         for each in &self.stack {
@@ -88,6 +108,15 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
     pub fn bytes(&self) -> usize {
         self.seen.bytes() + self.queue.bytes_max() + self.stack_max * size_of::<Waiting<W>>()
     }
+
+    /// Moves what does not fit to a disk.
+    pub fn spill(&mut self, folder: &Path) -> Result<(), Stop> {
+        let mut disk = Disk::new(folder)?;
+        self.seen.each(|entry| disk.add(entry, entry.its_hash()))?;
+        self.queue.spill(folder)?;
+        self.disk = Some(disk);
+        Ok(())
+    }
 }
 
 impl<const W: usize, E: Entry<W>> Store<W, E> {
@@ -100,16 +129,26 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
 }
 
 impl<const W: usize, E: Entry<W>> Sink for Store<W, E> {
-    fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), OutOfMemory> {
+    fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), Stop> {
         let (entry, hash, _) = self.entry(layout, numbers, hash);
-        self.seen.insert(entry, hash).map(|_| ())
+        if let Some(disk) = &mut self.disk {
+            return disk.add(entry, hash);
+        }
+        self.seen.insert(entry, hash)?;
+        Ok(())
     }
 
-    fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), OutOfMemory> {
-        self.queue.push(&layout.pack(numbers))
+    fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), Stop> {
+        self.queue.reserve()?;
+        self.queue.push(&layout.pack(numbers));
+        Ok(())
     }
 
-    fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), OutOfMemory> {
+    fn spill(&mut self, folder: &Path) -> Result<(), Stop> {
+        Store::spill(self, folder)
+    }
+
+    fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), Stop> {
         self.push(&layout.pack(numbers), index, depth)
     }
 

@@ -71,6 +71,7 @@ pub enum Question {
     Receives { slot: usize, state: u32 },
     Delivery { slot: usize, state: u32, envelope: u32 },
     Own { slot: usize, state: u32 },
+    Forgets { slot: usize, state: u32, envelope: u32 },
     Pay { ledger: u32, cost: u32 },
     Record { history: u32, batch: u32 },
     Blocked { ledger: u32, source: u32, target: usize },
@@ -161,6 +162,8 @@ struct Process {
     deliveries: Flat,
     lists: Vec<Span>,
     own: Vec<Option<Own>>,
+    /// Of a local state and a message: whether it is left out.
+    forgets: Flat,
 }
 
 impl Process {
@@ -176,6 +179,7 @@ impl Process {
             deliveries: Flat::new(),
             lists: Vec::new(),
             own: Vec::new(),
+            forgets: Flat::new(),
         }
     }
 }
@@ -186,6 +190,8 @@ pub struct Tables {
     kind: Kind,
     drop_cost: u32,
     duplicate_cost: u32,
+    /// Some messages are left out of inboxes.
+    forgetful: bool,
     pub slots: usize,
     pub partitions: bool,
     pub histories: bool,
@@ -230,6 +236,7 @@ impl Tables {
         let local = model.getattr(intern!(model.py(), "local"))?;
         let (kind, drop_cost, duplicate_cost): (String, u32, u32) =
             local.call_method0(intern!(model.py(), "network"))?.extract()?;
+        let forgetful = local.getattr(intern!(model.py(), "forgetful"))?.is_truthy()?;
         let kind = match kind.as_str() {
             "unordered" => Kind::Unordered,
             "duplicating" => Kind::Duplicating,
@@ -242,6 +249,7 @@ impl Tables {
             kind,
             drop_cost,
             duplicate_cost,
+            forgetful,
             slots,
             partitions,
             histories,
@@ -354,12 +362,29 @@ impl Tables {
                     let source = self.envelopes.get(envelope).source;
                     self.kind.put(&mut content, envelope, source, &self.envelopes);
                 }
+                self.forget(slot, &mut content)?;
                 let after = self.cell(slot, &content);
                 self.processes[slot].puts.insert(pair(cell, batch), after);
                 Ok(())
             }
             Miss::Other(question) => Err(question),
         }
+    }
+
+    /// Leaves out of a cell the messages that the model says to.
+    fn forget(&self, slot: usize, content: &mut Vec<u32>) -> Result<(), Question> {
+        if !self.forgetful {
+            return Ok(());
+        }
+        let (state, forgets) = (content[0], &self.processes[slot].forgets);
+        for envelope in self.kind.heads(content) {
+            match forgets.get(pair(state, envelope)) {
+                None => return Err(Question::Forgets { slot, state, envelope }),
+                Some(0) => {}
+                Some(_) => self.kind.forget(content, envelope),
+            }
+        }
+        Ok(())
     }
 
     /// The number of a cell here, by its content.
@@ -379,6 +404,15 @@ impl Tables {
     }
 
     fn make_row(&mut self, slot: usize, cell: u32) -> Result<(), Question> {
+        let sends = self.sends.len();
+        let made = self.try_row(slot, cell);
+        if made.is_err() {
+            self.sends.truncate(sends);
+        }
+        made
+    }
+
+    fn try_row(&mut self, slot: usize, cell: u32) -> Result<(), Question> {
         let content = self.processes[slot].cells[cell as usize].clone();
         let (state, kind) = (content[0], self.kind);
         let process = &self.processes[slot];
@@ -408,7 +442,7 @@ impl Tables {
                     source = self.envelopes.get(envelope).source;
                     kind.take(&mut after, envelope, source);
                 }
-                let mut step = self.make_move(slot, cell, at, after, source);
+                let mut step = self.make_move(slot, cell, at, after, source)?;
                 step.place = (plain.len() + other.len()) as u32;
                 // What needs a look at the ledger or the history is not plain, nor is a raise.
                 let looks = step.record != 0 || (self.partitions && source != NONE);
@@ -420,12 +454,12 @@ impl Tables {
             if self.drop_cost != 0 {
                 let mut after = content.to_vec();
                 kind.lose(&mut after, envelope, source);
-                faults.push(self.make_fault(slot, cell, &after, self.drop_cost));
+                faults.push(self.make_fault(slot, cell, after, self.drop_cost)?);
             }
             if self.duplicate_cost != 0 {
                 let mut after = content.to_vec();
                 if kind.copy(&mut after, envelope, source, &self.envelopes) {
-                    faults.push(self.make_fault(slot, cell, &after, self.duplicate_cost));
+                    faults.push(self.make_fault(slot, cell, after, self.duplicate_cost)?);
                 }
             }
         }
@@ -434,7 +468,7 @@ impl Tables {
             if self.effects[at as usize].cuts {
                 kind.cut(&mut after, None);
             }
-            let step = self.make_move(slot, cell, at, after, NONE);
+            let step = self.make_move(slot, cell, at, after, NONE)?;
             faults.push(step);
         }
         let start = self.moves.len() as u32;
@@ -451,7 +485,14 @@ impl Tables {
     }
 
     /// An effect on one cell; `after` is the cell once the event has happened, in its old state.
-    fn make_move(&mut self, slot: usize, from: u32, effect: u32, mut after: Vec<u32>, source: u32) -> Move {
+    fn make_move(
+        &mut self,
+        slot: usize,
+        from: u32,
+        effect: u32,
+        mut after: Vec<u32>,
+        source: u32,
+    ) -> Result<Move, Question> {
         let sends = self.sends.len() as u32;
         let made = &self.effects[effect as usize];
         let mut step = Move {
@@ -467,7 +508,7 @@ impl Tables {
             mix: 0,
         };
         if made.object != NONE {
-            return step;
+            return Ok(step);
         }
         self.sends.extend_from_slice(&made.sends);
         step.sends_end = self.sends.len() as u32;
@@ -475,11 +516,11 @@ impl Tables {
         for &envelope in &made.own {
             self.kind.put(&mut after, envelope, slot as u32, &self.envelopes);
         }
-        self.lead_to(&mut step, slot, from, &after);
-        step
+        self.lead_to(&mut step, slot, from, after)?;
+        Ok(step)
     }
 
-    fn make_fault(&mut self, slot: usize, from: u32, after: &[u32], cost: u32) -> Move {
+    fn make_fault(&mut self, slot: usize, from: u32, after: Vec<u32>, cost: u32) -> Result<Move, Question> {
         let sends = self.sends.len() as u32;
         let mut step = Move {
             cell: RAISES,
@@ -493,14 +534,16 @@ impl Tables {
             changes: false,
             mix: 0,
         };
-        self.lead_to(&mut step, slot, from, after);
-        step
+        self.lead_to(&mut step, slot, from, after)?;
+        Ok(step)
     }
 
-    fn lead_to(&mut self, step: &mut Move, slot: usize, from: u32, after: &[u32]) {
-        step.cell = self.cell(slot, after);
+    fn lead_to(&mut self, step: &mut Move, slot: usize, from: u32, mut after: Vec<u32>) -> Result<(), Question> {
+        self.forget(slot, &mut after)?;
+        step.cell = self.cell(slot, &after);
         let mixes = &self.processes[slot].mixes;
         step.mix = mixes[step.cell as usize].wrapping_sub(mixes[from as usize]);
+        Ok(())
     }
 
     // -- what Python is asked -----------------------------------------------------------------
@@ -528,6 +571,11 @@ impl Tables {
                 let free = self.add_effects(slot, local, &free, &[])?;
                 let faults = self.add_effects(slot, local, &faults, &cuts)?;
                 *at(&mut self.processes[slot].own, state, None) = Some(Own { free, faults });
+            }
+            Question::Forgets { slot, state, envelope } => {
+                let made = local.call_method1(intern!(py, "forgets"), (slot, state, envelope))?;
+                let forgets = made.is_truthy()? as u32;
+                self.processes[slot].forgets.insert(pair(state, envelope), forgets);
             }
             Question::Pay { ledger, cost } => {
                 let made = model.call_method1(intern!(py, "pay"), (ledger, cost))?;

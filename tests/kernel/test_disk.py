@@ -1,0 +1,122 @@
+"""A search with a disk finds what it would in memory; a full disk ends it, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from happysim import ScenarioError, World, always, bfs, check, explore
+from happysim.kernel.switch import VARIABLE
+from happysim.search.policy import Memory
+from tests.kernel.test_native import ROOT, dials
+from tests.oracles.models import two_phase
+from tests.support.kernels import needs_native
+
+FEW_MIB = 0.02  # some hundred worlds
+
+
+@pytest.fixture(name="kernel", scope="module", autouse=True)
+def native_kernel() -> None:
+    """These tests name their kernel themselves."""
+
+
+# The reference kernel keeps all in memory, so one sort of memory says it all.
+EITHER = [pytest.param(("native", each), marks=needs_native) for each in get_args(Memory)]
+EITHER.append(pytest.param(("reference", "exact")))
+
+
+@pytest.fixture(params=EITHER, ids="-".join)
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Memory:
+    name, memory = request.param
+    monkeypatch.setenv(VARIABLE, name)
+    return memory  # type: ignore[no-any-return]
+
+
+def test_the_worlds_are_the_same_and_no_file_is_left(tmp_path: Path, memory: Memory) -> None:
+    folder = tmp_path / "made" / "here"
+    world = two_phase.messages(5)
+    wanted = explore(world, by=bfs())
+    found = explore(world, by=bfs(memory, disk=folder, spill_mib=FEW_MIB))
+    assert (found.worlds, found.steps, found.depth) == (wanted.worlds, wanted.steps, wanted.depth)
+    assert found.complete
+    assert not list(folder.iterdir())
+
+
+def test_a_counterexample_is_the_same(tmp_path: Path, memory: Memory) -> None:
+    @always(two_phase.messages, managers=5)
+    def nobody_is_last_to_commit(world: Any) -> bool:
+        return [world[f"rm{at}"].state for at in range(1, 6)].count("committed") < 5
+
+    wanted = check(nobody_is_last_to_commit, by=bfs())
+    found = check(nobody_is_last_to_commit, by=bfs(memory, disk=tmp_path, spill_mib=FEW_MIB))
+    assert found.broken
+    assert found == wanted
+
+
+@pytest.mark.parametrize("bound", ["max_depth", "max_worlds"])
+def test_a_bound_is_met_at_the_same_place(tmp_path: Path, memory: Memory, bound: str) -> None:
+    bounds: dict[str, Any] = {bound: {"max_depth": 12, "max_worlds": 5_000}[bound]}
+    world = two_phase.messages(5)
+    wanted = explore(world, by=bfs(), **bounds)
+    found = explore(world, by=bfs(memory, disk=tmp_path, spill_mib=FEW_MIB), **bounds)
+    assert (found.worlds, found.steps, found.depth) == (wanted.worlds, wanted.steps, wanted.depth)
+    assert found.stopped == wanted.stopped
+
+
+def turned(dial: int) -> Any:
+    world = dials(6, 40)
+
+    @always(world)
+    def stays_below(world: World) -> bool:
+        return bool(world["d1"].at < dial)
+
+    return stays_below
+
+
+FULL = """
+import resource, sys
+from happysim import bfs, check, explore
+from tests.kernel.test_disk import turned
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+by = bfs("fingerprint", disk=sys.argv[1], spill_mib=0.1)
+print(check(turned(40), by=by))
+found = turned(8)
+never = turned(40).over(found.scenario.function, name="never")
+report = explore(found.scenario, found, never, by=by)
+print(report.stopped, report[found].schedule == check(found, by=bfs()).schedule)
+"""
+
+
+@needs_native
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits its files on Linux only")
+def test_a_full_disk_ends_the_search_with_what_is_known(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: "native"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first, second = done.stdout.splitlines() or ["", done.stderr]
+    assert first.startswith("Unknown (the disk is full after "), first
+    assert first.endswith(" worlds: File too large (os error 27))"), first
+    assert second == "disk full True"
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with pytest.raises(ScenarioError, match="no file can be made there"):
+        explore(two_phase.messages, by=bfs(disk=blocked))
+
+
+@pytest.mark.parametrize("options", [{"spill_mib": 1}, {"disk": ".", "spill_mib": 0}])
+def test_a_size_that_means_nothing_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError, match="spill_mib"):
+        bfs(**options)
