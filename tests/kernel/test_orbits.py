@@ -17,7 +17,6 @@ from happysim import (
     bfs,
     check,
     dfs,
-    duplicating,
     explore,
     quiescent,
     reachable,
@@ -96,9 +95,7 @@ def test_neither_threads_nor_what_was_searched_before_change_a_count(seed: int) 
 
 
 def two_phase_commit(managers: int) -> World:
-    names = two_phase.MANAGERS[:managers]
-    nodes = [two_phase.Coordinator("tm", names), *map(two_phase.Manager, names)]
-    return World.of(*nodes, network=duplicating(), symmetric=names)
+    return two_phase.messages(managers, symmetric=True)
 
 
 @pytest.mark.parametrize(
