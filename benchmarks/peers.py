@@ -1,8 +1,7 @@
 """One run of the same models on other checkers and on this one: states, seconds, states a second.
 
 Usage: PYTHONPATH=. python benchmarks/peers.py [managers] [--python PATH] [--full]
-       PYTHONPATH=. python benchmarks/peers.py scaling [largest number of managers]
-       PYTHONPATH=. python benchmarks/peers.py handlers
+       PYTHONPATH=. python benchmarks/peers.py scaling [most worlds [memory ...]]
 
 First two-phase commit (7 managers by default), one invariant, in every tool; then every model that
 Stateright publishes, in that and here (`--full`: the large ones too; see kernels.py). Every tool
@@ -10,9 +9,10 @@ must find the published number of states. A tool that is not here is reported as
 would bring it; `--python` names an interpreter that has the peers which are written in Python.
 Seconds are processor seconds, and on 2 processors those that passed.
 
-`scaling` shows how our figures change with the size of a search: worlds a second on 1 and 2
-processors, and bytes a world with each sort of memory. `handlers` is about a model that runs many
-handlers: Raft with a client's commands and a crash.
+`scaling` shows how our figures change with the size of a search, from 10^4 worlds to 10^8: worlds a
+second on 1 and 2 processors, bytes a world in memory, and the peak of the process, with each sort
+of memory; "disk" is fingerprints with most of the worlds in files, below the folder for temporary
+files.
 """
 
 from __future__ import annotations
@@ -21,25 +21,23 @@ import argparse
 import itertools
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from kernels import CASES, FULL, ROOT, best, build_peer, compared, measured
 
-from happysim import Faults, World, Write, bfs, bounded
-from happysim.core.tables import Tables
+from happysim import Host, Node, Property, World, action, always, bfs
 from happysim.kernel.switch import VARIABLE
 from happysim.search.policy import Memory
-from properties import raft
 from tests.oracles.models import two_phase
 
 # Managers -> unique states; see tests/oracles/test_published_counts.py.
@@ -52,47 +50,62 @@ STATES = {
     9: 10_340_352,
     10: 61_515_776,
 }
+# Of dials, so that their number of worlds stands between those of managers: 10^8.
+DIALS = 8
+# On a disk once worlds take a quarter of what they would in memory.
+BYTES_SPILLED = 4
 Row = tuple[str, int, float | None, str]
 
 
-@bounded(by=bfs(), within=raft.terms(2))
-def elections_unordered() -> World:
-    """Three servers and no client, on a network that loses and reorders messages."""
-    return raft.cluster(3)
+class Dial(Node):
+    """One of several that turn, each by itself: worlds in any number that is wanted."""
+
+    at: int = 0
+
+    @action
+    def turn(self, host: Host) -> None:
+        self.at = (self.at + 1) % 10
 
 
-@bounded(by=bfs(), within=raft.terms(2))
-def elections_and_a_crash_unordered() -> World:
-    """And n3 may crash, losing what it had not synced."""
-    faults = Faults(crashes=1, restarts=1, crashable=("n3",), unsynced_loss=True)
-    return raft.cluster(3, faults=faults)
+def dials(count: int) -> World:
+    return World.of(*(Dial(f"d{number}") for number in range(count)))
 
 
-@bounded(by=bfs(), within=raft.terms(2))
-def two_commands_and_a_crash() -> World:
-    """Three servers from the start, two clients with a command each, and n3 may crash."""
-    clients = raft.client("c1", ("n1", Write(1))), raft.client("c2", ("n2", Write(2)))
-    faults = Faults(crashes=1, restarts=1, crashable=("n3",), unsynced_loss=True)
-    return raft.cluster(3, *clients, faults=faults)
+@always(dials)
+def dials_turn(world: World) -> bool:
+    return bool(world["d0"].at < 10)
 
 
-# Name, property, and how many worlds at most.
-HANDLER_HEAVY = (
-    ("elections, two terms", raft.election_safety.over(elections_unordered), None),
-    ("and a crash", raft.election_safety.over(elections_and_a_crash_unordered), None),
-    ("two commands, a crash", raft.log_matching.over(two_commands_and_a_crash), 1_000_000),
-)
-
-
-def ours(managers: int, memory: Memory = "exact") -> dict[str, Any]:
-    """One search here: seconds, and the bytes that a world takes."""
+def model(managers: int) -> tuple[str, int, Property]:
+    """A search by its number: so many managers, or without a minus so many dials."""
+    if managers < 0:
+        prop = dials_turn.over(dials, name="dials", count=-managers)
+        return f"{-managers} dials", 10**-managers, prop
     prop = two_phase.managers_agree.over(two_phase.messages, name="2pc", managers=managers)
-    began = time.process_time()
-    report, size = measured(prop, memory)
-    cpu = time.process_time() - began
+    return f"{managers} managers", STATES[managers], prop
+
+
+def ours(managers: int, memory: str = "exact") -> dict[str, Any]:
+    """One search here: seconds, the bytes that a world takes, and the most memory, in MiB."""
+    _, worlds, prop = model(managers)
+    with tempfile.TemporaryDirectory() as folder:
+        if memory == "disk":
+            by = bfs("fingerprint", disk=folder, spill_mib=worlds * BYTES_SPILLED / 2**20)
+        else:
+            by = bfs(cast("Memory", memory))
+        began = time.process_time()
+        report, size = measured(prop, by)
+        cpu = time.process_time() - began
     assert report[prop].holds, report
-    assert report.worlds == STATES[managers], report
-    return {"seconds": report.seconds, "cpu": cpu, "bytes": size}
+    assert report.worlds == worlds, report
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        "seconds": report.seconds,
+        "cpu": cpu,
+        "processor": time.process_time(),
+        "bytes": size,
+        "peak": peak,
+    }
 
 
 def taken(told: dict[str, Any], cpus: int) -> float:
@@ -187,7 +200,7 @@ def in_python(name: str, python: str, managers: int) -> Iterator[Row]:
         yield name, 1, None, f"pip install {name}, on a Python that it supports; see --python"
         return
     script = Path(__file__).resolve().parent / "peers/two_phase.py"
-    for how in (name, f"{name}-packed"):
+    for how in (name, f"{name}_packed"):
         done = subprocess.run(
             [python, str(script), how, str(managers)], capture_output=True, text=True, check=True
         )
@@ -217,62 +230,34 @@ def beside_peers(managers: int, python: str, full: bool) -> None:
         compared([case for case in CASES if full or case not in FULL], built)
 
 
-def scaling(most: int) -> None:
+def scaling(most: int, memories: Sequence[str]) -> None:
     """Worlds a second and bytes a world, by size and sort of memory."""
-    print(f"{'managers':<10}{'worlds':>12}  {'memory':<28}{'cpus':>4}{'worlds/s':>12}{'bytes':>7}")
-    for managers, states in STATES.items():
-        if not 5 <= managers <= most:
+    print(
+        f"{'search':<12}{'worlds':>12}  {'memory':<28}{'cpus':>4}{'seconds':>9}{'of CPU':>8}"
+        f"{'worlds/s':>12}{'bytes':>7}{'peak MiB':>10}"
+    )
+    for number in (*(each for each in STATES if each >= 5), -DIALS):
+        name, states, _ = model(number)
+        if states > most:
             continue
-        for memory in get_args(Memory):
+        for memory in memories:
             for cpus in (1, 2):
-                me = [sys.executable, str(Path(__file__).resolve()), "--one", str(managers), memory]
+                me = [sys.executable, str(Path(__file__).resolve()), "--one", str(number), memory]
                 told = best(me, cpus, 1, PYTHONPATH=str(ROOT))
-                speed, size = states / taken(told, cpus), told["bytes"]
+                seconds, speed = told["seconds"], states / told["seconds"]
                 print(
-                    f"{managers:<10}{states:>12,}  {memory:<28}{cpus:>4}{speed:>12,.0f}{size:>7.1f}"
+                    f"{name:<12}{states:>12,}  {memory:<28}{cpus:>4}{seconds:>9.1f}"
+                    f"{told['processor']:>8.1f}{speed:>12,.0f}{told['bytes']:>7.1f}{told['peak']:>10,.0f}",
+                    flush=True,
                 )
-
-
-def handlers() -> None:
-    """What runs of handlers cost where there are many: Raft, as far as it goes."""
-    columns = "worlds", "steps", "misses", "cpu s", "us/miss", "share", "bytes"
-    print(f"{'Raft':<24}" + "".join(f"{each:>11}" for each in columns))
-    for name, prop, most in HANDLER_HEAVY:
-        began = time.process_time()
-        with timing(Tables, "effects_of") as spent:
-            report, size = measured(prop, worlds_max=most)
-        cpu, misses = time.process_time() - began, report.handler_calls
-        each, share = sum(spent) / misses * 1e6, sum(spent) / cpu
-        told = f"{report.worlds:>11,}{report.steps:>11,}{misses:>11,}{cpu:>11.2f}"
-        print(f"{name:<24}{told}{each:>11.1f}{share:>11.0%}{size:>11.1f}", flush=True)
-
-
-@contextmanager
-def timing(kind: type, name: str) -> Iterator[list[float]]:
-    """The processor seconds of each call of a method, inside the block."""
-    original, spent = getattr(kind, name), []
-
-    def timed(*arguments: Any, **named: Any) -> Any:
-        began = time.process_time()
-        try:
-            return original(*arguments, **named)
-        finally:
-            spent.append(time.process_time() - began)
-
-    setattr(kind, name, timed)
-    try:
-        yield spent
-    finally:
-        setattr(kind, name, original)
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(ours(int(sys.argv[2]), *sys.argv[3:4])))  # type: ignore[arg-type]
+        print(json.dumps(ours(int(sys.argv[2]), *sys.argv[3:4])))
     elif sys.argv[1:2] == ["scaling"]:
-        scaling(int(sys.argv[2]) if len(sys.argv) > 2 else 9)
-    elif sys.argv[1:2] == ["handlers"]:
-        handlers()
+        most = int(sys.argv[2]) if len(sys.argv) > 2 else 10**7
+        scaling(most, sys.argv[3:] or (*get_args(Memory), "disk"))
     else:
         parser = argparse.ArgumentParser()
         parser.add_argument("managers", nargs="?", type=int, default=7, choices=STATES)

@@ -38,5 +38,9 @@ class ScheduleError(HappysimError):
     """A choice of a schedule is not enabled where the schedule wants it."""
 
 
+class CheckpointError(HappysimError):
+    """A checkpoint cannot be read, or belongs to another search than the one that wants it."""
+
+
 class HandlerRaised(HappysimError):
     """A handler raised: a violation, found by stepping a world by hand."""

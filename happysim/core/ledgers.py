@@ -29,14 +29,14 @@ class Ledgers(Numbering):
         # Slots of nodes: client scripts reach both sides of a partition.
         self._nodes = [at for at, each in enumerate(processes) if isinstance(each, NodeProcess)]
         self._splits = self._sides()
-        self._paid: dict[tuple[int, int], int] = {}
+        self.paid: dict[tuple[int, int], int] = {}
         self._moves: dict[int, tuple[int, ...]] = {}
 
     def pay(self, ledger: int, cost: int) -> int:
         """The ledger after a fault was paid for; -1 where there is no budget for it."""
-        known = self._paid.get((ledger, cost))
+        known = self.paid.get((ledger, cost))
         if known is None:
-            known = self._paid[ledger, cost] = self._pay(self.values[ledger], cost)
+            known = self.paid[ledger, cost] = self._pay(self.values[ledger], cost)
         return known
 
     def _pay(self, ledger: Ledger, cost: int) -> int:
@@ -54,7 +54,7 @@ class Ledgers(Numbering):
         """True where some fault of that index in `Faults.budgets` was ever taken."""
         return any(
             budget + 1 in (cost, BASE.get(cost)) and after >= 0
-            for (_, cost), after in self._paid.items()
+            for (_, cost), after in self.paid.items()
         ) or (
             budget + 1 in (PARTITION, HEAL)
             and any(ledger.budgets[budget] != self.faults.budgets[budget] for ledger in self.values)

@@ -39,6 +39,7 @@ from happysim.core.entries import (
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
+from happysim.core.journal import DELIVER, OWN, RECORD, Entry
 from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
@@ -90,6 +91,8 @@ class Tables:
         self.ledger_moves = self.ledgers.moves
         self.histories = Numbering(History())
         self.misses = 0
+        # Which steps were computed, in order.
+        self.journal: list[Entry] = []
         # The numbers of the world in which everything had just started.
         self.first: tuple[int, ...] = ()
         self._deliveries: list[dict[tuple[int, int], list[Effect]]] = [{} for _ in slots]
@@ -197,7 +200,14 @@ class Tables:
             # A delivery that changes nothing is not a step: the message stays in flight.
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
+            self.journal.append((DELIVER, slot, state, number))
         return known
+
+    def raising_effects(self, slot: int) -> Iterator[Effect]:
+        """The steps of a process in which a handler raised, of those computed so far."""
+        known = [*self._deliveries[slot].values(), *(own for own, _ in self._own[slot].values())]
+        known += [faults for _, faults in self._own[slot].values()]
+        return (effect for effects in known for effect in effects if effect.raised is not None)
 
     def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
         """What a process can do by itself, and the crashes and restarts that can befall it."""
@@ -212,6 +222,7 @@ class Tables:
             for event, choice, cost in self.restarts(slot, value):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
+            self.journal.append((OWN, slot, state, 0))
         return known
 
     def events(self, slot: int, state: int) -> tuple[Event, ...]:
@@ -371,6 +382,7 @@ class Tables:
                 step = value.invoke if what == "invoke" else value.complete
                 value = step(client, thaw(frozen))
             known = self._recorded[history, batch] = self.histories.number(value)
+            self.journal.append((RECORD, history, batch, 0))
         return known
 
     # -- states as text --------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from happysim.front.telling import tell
 from happysim.front.traces import add_traces
 from happysim.kernel.switch import kernel
 from happysim.search.check import explore, group_by_scenario
+from happysim.search.policy import Bfs
 from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.verdict import Broken
@@ -114,7 +115,13 @@ def _check(options: argparse.Namespace, console: Console) -> int:
     codes = set()
     interrupted = False
     wanted = options.show or options.save is not None
-    for scenario, properties in group_by_scenario([prop for _, prop in found], budgets["by"]):
+    groups = group_by_scenario([prop for _, prop in found], budgets["by"])
+    if len(groups) > 1 and isinstance(budgets["by"], Bfs) and budgets["by"].checkpoint:
+        raise UsageError(
+            f"a checkpoint is of one search, and these are {len(groups)}; name one property: "
+            "FILE::PROPERTY"
+        )
+    for scenario, properties in groups:
         try:
             with Progress(console, f"{scenario}") as progress:
                 report = explore(scenario, *properties, progress=progress, **budgets)

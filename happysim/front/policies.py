@@ -39,7 +39,13 @@ def add_search(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-worlds", type=count, metavar="N")
     command.add_argument("--seconds", type=positive, metavar="S", help="for each scenario")
     command.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
+    command.add_argument(
+        "--reduce", action="store_true", help="leave dead messages out, with --by bfs or dfs"
+    )
     command.add_argument("--disk", metavar="FOLDER", help="for what memory does not hold; --by bfs")
+    command.add_argument("--checkpoint", metavar="FILE", help="of --by bfs: to go on from")
+    command.add_argument("--every", type=positive, metavar="S", help="seconds between checkpoints")
+    command.add_argument("--resume", metavar="FILE", help="go on from a checkpoint")
     command.add_argument("--memory-mib", type=positive, metavar="M", help="of this process")
 
 
@@ -67,13 +73,19 @@ def _policy(options: argparse.Namespace) -> Policy | None:
             raise UsageError(f"--{name} goes with --by {fitting}; --by {options.by} takes {own}")
     if make is not None:
         return make(**{"seed": 1, **given})
-    if options.disk is not None:
+    kept = {name: getattr(options, name) for name in ("disk", "checkpoint", "every", "resume")}
+    given = {name: value for name, value in kept.items() if value is not None}
+    if given:
         if options.by not in (None, "bfs"):
-            raise UsageError("--disk is of searches breadth first; add --by bfs")
-        return bfs(options.memory or "exact", options.disk)
-    if options.memory is not None:
+            raise UsageError(f"--{next(iter(given))} is of searches breadth first; add --by bfs")
+        if "every" in given and not given.keys() & {"checkpoint", "resume"}:
+            raise UsageError("--every goes with --checkpoint FILE or --resume FILE")
+        return bfs(options.memory or "exact", **given, reduce=options.reduce)
+    if options.memory is not None or options.reduce:
         if options.by not in (None, "bfs", "dfs"):
-            raise UsageError("--memory is of exhaustive searches; add --by bfs or dfs")
-        return (dfs if options.by == "dfs" else bfs)(options.memory)
+            told = "--memory" if options.memory is not None else "--reduce"
+            raise UsageError(f"{told} is of exhaustive searches; add --by bfs or dfs")
+        exhaustive = dfs if options.by == "dfs" else bfs
+        return exhaustive(options.memory or "exact", reduce=options.reduce)
     others: dict[str, Callable[[], Policy]] = {"bfs": bfs, "dfs": dfs, "smt": smt}
     return others[options.by]() if options.by else None

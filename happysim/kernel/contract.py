@@ -163,6 +163,24 @@ class Judge(Protocol):
         """A part's content as a small number, where the number at its place is `number`."""
 
 
+class Keeper(Protocol):
+    """Who has checkpoints written: a kernel does so at `path`, `every` so many seconds.
+
+    It also does so where a search ends early, but for `worlds`.
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def every(self) -> float: ...
+
+    def head(self, worlds: int) -> bytes:
+        """What to write first, for a search that has met so many worlds."""
+
+    def kept(self, trouble: str) -> None:
+        """A checkpoint was written, or could not be: what the system said."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How to search, and for how long; None is no limit. The first world has depth 1.
@@ -177,6 +195,9 @@ class Plan:
 
     With a folder `disk` a kernel may keep worlds there, breadth first, once all that it keeps of
     them takes more than `spill_bytes` of memory.
+
+    `keeper` wants checkpoints; `resume` is the file of one, and where the kernel's part of it
+    begins. Both breadth first only.
     """
 
     depth_first: bool = False
@@ -191,6 +212,8 @@ class Plan:
     traces: bool = True
     disk: str | None = None
     spill_bytes: int = 0
+    keeper: Keeper | None = None
+    resume: tuple[str, int] | None = None
 
 
 @dataclass

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,12 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from happysim.core.choice import BUDGETS
+from happysim.core.collector import rare_collection
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel
+from happysim.search import checkpoint
 from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
@@ -31,6 +31,7 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
 
+# Tables only grow, and looking for cycles in them takes a third of a short search.
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
@@ -38,7 +39,7 @@ _SHARE_OF_MEMORY = 0.7
 _SHARE_TO_SPILL = 0.5
 
 # What ends a search that will be made no more.
-_BROKEN_OFF = ("seconds", "memory", "interrupt")
+_BROKEN_OFF = ("seconds", "memory", "disk full", "disk", "interrupt")
 
 _STOPPED = {
     "worlds": "the budget of worlds ran out",
@@ -124,8 +125,12 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     keep = (
         any(prop.sort is Sort.LINEARIZABLE for prop in properties) if history is None else history
     )
+    saved = None
+    if isinstance(bounds.by, Bfs) and bounds.by.resume is not None:
+        saved = checkpoint.read(bounds.by.resume)
+        keep = saved.history if history is None else history
     try:
-        return _Search(subject, properties, bounds, keep, progress).run()
+        return _Search(subject, properties, bounds, keep, progress, saved).run()
     except HistoryNotKept:
         if history is not None:
             raise ScenarioError(
@@ -186,18 +191,6 @@ def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
     return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
 
 
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Tables only grow, and looking for garbage in them takes a third of a short search."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 class _Search:
     def __init__(
         self,
@@ -206,9 +199,11 @@ class _Search:
         bounds: Bounds,
         history: bool,
         progress: Progress | None,
+        saved: checkpoint.Saved | None = None,
     ) -> None:
         self.scenario, self.bounds, self.history = scenario, bounds, history
-        self.progress = progress
+        self.progress, self.saved = progress, saved
+        self.keeper: checkpoint.Keeper | None = None
         self.starts = scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
         self.properties = [*properties, no_handler_raises(scenario)]
@@ -287,9 +282,39 @@ class _Search:
             plan = _with_disk(plan, policy.disk, policy.spill_mib)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
-        exploration = self.visit(self.judge, plan, self.progress)
+        kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
+        exploration = self.visit(self.judge, kept, self.progress)
         nearest = not depth_first and self.settled
         return exploration, self.verdicts(exploration, plan, nearest)
+
+    def with_checkpoint(self, plan: Plan, policy: Bfs) -> Plan:
+        """The plan with the checkpoint to write, and the one to go on from.
+
+        Raises `CheckpointError` where that is of another search.
+        """
+        if policy.checkpoint is None:
+            return plan
+        if kernel().name != "native":
+            raise ScenarioError(
+                "bfs(checkpoint=...): only the native kernel writes and reads checkpoints; "
+                "`happysim doctor` says why it is not in use"
+            )
+        search = checkpoint.Search(
+            self.scenario,
+            self.properties,
+            self.bounds.within,
+            self.bounds.max_depth,
+            policy.memory,
+            self.history,
+        )
+        resume = None
+        if self.saved is not None:
+            self.saved.restore(search, self.judge, self.tables)
+            resume = self.saved.path, self.saved.start
+        path = str(Path(policy.checkpoint).resolve())
+        keeper = checkpoint.Keeper(path, policy.every, search, self.judge, self.tables)
+        self.keeper = keeper
+        return replace(plan, keeper=keeper, resume=resume)
 
     def deepening(self, plan: Plan) -> tuple[Exploration, dict[Property, Verdict]]:
         """Search to depth 1, 2, 3 and so on, until nothing is left out or a bound is met."""
@@ -366,7 +391,7 @@ class _Search:
         """One search. Without `reduce`, the only one."""
         model = self.tables if self.lean is None else self.lean
         starts = [self.shown(world.numbers) for world in self.starts.values()]
-        with _rare_garbage_collection():
+        with rare_collection(_OBJECTS_A_COLLECTION):
             explored: Exploration = kernel().explore(model, starts, judge, plan, progress)
         return explored
 
@@ -500,10 +525,12 @@ class _Search:
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
         """What was vacuous: faults that never happened, properties that had nothing to judge."""
-        if not exploration.complete:
-            return ()
-        first = self.tables.faults.budgets
         found = []
+        if self.keeper is not None and self.keeper.trouble:
+            found.append(f"no checkpoint could be written: {self.keeper.trouble}")
+        if not exploration.complete:
+            return tuple(found)
+        first = self.tables.faults.budgets
         for at, name in enumerate(BUDGETS):
             if self.lean is not None and name in ("drops", "duplicates"):
                 continue  # There may have been worlds in which a dead message was lost.

@@ -47,6 +47,7 @@ class PropertyJudge:
         self.tables, self.keeps_history = tables, keeps_history
         # In a search that shows worlds without some messages, no property may look for them.
         self._local_only = local_only
+        self.properties = list(properties)
         self.findings: dict[Property, Finding] = {}
         self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
         self._of_worlds = self._open(properties, *_OF_WORLDS)
@@ -131,6 +132,55 @@ class PropertyJudge:
         self.findings[prop] = Finding(index, str(move.raised), raising=(slot, move))
         return FOUND | self._done()
 
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def as_data(self, worlds: int) -> list[Any]:
+        """What was found among the first so many worlds, as JSON takes it."""
+        return [
+            {
+                "property": self.properties.index(prop),
+                "at": finding.at,
+                "reason": finding.reason,
+                "after": finding.after and self._content(finding.after),
+                "raising": finding.raising and (finding.raising[0], str(finding.raising[1].choice)),
+            }
+            for prop, finding in self.findings.items()
+            # A world may be judged and not be taken in, where an interrupt comes between.
+            if finding.at < worlds
+        ]
+
+    def from_data(self, data: list[Any]) -> None:
+        """Go on from what was found. Raises `KeyError` or the like for what does not fit."""
+        for found in data:
+            prop = self.properties[found["property"]]
+            after, raising = found["after"], found["raising"]
+            self.findings[prop] = Finding(
+                int(found["at"]),
+                str(found["reason"]),
+                after and self._numbers(after),
+                raising and (raising[0], self._raising(raising[0], raising[1], found["reason"])),
+            )
+            for open_ones in (self._of_worlds, self._of_steps, self._of_ends):
+                open_ones[:] = [each for each in open_ones if each[0] is not prop]
+
+    def _content(self, numbers: Numbers) -> list[Any]:
+        """A world with its cells by content: their numbers here are nobody else's."""
+        inside = self.tables.local.inside
+        return [[inside(slot, cell) for slot, cell in enumerate(numbers[:-2])], *numbers[-2:]]
+
+    def _numbers(self, content: list[Any]) -> Numbers:
+        cells, ledger, history = content
+        cell = self.tables.local.cell
+        made = [cell(slot, state, _tuples(inbox)) for slot, (state, inbox) in enumerate(cells)]
+        return (*made, int(ledger), int(history))
+
+    def _raising(self, slot: int, choice: str, reason: str) -> Any:
+        """The step that raised, which was computed again."""
+        for effect in self.tables.raising_effects(slot):
+            if (str(effect.choice), str(effect.raised)) == (choice, reason):
+                return effect
+        raise KeyError(choice)
+
     def reads(self) -> tuple[int, ...] | None:
         """See `Judge.reads`."""
         read = tuple(self._read)
@@ -200,6 +250,11 @@ class PropertyJudge:
         """
         found = len(self.findings) - (self.raised_property in self.findings)
         return DONE if self._asked and found == self._asked else 0
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, at any depth, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def bound(within: Callable[[World], bool]) -> Callable[[World], str | None]:

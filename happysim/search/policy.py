@@ -13,17 +13,22 @@ from happysim.spec.property import Property
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
 
+# Seconds from one checkpoint to the next.
+EVERY = 600.0
 Memory = Literal["exact", "fingerprint", "fingerprint without traces"]
 
 
 @dataclass(frozen=True)
 class Bfs:
-    """Exhaustive, nearest worlds first; what does not fit into memory in the folder `disk`."""
+    """Exhaustive, nearest worlds first; see `bfs`."""
 
     memory: Memory = "exact"
     disk: str | None = None
     spill_mib: float | None = None
     reduce: bool = False
+    checkpoint: str | None = None
+    every: float = EVERY
+    resume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ def bfs(
     memory: Memory = "exact",
     disk: str | Path | None = None,
     spill_mib: float | None = None,
+    checkpoint: str | Path | None = None,
+    every: float = EVERY,
+    resume: str | Path | None = None,
     *,
     reduce: bool = False,
 ) -> Bfs:
@@ -103,6 +111,12 @@ def bfs(
     memory. Source: Korf, "Best-first frontier search with delayed duplicate
     detection", AAAI 2004.
 
+    With a file `checkpoint` the search writes its state there `every` so many seconds, and where
+    Ctrl-C or a budget of time, memory or disk ends it; `bfs(resume=FILE)` goes on from there, with
+    the same verdicts, counts and schedules as a search that was never interrupted. It keeps that
+    file up to date, unless `checkpoint` names another. Properties, bounds and code must be the
+    same; budgets, `disk` and threads need not be. Only the native kernel writes checkpoints.
+
     With `reduce`, messages that can never again do anything where they are going are left out of
     worlds, so that worlds which differ in nothing else are one. Verdicts and the lengths of
     counterexamples stay what they are, worlds and steps become fewer: often a fifth or less. It may
@@ -111,12 +125,21 @@ def bfs(
     with `PropertyError`, and so is a `step_always` where messages may be dropped or duplicated. An
     ordered network is refused with `ScenarioError`. See `happysim/search/dead.py`.
     """
+    if checkpoint is None:
+        checkpoint = resume
+    _check_positive("bfs", every=every)
     if spill_mib is not None:
         if disk is None:
             raise ScenarioError("bfs(spill_mib=...) is of searches with a disk; add disk='FOLDER'")
         _check_positive("bfs", spill_mib=spill_mib)
-    folder = None if disk is None else str(disk)
-    return Bfs(_memory("bfs", memory), folder, spill_mib, _reduce("bfs", reduce))
+    if reduce and checkpoint is not None:
+        raise ScenarioError(
+            "bfs(reduce=True) learns from one search for the next, which no checkpoint keeps; "
+            "write one of reduce=True and checkpoint='FILE'"
+        )
+    folder, to, since = (None if each is None else str(each) for each in (disk, checkpoint, resume))
+    lean = _reduce("bfs", reduce)
+    return Bfs(_memory("bfs", memory), folder, spill_mib, lean, to, every, since)
 
 
 def dfs(memory: Memory = "exact", deepening: bool = False, reduce: bool = False) -> Dfs:

@@ -15,7 +15,7 @@ from happysim.core.entries import CRASH
 from happysim.smt.boxes import Box, TooLargeError
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.question import WrongStep
-from happysim.smt.solver import load_z3, why_unknown
+from happysim.smt.solver import Effort, load_z3
 
 
 class Found(NamedTuple):
@@ -224,19 +224,14 @@ class Combinations:
         """A model in which one of the ways is true; None where there is none."""
         if not ways:
             return None
-        z3, left = self.z3, self.deadline - time.perf_counter()
-        if left <= 0:
-            raise TooLargeError("the time ran out")
-        if not math.isinf(left):
-            self.solver.set("timeout", max(1, int(left * 1000)))
         self.solver.push()
         try:
-            self.solver.add(z3.Or(ways))
-            found = self.solver.check()
-            if found == z3.unsat:
+            self.solver.add(self.z3.Or(ways))
+            found = Effort().ask(self.solver, self.deadline - time.perf_counter())
+            if isinstance(found, str):
+                raise TooLargeError(found)
+            if not found:
                 return None
-            if found == z3.unknown:
-                raise TooLargeError(why_unknown(self.solver.reason_unknown()))
             return self.solver.model()
         finally:
             self.solver.pop()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from happysim.core.entries import BASE, CRASH, CRASHES, RESTART, RESTARTS
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge
-from happysim.smt.solver import load_z3, why_unknown
+from happysim.smt.solver import Effort, load_z3
 from happysim.smt.unroll import Arc, Unrolled, unroll
 
 # How times are represented. All give the same verdicts; docs/smt.md says which is fast.
@@ -48,19 +48,28 @@ class _Taken(NamedTuple):
 class Encoding:
     """The formula of a closure in a solver of its own, unrolled to at most `layers`.
 
+    With `steps` it is unrolled so far that no run of at most so many steps is lost: then it is
+    complete, and counts exactly, as far as those go.
+
     With `layers=0` it is *relaxed* instead: in a cycle of its graph a process may take any step
     whose source it has visited. That adds runs and loses none, however often the cycle is walked.
     """
 
     def __init__(
-        self, closure: Closure, *, layers: int = 0, clock: str = "integers", simple: bool = True
+        self,
+        closure: Closure,
+        *,
+        layers: int = 0,
+        steps: int | None = None,
+        clock: str = "integers",
+        simple: bool = True,
     ) -> None:
         self.closure, self.clock = closure, clock
-        self.relaxed = not layers
+        self.relaxed = not layers and steps is None
         self.z3 = z3 = load_z3()
         received = {edge.receives for graph in closure.graphs for edge in graph.edges}
         self.useful = frozenset(received - {-1})
-        self.graphs = [unroll(graph, self.useful, layers or 1) for graph in closure.graphs]
+        self.graphs = [unroll(graph, self.useful, layers or 1, steps) for graph in closure.graphs]
         self.layers_needed = max(each.layers_needed for each in self.graphs)
         self.is_complete = all(each.is_complete for each in self.graphs)
         self.repeatable = {e for each in self.graphs for e in each.repeatable}
@@ -337,22 +346,18 @@ class Encoding:
         ones = [z3.If(literal, 1, 0) for literal in literals]
         return z3.Sum([*ones, *self.extra.values()]) <= most
 
-    def solve(self, asked: Iterable[Any], seconds: float) -> list[Step] | str | None:
+    def solve(
+        self, asked: Iterable[Any], seconds: float, effort: Effort | None = None
+    ) -> list[Step] | str | None:
         """The steps of a model in order of time; None where there is none, else why not known."""
-        z3, solver = self.z3, self.solver
-        if seconds <= 0:
-            return "the time ran out"
+        solver = self.solver
         solver.push()
         try:
             solver.add(*asked)
-            if not math.isinf(seconds):
-                solver.set("timeout", max(1, int(seconds * 1000)))
-            found = solver.check()
-            if found == z3.unsat:
-                return None
-            if found == z3.unknown:
-                return why_unknown(solver.reason_unknown())
-            return self._steps(solver.model())
+            found = (effort or Effort()).ask(solver, seconds)
+            if isinstance(found, str):
+                return found
+            return self._steps(solver.model()) if found else None
         finally:
             solver.pop()
 

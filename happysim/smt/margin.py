@@ -32,7 +32,7 @@ from happysim.smt.moments import Moments
 from happysim.smt.occurrences import beginning, clocks, occurrences
 from happysim.smt.question import wrong_boxes
 from happysim.smt.replay import Refused, schedule_of
-from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
+from happysim.smt.solver import Effort, SolverMissingError, load_z3, z3_error
 from happysim.smt.timed import NotTimedError, TimedEncoding
 from happysim.smt.timing import Clockwork, Parameter, Timing
 from happysim.spec.property import Property, Sort
@@ -223,11 +223,10 @@ class _Search:
         optimize.add(*moments.order, *(rule for rule, _ in moments.rules))
         below = self.safe == "below"
         goal = (optimize.minimize if below else optimize.maximize)(clockwork.open)
-        optimize.set("timeout", max(1, int(self.seconds * 1000)))
-        found = optimize.check()
-        if found == z3.unknown:
-            raise _NotKnown(why_unknown(optimize.reason_unknown()))
-        if found == z3.unsat:
+        found = Effort().ask(optimize, self.seconds)
+        if isinstance(found, str):
+            raise _NotKnown(found)
+        if not found:
             raise _NotKnown("the formula and the schedule do not agree on time")
         value = str(goal.lower() if below else goal.upper())
         return math.inf if "oo" in value else Fraction(value)

@@ -25,6 +25,7 @@ from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
 from happysim.smt.judging import proved, report_of, verdict_of
 from happysim.smt.question import Answer, Limits, ask, ask_raises
+from happysim.smt.solver import Effort
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.report import Report
 from happysim.spec.scenario import Bounds, Scenario
@@ -35,6 +36,9 @@ _ROUNDS = (3, 5, 7, 8, 9, 10, 11, 12, 14, 16)
 _EFFECTS_IN_PART_MAX = 20_000
 # How far each way to close is tried before either is given more.
 _EFFECTS_AT_FIRST = 10_000
+# With more local states than this, short runs are looked for before all are.
+_LOCAL_STATES_FEW = 100
+_ROUNDS_AT_FIRST = (3, 5)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Smt:
     steps_max: int = 200_000
     clock: str = "integers"
     least: str = "steps"
+    effort: int | None = None
 
     def explore(
         self,
@@ -66,25 +71,29 @@ def smt(
     steps_max: int = 200_000,
     clock: str = "integers",
     least: str = "steps",
+    effort: int | None = None,
 ) -> Elsewhere:
     """Ask a solver about all interleavings at once, rather than visit them.
 
     For `always`, `step_always` and `reachable` properties that read the fields of nodes. `seconds`
-    is the time for one property; `layers_max` how often a run that is looked for may come back to a
-    local state; `steps_max` how many local steps the closure may take. `clock` is how moments are
-    represented: "bits", "integers" or "reals". A counterexample is made as short as any, or with
-    `least="faults"` one of the fewest faults, and of these the shortest; `least=""` leaves it as
-    found. The verdict says what of that is proved. Raises `ScenarioError` for values that make no
-    sense.
+    is the time for one property; `effort` is how much work the solver may do on it, by its own
+    count, of which a second has some 10,000,000. What is given up for time depends on how busy a
+    machine is, what is given up for effort does not. `layers_max` is how often a run that is looked
+    for may come back to a local state, `steps_max` how many local steps the closure may take;
+    `clock` is how moments are represented: "bits", "integers" or "reals". A counterexample is made
+    as short as any, or with `least="faults"` one of the fewest faults, and of these the shortest;
+    `least=""` leaves it as found. The verdict says what of that is proved. Raises `ScenarioError`
+    for values that make no sense.
     """
     if clock not in CLOCKS:
         raise ScenarioError(f"smt(clock={clock!r}): give one of {', '.join(map(repr, CLOCKS))}")
     if least not in ("steps", "faults", ""):
         raise ScenarioError(f'smt(least={least!r}): give "steps", "faults" or ""')
-    for name, value in (("seconds", seconds), ("layers_max", layers_max), ("steps_max", steps_max)):
+    amounts = {"seconds": seconds, "layers_max": layers_max, "steps_max": steps_max}
+    for name, value in (amounts | ({} if effort is None else {"effort": effort})).items():
         if not value > 0:
             raise ScenarioError(f"smt({name}={value!r}) allows nothing; give more than 0")
-    return Smt(seconds, layers_max, steps_max, clock, least)
+    return Smt(seconds, layers_max, steps_max, clock, least, effort)
 
 
 def prove(prop: Property, **options: float | int | str | bool) -> Verdict:
@@ -107,12 +116,16 @@ class _Prover:
         self.seconds = policy.seconds if bounds.seconds is None else bounds.seconds
         self.within = None if bounds.within is None else bound(bounds.within)
         self.closures: dict[str, Closure] = {}
+        # Where there is no closure yet: how many steps it was given, and why that was not enough.
+        self.tried: dict[str, int] = {}
         self.too_large: dict[str, str] = {}
         self.evaluations = 0
+        self.effort = Effort(policy.effort)
 
     def judged(self, prop: Property) -> Verdict:
         """See `Judge`."""
         deadline = time.perf_counter() + self.seconds
+        self.effort = Effort(self.policy.effort)
         unknown = ""
         notes: list[str] = []
         inside = 0
@@ -133,20 +146,35 @@ class _Prover:
         return self._proved(prop, tuple(notes))
 
     def _answer(self, name: str, start: World, prop: Property, deadline: float) -> Answer:
-        known = self.too_large.get(name)
-        if known is None:
-            try:
-                closure = self._closure(name, start, deadline)
-            except TooLargeError as error:
-                known = self.too_large[name] = str(error)
-            else:
-                return self._ask(closure, prop, deadline)
-        return self._answer_in_part(start, prop, deadline, known)
+        """Where the local states are many, short runs are looked for first.
 
-    def _answer_in_part(self, start: World, prop: Property, deadline: float, why: str) -> Answer:
+        A run that is not proved to be the shortest is kept for where nothing better is found.
+        """
+        few = min(self.policy.steps_max, _EFFECTS_AT_FIRST)
+        short = Answer()
+        closure = self._closure(name, start, few, deadline)
+        if closure is None or sum(closure.sizes) > _LOCAL_STATES_FEW:
+            short = self._answer_in_part(start, prop, deadline, _ROUNDS_AT_FIRST)
+            if short.run is not None and (short.shortest or self.policy.least != "steps"):
+                return short
+        if closure is None and self.policy.steps_max > few:
+            # The other half of the time is for what can be said without it.
+            half = (time.perf_counter() + deadline) / 2
+            closure = self._closure(name, start, self.policy.steps_max, half)
+        if closure is not None:
+            answer = self._ask(closure, prop, deadline)
+        else:
+            answer = self._answer_in_part(start, prop, deadline, _ROUNDS)
+            if answer.unknown:
+                answer = replace(answer, unknown=f"{self.too_large[name]}; {answer.unknown}")
+        return short if answer.run is None and short.run is not None else answer
+
+    def _answer_in_part(
+        self, start: World, prop: Property, deadline: float, every: Sequence[int]
+    ) -> Answer:
         """Look for short runs, of ever more steps, where there is no whole closure."""
         steps = 0
-        for rounds in _ROUNDS:
+        for rounds in every:
             try:
                 closure = close(
                     start,
@@ -165,40 +193,43 @@ class _Prover:
             if answer.unknown:
                 break
             steps = rounds
-        return Answer(unknown=f"{why}; no run of up to {steps} steps is a counterexample")
+        return Answer(unknown=f"no run of up to {steps} steps is a counterexample")
 
-    def _closure(self, name: str, start: World, deadline: float) -> Closure:
-        if name not in self.closures:
-            left = deadline - time.perf_counter()
-            # The other half of the time is for what can be said without it.
-            self.closures[name] = self._smallest(start, deadline - left / 2)
-        return self.closures[name]
+    def _closure(
+        self, name: str, start: World, effects_max: int, deadline: float
+    ) -> Closure | None:
+        """A plain closure or, where that does not seem to end, one that counts copies.
 
-    def _smallest(self, start: World, deadline: float) -> Closure:
-        """A plain closure or, where that does not seem to end, one that counts copies."""
-        depth, most = self.bounds.max_depth, self.policy.steps_max
+        None where neither ends within `effects_max`; then `too_large` says why.
+        """
+        if name in self.closures:
+            return self.closures[name]
+        if self.tried.get(name, 0) >= effects_max:
+            return None
+        self.tried[name] = effects_max
+        depth = self.bounds.max_depth
         rounds = math.inf if depth is None else depth - 1
-        few = min(most, _EFFECTS_AT_FIRST)
-        ways = [(True, few), (False, few), (False, most), (True, most)]
-        if depth is not None or not counts_copies(start):
-            ways = [(True, most)]
-        for plain, effects_max in ways:
+        counting = depth is None and counts_copies(start)
+        # What did not end in few steps may yet, if fewer copies are taken.
+        plain_first = effects_max <= _EFFECTS_AT_FIRST or not counting
+        ways = [True, False] if plain_first else [False, True]
+        for plain in ways if counting else [True]:
             try:
-                if plain:
-                    return close(
-                        start,
-                        self.within,
-                        effects_max=effects_max,
-                        deadline=deadline,
-                        rounds=rounds,
-                    )
-                return close_counting(
-                    start, self.within, effects_max=effects_max, deadline=deadline
-                )
+                self.closures[name] = self._closed(plain, start, effects_max, deadline, rounds)
             except TooLargeError as error:
                 if plain:
-                    why = error
-        raise why
+                    self.too_large[name] = str(error)
+            else:
+                return self.closures[name]
+        return None
+
+    def _closed(
+        self, plain: bool, start: World, effects_max: int, deadline: float, rounds: float
+    ) -> Closure:
+        limits: dict[str, Any] = {"effects_max": effects_max, "deadline": deadline}
+        if plain:
+            return close(start, self.within, rounds=rounds, **limits)
+        return close_counting(start, self.within, **limits)
 
     def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
         limits = Limits(
@@ -208,6 +239,7 @@ class _Prover:
             self.policy.least,
             None if self.bounds.max_depth is None else self.bounds.max_depth - 1,
             None if closure.exact else self.within,
+            self.effort,
         )
         return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits)
 

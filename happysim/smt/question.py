@@ -15,18 +15,22 @@ from happysim.smt.closure import RAISED, Closure
 from happysim.smt.encoding import Encoding, Step
 from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
+from happysim.smt.solver import Effort
 from happysim.smt.symmetry import representatives, swaps
 from happysim.spec.property import Property, Sort
 
 # Up to so many judgements a property is asked before the solver is; with more, in turns.
 _EVALUATIONS_MAX = 20_000
+# In so many arcs, unrolled, a shorter run than the one at hand is looked for.
+_ARCS_MAX = 20_000
 
 
 class Limits(NamedTuple):
     """How far to go.
 
     `least` says what a run has to have least of: "steps", "faults" or "" for neither. `steps_max`
-    bounds runs, and `within` is a bound that every world of a replay has to keep to.
+    bounds runs, and `within` is a bound that every world of a replay has to keep to. `effort` is
+    what is left of the solver's, and becomes less.
     """
 
     deadline: float
@@ -35,6 +39,7 @@ class Limits(NamedTuple):
     least: str
     steps_max: int | None
     within: Callable[[World], str | None] | None
+    effort: Effort
 
     @property
     def seconds(self) -> float:
@@ -193,7 +198,7 @@ def _ask_in_turns(closure: Closure, prop: Property, reader: Reader, limits: Limi
     if encoding.layers_needed > 1:
         encoding = search.encoding(min(encoding.layers_needed, limits.layers_max))
     while limits.seconds > 0:
-        steps = encoding.solve([], limits.seconds)
+        steps = encoding.solve([], limits.seconds, limits.effort)
         if steps is None:
             unknown = (
                 "" if encoding.is_complete else "its many judgements need longer walks in cycles"
@@ -218,6 +223,8 @@ class _Search:
         self.reduced, self.prop, self.limits, self.goal = reduced, prop, limits, goal
         sizes = "+".join(str(size) for size in reduced.full.sizes)
         small = "+".join(str(size) for size in reduced.closure.sizes)
+        # The newest formula, and the goal in its terms.
+        self.asked: tuple[Encoding | None, Any] = None, None
         self.note = f"{sizes} local states, {small} after reduction"
 
     def encoding(self, layers: int) -> Encoding:
@@ -258,9 +265,11 @@ class _Search:
 
     def ask(self, encoding: Encoding, *more: Any) -> Answer:
         """Solve, replay, and count copies where the replay was short of some."""
-        goal = self.goal(encoding)
+        if encoding is not self.asked[0]:
+            self.asked = encoding, self.goal(encoding)
+        goal = self.asked[1]
         while True:
-            steps = encoding.solve([goal, *more], self.limits.seconds)
+            steps = encoding.solve([goal, *more], self.limits.seconds, self.limits.effort)
             if steps is None:
                 if encoding.counts_exactly:
                     return Answer(note=self.note)
@@ -301,6 +310,9 @@ class _Search:
         """The same answer with a run that has the least of what counts; says where it is proved."""
         if self.limits.least == "steps":
             best, proved = self.fewer(encoding, answer, _steps, encoding.steps_at_most)
+            for exact in self.exact(encoding, best):
+                if not proved:
+                    best, proved = self.fewer(exact, best, _steps, exact.steps_at_most)
             return replace(best, shortest=proved)
         best, proved = self.fewer(encoding, answer, _faults, encoding.faults_at_most)
         if best.run is None:
@@ -317,6 +329,18 @@ class _Search:
         said = "no run has fewer faults (proved)" if proved else "fewer faults may be enough"
         also = ", or with as many is shorter (proved)" if proved and short else ""
         return replace(best, note=f"{best.note}; {said}{also}")
+
+    def exact(self, encoding: Encoding, best: Answer) -> Iterator[Encoding]:
+        """Formulas in which every run that is shorter has a place, where they are not too large.
+
+        That may be in more layers than were allowed: but they are of bounded walks.
+        """
+        steps = 0 if best.run is None else _steps(best.run) - 1
+        arcs = sum(len(graph.edges) for graph in self.reduced.closure.graphs)
+        if encoding.layers_needed <= steps and not encoding.is_complete:
+            yield self.encoding(encoding.layers_needed)
+        if 0 < steps <= _ARCS_MAX / arcs - 1:
+            yield Encoding(self.reduced.closure, steps=steps, clock=self.limits.clock)
 
     def fewer(
         self,

@@ -27,7 +27,7 @@ from happysim.smt.occurrences import (
     occurrences,
 )
 from happysim.smt.precedence import precedence
-from happysim.smt.solver import SolverMissingError, load_z3, why_unknown, z3_error
+from happysim.smt.solver import Effort, SolverMissingError, load_z3, z3_error
 from happysim.smt.timed_run import Reading, Realised, fraction_of
 from happysim.smt.timing import Clockwork, Timing
 from happysim.spec.verdict import Broken, Holds
@@ -185,14 +185,10 @@ class _Realising:
     # -- asking ----------------------------------------------------------------------------------
 
     def _check(self, solver: Any, *assumed: Any) -> bool:
-        z3, left = self.z3, self.deadline - time.perf_counter()
-        if left <= 0:
-            raise _UndecidedError("the time ran out")
-        solver.set("timeout", max(1, min(int(left * 1000), 2**31 - 1)))
-        found = solver.check(*assumed)
-        if found == z3.unknown:
-            raise _UndecidedError(why_unknown(solver.reason_unknown()))
-        return bool(found == z3.sat)
+        found = Effort().ask(solver, self.deadline - time.perf_counter(), *assumed)
+        if isinstance(found, str):
+            raise _UndecidedError(found)
+        return found
 
     def _clash(self, moments: Moments) -> tuple[str, ...] | None:
         """Rules that cannot all be kept, of which none can be spared; None where all can."""

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from happysim import Faults, Host, ProtocolError
+from happysim import Faults, Get, Host, KeyValue, ProtocolError, Put
 from happysim.core.script import Operation
 from happysim.protocols.chain import (
     Chain,
@@ -15,11 +15,13 @@ from happysim.protocols.chain import (
     CurrentChain,
     Failed,
     Forward,
+    Reads,
     Redirect,
     Snapshot,
     first_chain,
 )
 from happysim.protocols.chain.messages import Entry
+from happysim.protocols.machine import Journal
 from properties.chain import (
     READ,
     X1,
@@ -60,6 +62,19 @@ def test_requests_are_sent_to_where_they_are_served() -> None:
     for server in ("n2", "n1"):
         world = along(world, *ask("c1", server), f"deliver {server} -> c1")
     assert answers(world, "c1") == [Redirect("n1"), Redirect("n2")]
+
+
+@pytest.mark.parametrize(
+    ("machine", "dirty"),
+    [(KeyValue(), {"x": True, "y": False}), (Journal(), {"x": True, "y": True})],
+)
+def test_a_key_is_dirty_by_its_own_versions_and_where_there_are_no_keys_by_any(
+    machine: Any, dirty: dict[str, bool]
+) -> None:
+    server = ChainServer("n1", first_chain("n1", "n2"), Reads.ANY, machine=machine)
+    assert not any(server.is_dirty(Get(key)) for key in dirty)
+    server.sent = [Entry(1, Put("x", 1), Operation("c1", 1))]
+    assert {key: server.is_dirty(Get(key)) for key in dirty} == dirty
 
 
 @pytest.mark.parametrize(("dirty", "asked"), [(False, 0), (True, 1)])

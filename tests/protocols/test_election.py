@@ -138,6 +138,14 @@ def test_an_answer_ends_a_challenge_and_the_senior_stands_itself() -> None:
     ]
 
 
+def test_a_challenge_of_an_older_term_is_answered_and_begins_no_election() -> None:
+    world = along(group(3), "fire n1 leader", "fire n3 leader")
+    assert views(world)[2] == ("n3", 3)
+    world = along(world, "deliver n1 -> n3 C")
+    assert views(world)[2] == ("n3", 3)
+    assert any("n3 -> n1 Campaign(term=3, step=Answer())" in str(each) for each in world.choices())
+
+
 def test_who_hears_of_no_senior_leads() -> None:
     world = along(group(3), "fire n2 leader", "fire n2 campaign", "deliver n2 -> n1 V")
     assert views(world) == [("n2", 2), ("n2", 2), (None, 0)]
@@ -209,6 +217,13 @@ def test_votes_of_a_majority_elect() -> None:
 def test_a_second_candidate_of_a_term_gets_no_vote() -> None:
     world = along(group(3, "randomized"), "fire n1", "fire n3", "deliver n1 -> n2 C")
     assert not any("n3 -> n2" in str(choice) for choice in world.choices())
+
+
+def test_a_vote_that_was_cast_cannot_be_lost() -> None:
+    faults = Faults(crashes=1, unsynced_loss=True)
+    world = along(group(3, "randomized", faults=faults), "fire n1", "deliver n1 -> n2 C")
+    crashes = [str(choice) for choice in world.choices() if "crash" in str(choice)]
+    assert (world["n2"].voted_for, crashes) == ("n1", ["crash n1", "crash n2", "crash n3"])
 
 
 class Timers:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from happysim import ProtocolError, World
+from happysim import Faults, Host, Node, ProtocolError, World
 from happysim.protocols.multi_leader import (
     Delete,
     Found,
@@ -23,9 +23,11 @@ from happysim.protocols.multi_leader import (
     Version,
 )
 from happysim.protocols.multi_leader.merkle import ROOT, leaf_of, tree_of
+from happysim.protocols.multi_leader.messages import Compare, Leaf, Push
 from happysim.protocols.multi_leader.records import NOTHING, joined, written
 from properties.multi_leader import leaders_and_clients
 from properties.raft import along
+from tests.support.hosts import noting
 
 # -- records --------------------------------------------------------------------------------------
 
@@ -151,6 +153,67 @@ def test_two_trees_are_compared_down_to_the_leaf_that_differs_and_then_both_rest
     assert world["b"].records == world["a"].records
     world = along(world, "fire a anti-entropy", "deliver a -> b Compare(", "deliver b -> a Equal")
     assert world["a"].timers == world["b"].timers == ()
+
+
+OLD = written(NOTHING, Version(("b", 1), 1, "old"), ())
+NEW = written(OLD, Version(("b", 2), 2, "new"), OLD.seen)
+
+
+@pytest.mark.parametrize(
+    ("here", "heard", "unsure"),
+    [(OLD, OLD, set()), (OLD, NEW, {"c"}), (NEW, OLD, {"b"}), (NOTHING, OLD, {"c"})],
+    ids=["the same", "newer", "older", "first"],
+)
+def test_who_may_lack_something_is_compared_with(
+    here: Record, heard: Record, unsure: set[str]
+) -> None:
+    """a hears from b; c is the third."""
+    leader, (host, _) = MultiLeaderNode("a", records={"k": here}), noting("b", "c")
+    leader.take_push(host, "b", Push((("k", heard),)))
+    assert leader.unsure == unsure
+    assert leader.records["k"] == joined(here, heard)
+
+
+def test_who_is_compared_with_and_differs_compares_as_well() -> None:
+    leader, (host, sent) = MultiLeaderNode("a", tree_depth=1), noting("b")
+    leader.descend(host, "b", Compare((("", "another root"),)))
+    assert leader.unsure == {"b"}
+    assert [type(message) for _, message in sent] == [Compare]
+
+
+@pytest.mark.parametrize(("is_answer", "answers"), [(False, 1), (True, 0)])
+def test_a_leaf_is_answered_once_by_what_the_other_lacks(is_answer: bool, answers: int) -> None:
+    leader, (host, sent) = MultiLeaderNode("a", tree_depth=0, records={"k": NEW}), noting("b")
+    leader.take_leaf(host, "b", Leaf("", (("k", OLD),), is_answer=is_answer))
+    assert sent == [("the sender", Leaf("", (("k", NEW),), is_answer=True))] * answers
+    leader.take_leaf(host, "b", Leaf("", (("k", NEW),), is_answer=is_answer))
+    assert len(sent) == answers
+
+
+def test_leaders_rest_at_first_and_compare_after_a_restart() -> None:
+    faults = Faults(crashes=1, restarts=1)
+    world = leaders_and_clients({}, leaders=("a", "b", "c"), faults=faults)
+    assert [world[name].timers for name in "abc"] == [(), (), ()]
+    world = along(world, "crash b", "restart b")
+    assert (world["b"].unsure, world["b"].timers) == ({"a", "c"}, ("anti-entropy",))
+
+
+class Poster(Node):
+    """A client that is a node: it awaits no answer."""
+
+    def on_start(self, host: Host) -> None:
+        host.send("a", Put("k", "x"))
+
+
+def test_what_a_node_puts_is_written_and_not_answered() -> None:
+    world = along(World.of(MultiLeaderNode("a", tree_depth=1), Poster("p")), "deliver p -> a")
+    assert [each.value for each in world["a"].records["k"].versions] == ["x"]
+    assert not any(each.target == "p" for each in world.in_flight)
+
+
+@pytest.mark.parametrize("kind", [Siblings, LastWriterWins, Merged])
+def test_a_resolver_is_a_value(kind: Any) -> None:
+    assert hash(kind()) == hash(kind())
 
 
 def test_a_tree_has_a_sensible_depth() -> None:

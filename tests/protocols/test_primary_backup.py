@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from happysim import ProtocolError, World
+from happysim import Faults, ProtocolError, World
 from happysim.protocols.primary_backup import (
+    Confirm,
     CurrentView,
     Mode,
     NotPrimary,
@@ -33,6 +34,7 @@ from properties.primary_backup import (
     succeed,
     suspect,
 )
+from tests.support.hosts import noting
 from tests.support.worlds import answers
 
 SETTLED = CurrentView(View(2, "n2"), is_settled=True)
@@ -80,6 +82,90 @@ def test_a_backup_that_lags_by_more_than_the_log_gets_a_snapshot() -> None:
     world = along(world, "fire n1 resend", "deliver n1 -> n2 Snapshot", "deliver n2 -> n1 Confirm")
     assert world["n2"].state == (("x", 3),)
     assert world["n1"].timers == ()
+
+
+def test_a_copy_of_a_command_is_answered_again_and_not_applied_again() -> None:
+    faults = Faults(duplicates=1)
+    asking = client("c1", ("n1", X1))
+    world = servers_and_service(1, asking, suspects=False, faults=faults, network="unordered")
+    world = along(world, "invoke c1", "duplicate c1 -> n1", "deliver c1 -> n1", "deliver c1 -> n1")
+    assert [each.target for each in world.in_flight] == ["c1", "c1"]
+    assert world["n1"].number == 1
+
+
+def test_each_command_is_answered_once_and_a_backup_that_has_all_is_sent_nothing() -> None:
+    clients = [client("c1", ("n1", X1)), client("c2", ("n1", X2))]
+    world = servers_and_service(2, *clients, suspects=False, network="unordered")
+    for name in ("c1", "c2"):
+        world = along(world, *ask(name, "n1"), "deliver n1 -> n2 Repl", "deliver n2 -> n1 Confirm")
+        world = along(world, f"deliver n1 -> {name}")
+    assert world.in_flight == ()
+
+
+def test_a_confirmation_of_an_older_epoch_does_not_count() -> None:
+    primary, (host, sent) = PrimaryBackupServer("n1", View(3, "n1", ("n2",))), noting("n2")
+    primary.take_confirm(host, "n2", Confirm(2, (0, 0)))
+    assert (primary.confirmed, sent) == ({}, [])
+    primary.take_confirm(host, "n2", Confirm(3, (0, 0)))
+    assert (primary.confirmed, sent) == ({"n2": (0, 0)}, [])
+
+
+def test_a_confirmation_deposes_and_tells_who_was_deposed_no_more() -> None:
+    primary, (host, sent) = PrimaryBackupServer("n1", View(3, "n1", ("n2",))), noting("n2")
+    primary.take_confirm(host, "n2", Confirm(4, (0, 0)))
+    assert not primary.is_primary
+    assert (primary.epoch, primary.confirmed, sent) == (4, {}, [])
+
+
+def test_a_backup_that_restarts_leads_nothing() -> None:
+    faults = Faults(crashes=1, restarts=1, crashable=("n2",))
+    world = servers_and_service(2, suspects=False, faults=faults)
+    before = world["n2"]
+    world = along(world, "crash n2", "restart n2")
+    after = world["n2"]
+    assert (after.joined, after.confirmed, after.timers) == (before.joined, {}, ())
+    assert world.in_flight == ()
+
+
+def test_a_view_in_which_everyone_answers_stays() -> None:
+    world = along(servers_and_service(2, network="unordered"), "fire views check")
+    for _ in range(2):
+        for name in ("n1", "n2"):
+            ping = f"deliver views -> {name} CurrentView"
+            world = along(world, ping, f"deliver {name} -> views Here")
+        world = along(world, "fire views check")
+    assert (world["views"].epoch, world["views"].view) == (1, first_view("n1", "n2"))
+    assert len(coming(world, CurrentView)) == 2
+
+
+def test_what_the_service_has_settled_cannot_be_lost() -> None:
+    faults = Faults(crashes=1, unsynced_loss=True, crashable=("views",))
+    world = servers_and_service(2, faults=faults, network="unordered")
+    world = along(
+        succeed(suspect(world), "n2"), "deliver views -> n2 CurrentView(view=View(epoch=2"
+    )
+    world = along(world, "deliver n2 -> views Settled")
+    crashes = [str(choice) for choice in world.choices() if "crash" in str(choice)]
+    assert (world["views"].settled, crashes) == (View(2, "n2"), ["crash views"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "sealed", "enough"),
+    [
+        (Mode.ASYNC, ("n3",), True),
+        (Mode.SEMI_SYNC, ("n3",), False),
+        (Mode.SEMI_SYNC, ("n2", "n3"), True),
+        (Mode.SYNC, ("n3",), True),
+        (Mode.SYNC, ("n1",), True),
+        (Mode.SYNC, (), False),
+    ],
+)
+def test_a_view_needs_one_who_has_all_that_was_answered(
+    mode: Mode, sealed: tuple[str, ...], enough: bool
+) -> None:
+    service = ViewService("views", ("n1", "n2", "n3"), mode)
+    service.sealed = dict.fromkeys(sealed, (0, 0))
+    assert service.is_enough() is enough
 
 
 def test_who_is_no_primary_says_who_is() -> None:

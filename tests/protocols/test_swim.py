@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from happysim import Faults, Network, NodeView, ProtocolError, ScheduleError, Script, World
+from happysim import Faults, Host, Network, NodeView, ProtocolError, ScheduleError, Script, World
 from happysim.protocols.swim import (
     Ack,
     Claim,
     Join,
     MembershipProtocol,
     PingRequest,
+    Probe,
     Status,
     Update,
     standing,
 )
 from properties.swim import both_ways, group, leaver, rounds
+from tests.support.hosts import Noting, noting
 
 CLAIMS = st.builds(Claim, st.integers(0, 3), st.sampled_from(Status))
 ALIVE, SUSPECT, DEAD, LEFT = Status.ALIVE, Status.SUSPECT, Status.DEAD, Status.LEFT
@@ -160,6 +162,43 @@ def test_a_suspect_that_says_nothing_is_declared_dead_when_its_time_is_up() -> N
     world = rounds(group(3), 12, both_ways(("m2",), ("m1", "m3")))
     assert world["m1"].dead_members == world["m3"].dead_members == ("m2",)
     assert world["m1"].suspicions == {}
+
+
+def member() -> tuple[MembershipProtocol, Host]:
+    """m1, which knows m2 and m3, and is about to probe both."""
+    made, (host, _) = MembershipProtocol("m1"), noting("m2", "m3")
+    made.on_start(host)
+    made.round, made.probe = ["m2", "m3"], Probe("m2", 1)
+    return made, host
+
+
+def test_a_member_that_feels_well_takes_the_usual_time_for_a_period() -> None:
+    well, host = MembershipProtocol("m1"), Noting("m2")
+    well.on_start(cast(Host, host))
+    assert host.timers == {"period": (0.0, 1.0)}
+    well.begin_period(cast(Host, host))
+    assert host.timers == {"period": 1.0, "probe": well.probe_seconds}
+
+
+def test_a_suspicion_lasts_its_periods() -> None:
+    judging, host = member()
+    judging.learn(host, Update("m2", 0, SUSPECT))
+    periods = judging.suspicions["m2"]
+    for _ in range(periods - 1):
+        judging.age_suspicions(host)
+    assert (judging.claims["m2"].status, judging.suspicions) == (SUSPECT, {"m2": 1})
+    judging.age_suspicions(host)
+    assert (judging.claims["m2"].status, judging.suspicions) == (DEAD, {})
+
+
+@pytest.mark.parametrize("gone", [DEAD, LEFT])
+def test_who_is_gone_is_probed_no_more(gone: Status) -> None:
+    judging, host = member()
+    judging.learn(host, Update("m2", 0, gone))
+    assert (judging.round, judging.probe) == (["m3"], None)
+    judging, host = member()
+    judging.learn(host, Update("m3", 0, gone))
+    assert (judging.round, judging.probe) == (["m2"], Probe("m2", 1))
 
 
 def test_a_message_to_a_suspect_tells_it_first_of_all() -> None:

@@ -276,3 +276,8 @@ def test_an_ordered_network_is_refused() -> None:
 def test_reduce_is_true_or_false() -> None:
     with pytest.raises(ScenarioError, match="write True or False"):
         bfs(reduce="dead messages")  # type: ignore[arg-type]
+
+
+def test_a_search_that_learns_from_the_one_before_has_no_checkpoint() -> None:
+    with pytest.raises(ScenarioError, match="which no checkpoint keeps"):
+        bfs(reduce=True, checkpoint="search.saved")

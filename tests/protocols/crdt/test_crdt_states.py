@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from happysim.protocols.crdt import GCounter, LWWRegister, MVRegister, ORSet, PNCounter
-from happysim.protocols.crdt.codec import decode, encode
+from happysim.protocols.crdt.codec import decode, encode, to_lists, to_tuples
 
 KINDS: list[Any] = [GCounter, PNCounter, LWWRegister, MVRegister, ORSet]
 X = ("str", "x")
@@ -120,6 +120,7 @@ def leaf_types(plain: Any) -> set[type]:
         (ORSet, ((), None), "elements of an ORSet state is a tuple"),
         (ORSet, ((), (X,)), "elements .* pairs"),
         (ORSet, ((("a", 1),), ((X, ()),)), "elements .* pairs"),
+        (ORSet, ((("a", 1),), (("x", (("a", 1),)),)), "'x' is not a tagged value"),
         (ORSet, ((), ((X, (("a", 1),)),)), "twice or not in seen"),
         (ORSet, ((("a", 1),), ((X, (("a", 1), ("a", 1))),)), "twice or not in seen"),
         (ORSet, ((("a", 2),), ((X, (("a", 2), ("a", 1))),)), "canonical"),
@@ -202,6 +203,12 @@ def test_values_are_tagged_by_type_all_the_way_down() -> None:
     )
     assert repr(decode(encode(value))[:6]) == repr(value[:6])
     assert decode(encode(value)) == value
+
+
+def test_plain_states_are_lists_all_the_way_down_and_come_back_as_tuples() -> None:
+    state = ((("a", 1),), ((X, (("a", 1),)),))
+    lists = [[["a", 1]], [[["str", "x"], [["a", 1]]]]]
+    assert (to_lists(state), to_tuples(lists)) == (lists, state)
 
 
 def test_a_replica_shows_its_id_and_its_value() -> None:

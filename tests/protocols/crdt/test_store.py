@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from happysim import Faults, Host, Node, ProtocolError, Script, World, action, call, on
-from happysim.protocols.crdt import CRDTStore
+from happysim.protocols.crdt import CRDTStore, PNCounter
 from happysim.protocols.crdt.store import (
     Add,
     Assign,
     Decrement,
     Get,
+    Gossip,
     Increment,
     Remove,
     Set,
     Value,
 )
+from tests.support.hosts import noting
 
 
 def client(store: str, *requests: Any) -> Generator[Any, Any, None]:
@@ -109,6 +111,16 @@ def test_an_acknowledgement_of_an_older_state_does_not_end_the_gossip() -> None:
     world = take(world, *TELL_B)
     assert world["b"].value("counter", "n") == 2
     assert world["a"].timers == ()
+
+
+def test_what_is_new_is_told_to_the_others_and_what_is_known_is_not() -> None:
+    counter, key = PNCounter("a"), ("counter", "n")
+    store, (host, _) = CRDTStore("b"), noting("a", "c")
+    for lacking in ({("c", key)}, set()):
+        counter.increment() if lacking else None
+        store.hear(host, "a", Gossip(((key, counter.state()),)))
+        assert set(store.lacking) == lacking
+        store.lacking.clear()
 
 
 def test_an_acknowledgement_brings_what_the_other_lacks() -> None:

@@ -62,3 +62,10 @@ def test_a_batch_has_at_most_as_many_entries_as_are_asked_for() -> None:
 def test_an_entry_that_is_not_kept_is_an_error(index: int) -> None:
     with pytest.raises(IndexError, match=f"no entry at {index}; the log has 3 and on"):
         log(2).entry(index)
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_what_is_discarded_already_stays_so(index: int) -> None:
+    made = log(3)
+    made.discard(index)
+    assert made == log(3)

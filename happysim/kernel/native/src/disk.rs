@@ -8,6 +8,7 @@
 //! world for the first time. At last the steps are looked up again, in the order of the contract,
 //! and taken in by those bits. So every number, place and path is that of a search in memory.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::PyException;
@@ -52,6 +53,8 @@ impl Bits {
 /// The worlds met, and what is to be compared with them; in files by the low bits of the hash.
 pub struct Disk<const W: usize, E> {
     pub folder: PathBuf,
+    /// Bytes that it may take, about.
+    pub memory: usize,
     met: Vec<Spool>,
     candidates: Vec<Spool>,
     record: Vec<u8>,
@@ -59,15 +62,21 @@ pub struct Disk<const W: usize, E> {
 }
 
 impl<const W: usize, E: Entry<W>> Disk<W, E> {
-    pub fn new(folder: &Path) -> Result<Self, Stop> {
-        let spools = |record: usize| (0..FILES).map(|_| Spool::new(folder, record)).collect::<Result<Vec<_>, _>>();
-        Ok(Disk {
+    pub fn new(folder: &Path, memory: usize) -> Self {
+        let spools = |record: usize| (0..FILES).map(|_| Spool::new(folder, record, memory)).collect();
+        Disk {
             folder: folder.to_path_buf(),
-            met: spools(size_of::<E>())?,
-            candidates: spools(size_of::<E>() + ORDINAL)?,
+            memory,
+            met: spools(size_of::<E>()),
+            candidates: spools(size_of::<E>() + ORDINAL),
             record: vec![0; size_of::<E>() + ORDINAL],
             entries: std::marker::PhantomData,
-        })
+        }
+    }
+
+    /// The number of worlds met.
+    pub fn len(&self) -> u64 {
+        self.met.iter().map(Spool::len).sum()
     }
 
     fn file_of(hash: u64) -> usize {
@@ -96,7 +105,7 @@ impl<const W: usize, E: Entry<W>> Disk<W, E> {
     }
 
     /// Calls `each` with every world that was met.
-    pub fn each(&self, mut each: impl FnMut(E) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub fn each<F: From<io::Error>>(&self, mut each: impl FnMut(E) -> Result<(), F>) -> Result<(), F> {
         for file in &self.met {
             file.each(|bytes| bytes.chunks_exact(size_of::<E>()).try_for_each(|entry| each(E::read(entry))))?;
         }
@@ -110,24 +119,31 @@ impl<const W: usize, E: Entry<W>> Disk<W, E> {
         if candidates.len() == 0 {
             return Ok(());
         }
-        let mut known = Part::<W, E>::of_size((met.len() + candidates.len()) as usize)?;
-        met.each(|bytes| {
-            bytes.chunks_exact(size_of::<E>()).try_for_each(|entry| {
-                let entry = E::read(entry);
-                known.insert(entry, entry.its_hash())?;
-                Ok::<(), Stop>(())
-            })
-        })?;
+        // The first step that leads to each; none, once that was met.
+        let mut ways = Part::<W, E>::of_size(candidates.len() as usize)?;
+        let mut first: Vec<Option<u32>> = vec![None; ways.places()];
         candidates.each(|bytes| {
             bytes.chunks_exact(size_of::<E>() + ORDINAL).try_for_each(|record| {
                 let (entry, ordinal) = record.split_at(size_of::<E>());
-                let entry = E::read(entry);
-                if known.insert(entry, entry.its_hash())? {
-                    news.set(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
+                let (entry, hash) = (E::read(entry), E::read(entry).its_hash());
+                if let Err(at) = ways.find(&entry, hash) {
+                    ways.insert_at(at, entry, hash)?;
+                    first[at] = Some(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
                 }
                 Ok::<(), Stop>(())
             })
-        })
+        })?;
+        met.each(|bytes| {
+            for entry in bytes.chunks_exact(size_of::<E>()) {
+                let entry = E::read(entry);
+                if let Ok(at) = ways.find(&entry, entry.its_hash()) {
+                    first[at] = None;
+                }
+            }
+            Ok::<(), Stop>(())
+        })?;
+        first.iter().flatten().for_each(|&ordinal| news.set(ordinal));
+        Ok(())
     }
 
     fn forget_candidates(&mut self) -> Result<(), Stop> {
@@ -148,13 +164,13 @@ struct Looked {
 impl Search {
     /// Moves the worlds to the disk once they take more memory than is allowed.
     pub fn spill<const W: usize, E: Entry<W>>(&mut self, store: &mut Store<W, E>) -> Result<(), Stop> {
-        let Some((folder, _)) = &self.plan.disk else { return Ok(()) };
+        let Some((folder, most)) = &self.plan.disk else { return Ok(()) };
         if !self.is_large(store) {
             return Ok(());
         }
         self.sleeping.end();
-        self.ways.spill(folder)?;
-        store.spill(folder)
+        self.ways.spill(folder, *most)?;
+        store.spill(folder, *most)
     }
 
     /// True where worlds are to go to the disk.

@@ -70,6 +70,21 @@ impl Kind {
         }
     }
 
+    /// True for numbers that are a cell: a local state and an inbox.
+    pub fn fits(self, cell: &[u32]) -> bool {
+        match self {
+            Kind::Unordered => cell.len() % 2 == 1,
+            Kind::Duplicating => !cell.is_empty(),
+            Kind::Ordered => {
+                let mut at = 1;
+                while at + 2 < cell.len() && cell[at + 1] > 0 {
+                    at = at.saturating_add(2 + cell[at + 1] as usize);
+                }
+                at == cell.len()
+            }
+        }
+    }
+
     /// Each message that may be delivered next, once, in order of content.
     pub fn heads(self, cell: &[u32]) -> Vec<u32> {
         match self {

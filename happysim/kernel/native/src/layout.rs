@@ -16,9 +16,9 @@ pub const WORDS: [usize; 8] = [1, 2, 3, 4, 6, 8, 16, 32];
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Field {
-    word: usize,
-    shift: u32,
-    mask: u64,
+    pub word: usize,
+    pub shift: u32,
+    pub mask: u64,
 }
 
 impl Field {
@@ -43,7 +43,7 @@ impl Field {
 
 #[derive(Clone, Debug)]
 pub struct Layout {
-    fields: Vec<Field>,
+    pub fields: Vec<Field>,
     /// The number of words: one of `WORDS`.
     pub words: usize,
 }

@@ -6,6 +6,7 @@
 //! `search.rs` (the loop).
 
 mod ahead;
+mod checkpoint;
 mod codec;
 mod disk;
 mod flat;
@@ -35,7 +36,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use layout::Layout;
-use search::{Exit, Place, Plan, Search, Stop};
+use checkpoint::Saved;
+use search::{Exit, Keeper, Place, Plan, Search, Stop};
 use seen::{Fingerprint, OutOfMemory, Whole};
 use store::{Sink, Store};
 use tables::{Exports, Tables};
@@ -131,7 +133,7 @@ impl Paths {
             self.exports.world(py, &self.place.tables, &mut told)?;
             steps.push(PyTuple::new(py, &told)?);
             let Some(step) = back.pop() else { return Ok(steps) };
-            world = self.after(world, step as usize)?;
+            world = self.after(py, world, step as usize)?;
         }
     }
 
@@ -150,24 +152,26 @@ impl Paths {
 
 impl Paths {
     /// The world after the step of that number, counted as `gather` does.
-    fn after(&mut self, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
+    fn after(&mut self, py: Python<'_>, world: Vec<u32>, step: usize) -> PyResult<Vec<u32>> {
         let mut worlds = Worlds::new(self.place.layout.words, false, false)
             .map_err(|_| PyMemoryError::new_err("no memory to find the way to a world"))?;
         with_store!(&mut worlds, store => {
             let mut batch = gather::Batch::new();
-            let key = self.place.layout.pack(&world);
-            // Of processes that slept not every look-up has been made.
             loop {
                 batch.clear();
                 let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
-                let Err(miss) = batch.gather(ground, &key, sleep::NOBODY) else { break };
-                if self.place.tables.settle(miss).is_err() {
-                    // What must be asked now had to be then, and lies behind the step.
+                let known = batch.gather(ground, &self.place.layout.pack(&world), sleep::NOBODY);
+                let Err(miss) = known else { break };
+                // What was missing then lies behind the step. What was known before a checkpoint may
+                // be missing now, and what was not looked up of processes that slept.
+                if batch.nexts.len() > step {
                     break;
                 }
+                if let Err(question) = self.place.tables.settle(miss) {
+                    self.place.tables.ask(py, question)?;
+                }
             }
-            let layout = &self.place.layout;
-            let mut numbers = Vec::new();
+            let (layout, mut numbers) = (&self.place.layout, Vec::new());
             let next = batch.nexts.get(step);
             let next = next.ok_or_else(|| PyIndexError::new_err("a world has lost its way"))?;
             layout.unpack(&next.key, &mut numbers);
@@ -192,9 +196,22 @@ fn drive(search: &mut Search, place: &mut Place, mut worlds: Worlds) -> (Worlds,
         let prints = search.plan.fingerprints;
         match worlds.repacked(&place.layout, &layout, prints, search.plan.cut()) {
             Ok(repacked) => worlds = repacked,
-            Err(stop) => return (worlds, Err(stop)),
+            Err(stop) => {
+                // Some of the worlds are gone: an older checkpoint has more to say.
+                search.plan.keeper = None;
+                return (worlds, Err(stop));
+            }
         }
         place.layout = layout;
+    }
+}
+
+/// Why a search could not even begin.
+fn refusal(stop: Stop) -> PyErr {
+    match stop {
+        Stop::Python(error) => error,
+        Stop::Memory => PyMemoryError::new_err("no memory to begin a search"),
+        Stop::Disk(error) => error.into(),
     }
 }
 
@@ -212,6 +229,14 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
         disk: match plan.getattr("disk")?.extract::<Option<PathBuf>>()? {
             Some(folder) => Some((folder, plan.getattr("spill_bytes")?.extract()?)),
             None => None,
+        },
+        keeper: match plan.getattr("keeper")? {
+            keeper if keeper.is_none() => None,
+            keeper => Some(Keeper {
+                path: keeper.getattr("path")?.extract()?,
+                every: keeper.getattr("every")?.extract()?,
+                object: keeper.unbind(),
+            }),
         },
         threads: threads.unwrap_or(processors).max(1),
         threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
@@ -247,18 +272,32 @@ fn explore<'py>(
         packed.push(tables.import(py, &start)?);
     }
     let layout = layout_of(&tables.largest)?;
+    let mut place = Place { tables, layout };
     let ways = Ways::new(plan.getattr("traces")?.is_truthy()?);
+    let mut saved = match plan.getattr("resume")?.extract::<Option<(PathBuf, u64)>>()? {
+        None => None,
+        Some((path, start)) => Some(Saved::open(&path, start)?),
+    };
+    if let Some(saved) = &mut saved {
+        saved.place(py, &mut place).map_err(refusal)?;
+    }
     let plan = plan_of(&plan)?;
     let no_memory = |_| PyMemoryError::new_err("no memory to begin a search");
-    let worlds = Worlds::new(layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
+    let worlds = Worlds::new(place.layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
     let told = found.clone().unbind();
-    let exports = Exports::new(py, &tables);
+    let exports = Exports::new(py, &place.tables);
     let mut search = Search::new(exports, plan, ways, judge, progress, told)?;
-    let mut place = Place { tables, layout };
 
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
-        match with_store!(&mut worlds, store => search.start(&place, store, &packed)) {
+        let began = with_store!(&mut worlds, store => match &mut saved {
+            Some(saved) => {
+                search.sleeping.end();
+                saved.search(&mut search, &place, store)
+            }
+            None => search.start(&place, store, &packed),
+        });
+        match began {
             // Before the first step there is nothing to keep.
             Err(stop) => (worlds, Err((stop, true))),
             Ok(()) => {
@@ -269,7 +308,7 @@ fn explore<'py>(
     });
     match ended {
         Ok(()) => {}
-        Err((Stop::Python(error), true)) => return Err(error),
+        Err((stop, true)) => return Err(refusal(stop)),
         Err((stop, _)) => search.end_early(py, stop)?,
     }
     let bytes = with_store!(&mut worlds, store => {
@@ -277,6 +316,9 @@ fn explore<'py>(
             search.end_early(py, stop)?;
         }
         search.tell(py, search.waiting(store))?;
+        if matches!(search.stopped, Some("interrupt" | "seconds" | "memory" | "disk full" | "disk")) {
+            search.keep(&place, store, true)?;
+        }
         store.bytes() + search.sleeping.bytes_max()
     });
     drop(worlds);

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::ahead::{look_ahead, Round, WORLDS_A_ROUND};
+use crate::checkpoint;
 use crate::gather::{Batch, Ground, Item, Next, STEP};
 use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
@@ -73,6 +74,7 @@ pub struct Plan {
     pub fingerprints: bool,
     /// Where worlds go that take more bytes than this.
     pub disk: Option<(PathBuf, usize)>,
+    pub keeper: Option<Keeper>,
     pub threads: usize,
     /// Fewer worlds of one depth are not shared among threads.
     pub threads_from: usize,
@@ -83,6 +85,13 @@ impl Plan {
     pub fn cut(&self) -> bool {
         self.depth_first && self.depth.is_some()
     }
+}
+
+/// Who is told of checkpoints; see `contract.Keeper`.
+pub struct Keeper {
+    pub object: Py<PyAny>,
+    pub path: PathBuf,
+    pub every: f64,
 }
 
 /// What steps are looked up in. Several threads read it while one takes in what they found.
@@ -134,6 +143,7 @@ pub struct Search {
     until_tick: u32,
     ticks: u32,
     started: Instant,
+    kept_at: Instant,
     progress: Option<Py<PyAny>>,
     pub found: Py<PyAny>,
 }
@@ -156,7 +166,8 @@ impl Search {
         let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
         // A judge that does not say has bounds.
         let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
-        let sleeping = Sleeping::new(!plan.depth_first && !judges_steps && !bounded && !exports.forgetful);
+        let looks_at_all = plan.depth_first || judges_steps || bounded || exports.forgetful;
+        let sleeping = Sleeping::new(!looks_at_all && plan.keeper.is_none());
         Ok(Search {
             exports,
             plan,
@@ -182,6 +193,7 @@ impl Search {
             until_tick: WORLDS_A_TICK,
             ticks: 0,
             started: Instant::now(),
+            kept_at: Instant::now(),
             progress,
             found,
         })
@@ -462,6 +474,7 @@ impl Search {
         let mut pool = None;
         while self.stopped.is_none() && self.waiting(store) > 0 {
             self.spill(store)?;
+            self.keep(place, store, false)?;
             let depth = self.next_depth(store);
             if Some(depth) == self.plan.depth {
                 if !self.stand_still(place, store)? {
@@ -473,7 +486,7 @@ impl Search {
             let alone = self.plan.threads == 1 || self.plan.depth_first;
             let exit = if store.disk.is_some() {
                 self.worlds_on_disk(place, store, &mut batch, depth)?
-            } else if alone || self.level_end - self.cursor < self.plan.threads_from {
+            } else if alone || self.near(store) < self.plan.threads_from {
                 self.some_worlds(place, store, &mut batch, depth, self.level_end - self.cursor)?
             } else {
                 let pool = pool.get_or_insert_with(|| Pool::new(self.plan.threads - 1));
@@ -484,6 +497,11 @@ impl Search {
             }
         }
         Ok(Exit::Finished)
+    }
+
+    /// How many worlds of the depth can be looked at, if these are few.
+    fn near<const W: usize, E: Entry<W>>(&self, store: &Store<W, E>) -> usize {
+        (self.level_end - self.cursor).min(store.queue.near(self.plan.threads_from))
     }
 
     pub fn quiet(&self, place: &Place) -> Quiet {
@@ -582,7 +600,9 @@ impl Search {
             }
             std::mem::swap(&mut round, &mut following);
             self.next_depth(store);
-            if self.is_large(store) {
+            let keeper = self.plan.keeper.as_ref();
+            let due = keeper.is_some_and(|keeper| self.kept_at.elapsed().as_secs_f64() >= keeper.every);
+            if due || self.is_large(store) {
                 break;
             }
         }
@@ -625,6 +645,52 @@ impl Search {
             self.after_world(store)?;
             round.step_on();
         }
+        Ok(())
+    }
+
+    /// How far the search is; see `recount`.
+    pub fn counts(&self) -> [u64; 9] {
+        [
+            self.cursor as u64,
+            self.level_end as u64,
+            self.depth as u64,
+            self.begun as u64,
+            self.steps,
+            self.depth_max as u64,
+            self.outside_met as u64,
+            self.depth_limited as u64,
+            self.ways.count as u64,
+        ]
+    }
+
+    /// Goes on from where another search was; the number of worlds that it had met.
+    pub fn recount(&mut self, counts: [u64; 9]) -> u64 {
+        let [cursor, level_end, depth, begun, steps, depth_max, outside, limited, count] = counts;
+        (self.cursor, self.level_end, self.begun) = (cursor as usize, level_end as usize, begun as usize);
+        (self.depth, self.depth_max, self.steps) = (depth as u32, depth_max as u32, steps);
+        (self.outside_met, self.depth_limited) = (outside != 0, limited != 0);
+        count
+    }
+
+    /// Writes a checkpoint, where one is due: once in a while, and where it `ends` early.
+    pub fn keep<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &Store<W, E>,
+        ends: bool,
+    ) -> PyResult<()> {
+        let Some(keeper) = &self.plan.keeper else { return Ok(()) };
+        let due = self.kept_at.elapsed().as_secs_f64() >= keeper.every;
+        if !(due || ends) {
+            return Ok(());
+        }
+        let head: Vec<u8> = Python::attach(|py| {
+            keeper.object.call_method1(py, intern!(py, "head"), (self.ways.count,))?.extract(py)
+        })?;
+        let said = checkpoint::save(&keeper.path, &head, self, place, store);
+        let trouble = said.err().map_or(String::new(), |error| error.to_string());
+        Python::attach(|py| keeper.object.call_method1(py, intern!(py, "kept"), (trouble,)))?;
+        self.kept_at = Instant::now();
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
     const EMPTY: Self;
     /// True where fingerprints must be kept up step by step.
     const MIXED: bool;
+    /// Lines of the processor's cache in a part of the table to begin with.
+    const LINES: usize = if Self::MIXED { 8 } else { 16 };
     fn hash_of(key: &Key<W>, mix: u64) -> u64;
     fn of(key: &Key<W>, hash: u64) -> Self;
     fn its_hash(&self) -> u64;
@@ -152,11 +154,16 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
 
     /// A part of so many bytes doubles when it grows; a larger one grows by less. A table of
     /// fingerprints is there to save memory, another one to be fast.
-    const SMALL: usize = if E::MIXED { 1 << 13 } else { 1 << 21 };
+    const SMALL: usize = if E::MIXED { 1 << 9 } else { 1 << 21 };
 
-    /// Room for so many entries.
+    /// Room for so many entries, without growing.
     pub fn of_size(entries: usize) -> Result<Self, OutOfMemory> {
-        Self::sized(entries * 4 / 3 / Self::A_LINE + 1)
+        Self::sized(entries * 8 / 5 / Self::A_LINE + 1)
+    }
+
+    /// One more than the largest place of an entry.
+    pub fn places(&self) -> usize {
+        self.entries.len()
     }
 
     fn sized(lines: usize) -> Result<Self, OutOfMemory> {
@@ -228,7 +235,7 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     fn grow(&mut self) -> Result<(), OutOfMemory> {
         let lines = self.lines as usize;
         let small = size_of::<E>() * self.entries.len() <= Self::SMALL;
-        let more = if small { lines } else if E::MIXED { lines / 6 } else { lines / 2 };
+        let more = if small { lines } else if E::MIXED { (lines / 10).max(1) } else { lines / 2 };
         let mut larger = Self::sized(lines + more)?;
         for entry in &self.entries {
             if *entry != E::EMPTY {
@@ -248,7 +255,9 @@ pub struct Seen<const W: usize, E> {
 
 impl<const W: usize, E: Entry<W>> Seen<W, E> {
     pub fn new() -> Result<Self, OutOfMemory> {
-        let parts = (0..PARTS).map(|_| Part::sized(16)).collect::<Result<_, _>>()?;
+        // Where memory counts, parts of different sizes grow at different times, so that they are
+        // not all at their emptiest together.
+        let parts = (0..PARTS).map(|at| Part::sized(E::LINES + if E::MIXED { at * E::LINES / PARTS } else { 0 })).collect::<Result<_, _>>()?;
         Ok(Seen { parts })
     }
 
@@ -275,7 +284,7 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
     }
 
     /// Calls `each` with every entry.
-    pub fn each(&self, mut each: impl FnMut(E) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub fn each<F>(&self, mut each: impl FnMut(E) -> Result<(), F>) -> Result<(), F> {
         let entries = self.parts.iter().flat_map(|part| &part.entries);
         entries.filter(|entry| **entry != E::EMPTY).try_for_each(|entry| each(*entry))
     }
@@ -290,6 +299,11 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
             }
         }
         Ok(())
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.filled).sum()
     }
 
     pub fn bytes(&self) -> usize {

@@ -17,7 +17,8 @@
 //! expanded.
 //!
 //! That holds where every world met is expanded, and breadth first: a search with bounds has nobody
-//! sleep. Nor has one that judges steps, since it must see each, or that leaves messages out of inboxes. A fault may do more to an inbox than to take out a message;
+//! sleep. Nor has one that judges steps, since it must see each, or that leaves messages out of inboxes,
+//! or that writes checkpoints, which hold nobody's sleep. A fault may do more to an inbox than to take out a message;
 //! it counts as a step like others on an unordered network only.
 
 use std::collections::VecDeque;

@@ -3,11 +3,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes that are written at a time.
 const TAIL: usize = 1 << 14;
+/// Of the memory that there is: there are some hundred such files.
+const SHARE: usize = 512;
 /// Bytes that are read at a time, at least.
 const BLOCK: usize = 1 << 18;
 
@@ -34,15 +36,20 @@ pub fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
 
 /// Records of one size, in a file but for the newest.
 pub struct Spool {
-    file: File,
+    folder: PathBuf,
+    /// Made once there is something to write.
+    file: Option<File>,
     record: usize,
     written: u64,
     tail: Vec<u8>,
+    tail_max: usize,
 }
 
 impl Spool {
-    pub fn new(folder: &Path, record: usize) -> io::Result<Self> {
-        Ok(Spool { file: nameless(folder)?, record, written: 0, tail: Vec::new() })
+    /// A small search, with little memory to spare, writes less at a time.
+    pub fn new(folder: &Path, record: usize, memory: usize) -> Self {
+        let tail_max = (memory / SHARE).clamp(record, TAIL);
+        Spool { folder: folder.to_path_buf(), file: None, record, written: 0, tail: Vec::new(), tail_max }
     }
 
     /// The number of records.
@@ -53,13 +60,17 @@ impl Spool {
     /// Makes room for one more record: on an error nothing has changed.
     #[inline(always)]
     pub fn reserve(&mut self) -> io::Result<()> {
-        if self.tail.len() + self.record > TAIL { self.flush() } else { Ok(()) }
+        if self.tail.len() + self.record > self.tail_max { self.flush() } else { Ok(()) }
     }
 
     #[cold]
     fn flush(&mut self) -> io::Result<()> {
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(nameless(&self.folder)?),
+        };
         // What an earlier attempt left behind the end is written over.
-        write_at(&self.file, self.written, &self.tail)?;
+        write_at(file, self.written, &self.tail)?;
         self.written += self.tail.len() as u64;
         self.tail.clear();
         Ok(())
@@ -75,24 +86,27 @@ impl Spool {
     /// Copies one record.
     pub fn get(&self, index: u64, into: &mut [u8]) -> io::Result<()> {
         let at = index * self.record as u64;
-        match at.checked_sub(self.written) {
-            None => read_at(&self.file, at, into),
-            Some(at) => {
-                into.copy_from_slice(&self.tail[at as usize..at as usize + self.record]);
-                Ok(())
+        match (&self.file, at.checked_sub(self.written)) {
+            (Some(file), None) => read_at(file, at, into)?,
+            (_, at) => {
+                let at = at.unwrap_or(0) as usize;
+                into.copy_from_slice(&self.tail[at..at + self.record]);
             }
         }
+        Ok(())
     }
 
     /// Hands over all records, many at a time.
     pub fn each<F: From<io::Error>>(&self, mut take: impl FnMut(&[u8]) -> Result<(), F>) -> Result<(), F> {
-        let mut block = vec![0; BLOCK.next_multiple_of(self.record)];
-        let mut at = 0;
-        while at < self.written {
-            let length = block.len().min((self.written - at) as usize);
-            read_at(&self.file, at, &mut block[..length])?;
-            take(&block[..length])?;
-            at += length as u64;
+        if let Some(file) = &self.file {
+            let mut block = vec![0; (BLOCK.min(self.written as usize)).next_multiple_of(self.record)];
+            let mut at = 0;
+            while at < self.written {
+                let length = block.len().min((self.written - at) as usize);
+                read_at(file, at, &mut block[..length])?;
+                take(&block[..length])?;
+                at += length as u64;
+            }
         }
         take(&self.tail)
     }
@@ -100,9 +114,9 @@ impl Spool {
     /// Forgets all records, and gives the disk back.
     pub fn clear(&mut self) -> io::Result<()> {
         self.tail.clear();
-        if self.written > 0 {
+        if let Some(file) = &self.file {
             self.written = 0;
-            self.file.set_len(0)?;
+            file.set_len(0)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a search keeps of its worlds: those that were met, and those that wait.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 
 use crate::disk::Disk;
@@ -39,7 +40,7 @@ pub trait Sink {
     fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), Stop>;
     fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), Stop>;
     fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), Stop>;
-    fn spill(&mut self, folder: &Path) -> Result<(), Stop>;
+    fn spill(&mut self, folder: &Path, memory: usize) -> Result<(), Stop>;
     fn near(&mut self, layout: &Layout, numbers: &[u32], hash: u64, depth: u32, expanded: bool);
 }
 
@@ -65,7 +66,7 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
     pub fn pour(&mut self, old: &Layout, sink: &mut dyn Sink, new: &Layout) -> Result<(), Stop> {
         let mut numbers = Vec::new();
         if let Some(disk) = &self.disk {
-            sink.spill(&disk.folder)?;
+            sink.spill(&disk.folder, disk.memory)?;
             self.seen = Seen::new()?;
         }
         let mut see = |entry: E| {
@@ -109,9 +110,30 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
         self.seen.bytes() + self.queue.bytes_max() + self.stack_max * size_of::<Waiting<W>>()
     }
 
+    /// The number of worlds met.
+    pub fn met(&self) -> u64 {
+        self.disk.as_ref().map_or(self.seen.len() as u64, Disk::len)
+    }
+
+    /// Calls `each` with every world that was met.
+    pub fn each_met<F: From<io::Error>>(&self, each: impl FnMut(E) -> Result<(), F>) -> Result<(), F> {
+        match &self.disk {
+            Some(disk) => disk.each(each),
+            None => self.seen.each(each),
+        }
+    }
+
+    /// Adds a world that was met.
+    pub fn add_met(&mut self, entry: E) -> Result<(), Stop> {
+        match &mut self.disk {
+            Some(disk) => disk.add(entry, entry.its_hash()),
+            None => Ok(self.seen.insert(entry, entry.its_hash()).map(|_| ())?),
+        }
+    }
+
     /// Moves what does not fit to a disk.
-    pub fn spill(&mut self, folder: &Path) -> Result<(), Stop> {
-        let mut disk = Disk::new(folder)?;
+    pub fn spill(&mut self, folder: &Path, memory: usize) -> Result<(), Stop> {
+        let mut disk = Disk::new(folder, memory);
         self.seen.each(|entry| disk.add(entry, entry.its_hash()))?;
         self.queue.spill(folder)?;
         self.disk = Some(disk);
@@ -131,11 +153,8 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
 impl<const W: usize, E: Entry<W>> Sink for Store<W, E> {
     fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), Stop> {
         let (entry, hash, _) = self.entry(layout, numbers, hash);
-        if let Some(disk) = &mut self.disk {
-            return disk.add(entry, hash);
-        }
-        self.seen.insert(entry, hash)?;
-        Ok(())
+        let _ = hash;
+        self.add_met(entry)
     }
 
     fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), Stop> {
@@ -144,8 +163,8 @@ impl<const W: usize, E: Entry<W>> Sink for Store<W, E> {
         Ok(())
     }
 
-    fn spill(&mut self, folder: &Path) -> Result<(), Stop> {
-        Store::spill(self, folder)
+    fn spill(&mut self, folder: &Path, memory: usize) -> Result<(), Stop> {
+        Store::spill(self, folder, memory)
     }
 
     fn pile(&mut self, layout: &Layout, numbers: &[u32], index: u32, depth: u32) -> Result<(), Stop> {

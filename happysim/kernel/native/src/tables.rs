@@ -697,6 +697,31 @@ impl Tables {
     // -- the model's numbers ------------------------------------------------------------------
 
     /// A world by the model's numbers, as numbers of this kernel.
+    /// A cell by its content, in the model's numbers; its number here. `None`: it has no content.
+    pub fn import_cell(&mut self, py: Python<'_>, slot: usize, content: &[u32]) -> PyResult<Option<u32>> {
+        if !self.kind.fits(content) {
+            return Ok(None);
+        }
+        let local = self.local.clone_ref(py);
+        for envelope in self.kind.every(content) {
+            self.know_envelope(local.bind(py), envelope)?;
+        }
+        Ok(Some(self.cell(slot, content)))
+    }
+
+    /// The cells of a process, by their numbers: a local state and an inbox each.
+    pub fn cells(&self, slot: usize) -> &[Arc<[u32]>] {
+        &self.processes[slot].cells
+    }
+
+    /// True where every cell of a world is known, and nothing in it larger than what was met.
+    pub fn has(&self, numbers: &[u32]) -> bool {
+        let known = |(slot, &cell): (usize, &u32)| (cell as usize) < self.processes[slot].cells.len();
+        let rest = &numbers[self.slots..];
+        numbers[..self.slots].iter().enumerate().all(known)
+            && rest.iter().zip(&self.largest[self.slots..]).all(|(number, largest)| number <= largest)
+    }
+
     pub fn import(&mut self, py: Python<'_>, world: &[u32]) -> PyResult<Vec<u32>> {
         let local = self.local.clone_ref(py);
         let local = local.bind(py);

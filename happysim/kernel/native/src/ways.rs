@@ -116,9 +116,9 @@ impl Ways {
     }
 
     /// Moves all of it to a disk: on an error nothing has changed.
-    pub fn spill(&mut self, folder: &Path) -> io::Result<()> {
+    pub fn spill(&mut self, folder: &Path, memory: usize) -> io::Result<()> {
         if self.kept && self.disk.is_none() {
-            let mut disk = Spool::new(folder, BYTES)?;
+            let mut disk = Spool::new(folder, BYTES, memory);
             for index in 0..self.count as u32 {
                 let (parent, step) = self.get(index)?;
                 disk.reserve()?;
@@ -128,6 +128,26 @@ impl Ways {
             (self.parents, self.steps, self.wide) = (Vec::new(), Vec::new(), HashMap::new());
         }
         Ok(())
+    }
+
+    /// Hands over all ways as bytes, one or many at a time.
+    pub fn each(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        if let Some(disk) = &self.disk {
+            return disk.each(take);
+        }
+        for index in 0..self.parents.len() as u32 {
+            let (parent, step) = self.get(index)?;
+            take(&as_bytes(parent, step))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a way as `each` gave it; false where it leads nowhere.
+    pub fn add_saved(&mut self, way: [u8; BYTES]) -> Result<bool, Stop> {
+        let (parent, step) = from_bytes(way);
+        self.reserve()?;
+        let index = self.add(parent, step);
+        Ok(!self.kept || parent == NO_PARENT || (parent as usize) < index)
     }
 
     pub fn bytes(&self) -> usize {
