@@ -466,7 +466,9 @@ def _shape(kind: type) -> str:
         return "unknown" if issubclass(kind, enum.Flag) else "enum"
     if freezer is _freeze_sequence:
         return "named tuple"
-    if freezer in (_refuse, _freeze_hooked) or kind in _FREEZERS_BUILT_IN:
+    if freezer is _freeze_hooked:
+        return "hooked"
+    if freezer is _refuse or kind in _FREEZERS_BUILT_IN:
         return "unknown"
     return "dataclass"
 
