@@ -214,7 +214,7 @@ def try_mutants(file: str, state: State, options: argparse.Namespace) -> None:
 HEAD = (
     *("file", "mutants", "tried", "of these before the last change"),
     *("caught by a property", "by a test", "out of time"),
-    *("survived", "of these harmless", "caught of the rest"),
+    *("survived", "of these harmless", "caught of all tried", "caught of the rest"),
 )
 
 
@@ -275,9 +275,9 @@ def _sort(trial: Trial) -> str:
 
 def _row(name: str, counts: Counter[str]) -> tuple[str, ...]:
     columns = ("mutants", "tried", "older", "property", "test", "time", "survived", "let be")
-    rest = counts["tried"] - counts["let be"]
-    rate = f"{(counts['tried'] - counts['survived']) / rest:.0%}" if rest else ""
-    return (name, *(str(counts[column]) for column in columns), rate)
+    caught, tried = counts["tried"] - counts["survived"], counts["tried"]
+    rates = (f"{caught / of:.0%}" if of else "" for of in (tried, tried - counts["let be"]))
+    return (name, *(str(counts[column]) for column in columns), *rates)
 
 
 def _short(file: str) -> str:
@@ -288,9 +288,9 @@ def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     made = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     made.add_argument("files", nargs="*", help="default: all of happysim/protocols/")
-    made.add_argument("--sample", type=int, default=20, help="mutants of a file (default 20)")
+    made.add_argument("--sample", type=int, default=25, help="mutants of a file (default 25)")
     made.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
-    made.add_argument("--seconds", type=float, default=10.0, help="of a trial (default 10)")
+    made.add_argument("--seconds", type=float, default=5.0, help="of a trial (default 5)")
     made.add_argument("--processes", type=int, default=2)
     made.add_argument("--state", type=Path, default=ROOT / "build" / "mutation")
     made.add_argument("--survivors", action="store_true", help="try again what has survived")

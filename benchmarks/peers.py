@@ -1,12 +1,13 @@
 """One run of the same models on other checkers and on this one: states, seconds, states a second.
 
 Usage: PYTHONPATH=. python benchmarks/peers.py [managers]
-       PYTHONPATH=. python benchmarks/peers.py scaling [largest number of managers]
+       PYTHONPATH=. python benchmarks/peers.py scaling [most worlds [memory ...]]
 
 Two-phase commit (7 managers by default), one invariant. Every tool must find the published number
 of states. A tool that is not here is reported as absent, and what would bring it. `scaling` shows
-how our figures change with the size of a search: worlds a second on 1 and 2 processors, and bytes a
-world with each sort of memory.
+how our figures change with the size of a search, from 10^4 worlds to 10^8: worlds a second on 1
+and 2 processors, bytes a world in memory, and the peak of the process, with each sort of memory;
+"disk" is fingerprints with most of the worlds in files, below the folder for temporary files.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from kernels import ROOT, best, build_peer, measured
 
+from happysim import Host, Node, Property, World, action, always, bfs
 from happysim.kernel.switch import VARIABLE
 from happysim.search.policy import Memory
 from tests.oracles.models import two_phase
@@ -41,16 +44,59 @@ STATES = {
     9: 10_340_352,
     10: 61_515_776,
 }
+# Of dials, so that their number of worlds stands between those of managers: 10^8.
+DIALS = 8
+# On a disk once worlds take a quarter of what they would in memory.
+BYTES_SPILLED = 4
 Row = tuple[str, int, float | None, str]
 
 
-def ours(managers: int, memory: Memory = "exact") -> dict[str, Any]:
-    """One search here: seconds, and the bytes that a world takes."""
+class Dial(Node):
+    """One of several that turn, each by itself: worlds in any number that is wanted."""
+
+    at: int = 0
+
+    @action
+    def turn(self, host: Host) -> None:
+        self.at = (self.at + 1) % 10
+
+
+def dials(count: int) -> World:
+    return World.of(*(Dial(f"d{number}") for number in range(count)))
+
+
+@always(dials)
+def dials_turn(world: World) -> bool:
+    return bool(world["d0"].at < 10)
+
+
+def model(managers: int) -> tuple[str, int, Property]:
+    """A search by its number: so many managers, or without a minus so many dials."""
+    if managers < 0:
+        prop = dials_turn.over(dials, name="dials", count=-managers)
+        return f"{-managers} dials", 10**-managers, prop
     prop = two_phase.managers_agree.over(two_phase.messages, name="2pc", managers=managers)
-    report, size = measured(prop, memory)
+    return f"{managers} managers", STATES[managers], prop
+
+
+def ours(managers: int, memory: str = "exact") -> dict[str, Any]:
+    """One search here: seconds, the bytes that a world takes, and the most memory, in MiB."""
+    _, worlds, prop = model(managers)
+    with tempfile.TemporaryDirectory() as folder:
+        if memory == "disk":
+            by = bfs("fingerprint", disk=folder, spill_mib=worlds * BYTES_SPILLED / 2**20)
+        else:
+            by = bfs(cast("Memory", memory))
+        report, size = measured(prop, by)
     assert report[prop].holds, report
-    assert report.worlds == STATES[managers], report
-    return {"seconds": report.seconds, "bytes": size}
+    assert report.worlds == worlds, report
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        "seconds": report.seconds,
+        "processor": time.process_time(),
+        "bytes": size,
+        "peak": peak,
+    }
 
 
 def happysim(managers: int) -> Iterator[Row]:
@@ -168,26 +214,33 @@ def beside_peers(managers: int) -> None:
                 print(f"{name:<24}{cpus:>5}{seconds:>9.2f}{states / seconds:>12,.0f}")
 
 
-def scaling(most: int) -> None:
+def scaling(most: int, memories: Sequence[str]) -> None:
     """Worlds a second and bytes a world, by size and sort of memory."""
-    print(f"{'managers':<10}{'worlds':>12}  {'memory':<28}{'cpus':>4}{'worlds/s':>12}{'bytes':>7}")
-    for managers, states in STATES.items():
-        if not 5 <= managers <= most:
+    print(
+        f"{'search':<12}{'worlds':>12}  {'memory':<28}{'cpus':>4}{'seconds':>9}{'of CPU':>8}"
+        f"{'worlds/s':>12}{'bytes':>7}{'peak MiB':>10}"
+    )
+    for number in (*(each for each in STATES if each >= 5), -DIALS):
+        name, states, _ = model(number)
+        if states > most:
             continue
-        for memory in get_args(Memory):
+        for memory in memories:
             for cpus in (1, 2):
-                me = [sys.executable, str(Path(__file__).resolve()), "--one", str(managers), memory]
+                me = [sys.executable, str(Path(__file__).resolve()), "--one", str(number), memory]
                 told = best(me, cpus, 1, PYTHONPATH=str(ROOT))
-                speed, size = states / told["seconds"], told["bytes"]
+                seconds, speed = told["seconds"], states / told["seconds"]
                 print(
-                    f"{managers:<10}{states:>12,}  {memory:<28}{cpus:>4}{speed:>12,.0f}{size:>7.1f}"
+                    f"{name:<12}{states:>12,}  {memory:<28}{cpus:>4}{seconds:>9.1f}"
+                    f"{told['processor']:>8.1f}{speed:>12,.0f}{told['bytes']:>7.1f}{told['peak']:>10,.0f}",
+                    flush=True,
                 )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(ours(int(sys.argv[2]), *sys.argv[3:4])))  # type: ignore[arg-type]
+        print(json.dumps(ours(int(sys.argv[2]), *sys.argv[3:4])))
     elif sys.argv[1:2] == ["scaling"]:
-        scaling(int(sys.argv[2]) if len(sys.argv) > 2 else 9)
+        most = int(sys.argv[2]) if len(sys.argv) > 2 else 10**7
+        scaling(most, sys.argv[3:] or (*get_args(Memory), "disk"))
     else:
         beside_peers(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

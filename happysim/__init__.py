@@ -4,6 +4,7 @@ from happysim.core.byzantine import byzantine
 from happysim.core.choice import Choice, Faults, Kind, unlimited
 from happysim.core.disk import Atlas
 from happysim.core.errors import (
+    CheckpointError,
     DeterminismError,
     DiskFull,
     FreezeError,
@@ -153,6 +154,7 @@ __all__ = [
     "Call",
     "Cas",
     "CasRegister",
+    "CheckpointError",
     "Choice",
     "ClientRequest",
     "Clog",

@@ -285,13 +285,13 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
     line = source_text.splitlines()[first.line - 1].strip()
     place = f"`ballot.py`, line {first.line}, `{line}`, `{first.name}`"
     assert f"{place}. {mutation.NOT_EXPLAINED}" in told
-    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 0 | 50% |" in told
+    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 0 | 50% | 50% |" in told
 
     why = "Equivalent: nobody looks."
     mutation.REASONS.write_text(f'["{file}"]\n"{first.name}" = "{why}"\n')
     told = mutation.report(state, options)
     assert f"`{first.name}`. {why}" in told
-    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 1 | 100% |" in told
+    assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 1 | 50% | 100% |" in told
 
 
 def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -> None:
@@ -326,4 +326,4 @@ def test_a_report_says_which_trials_are_of_an_older_text(
         state.add(mutation.Trial(file, mutant.name, 1, "tests/x.py: a test fails", "old", ""))
     monkeypatch.setattr(mutation, "protocol_files", lambda: [file])
     told = mutation.report(state, mutation.parser().parse_args([]))
-    assert "| `ballot.py` | 2 | 2 | 2 | 0 | 2 | 0 | 0 | 0 | 100% |" in told
+    assert "| `ballot.py` | 2 | 2 | 2 | 0 | 2 | 0 | 0 | 0 | 100% | 100% |" in told

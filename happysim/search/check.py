@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from happysim.core.choice import BUDGETS
+from happysim.core.collector import rare_collection
 from happysim.core.errors import ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
@@ -32,6 +31,7 @@ from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 Progress = Callable[[Exploration], None]
 
+# Tables only grow, and looking for cycles in them takes a third of a short search.
 _OBJECTS_A_COLLECTION = 200_000
 # Where no budget is given, a search ends here rather than bring the machine down.
 _SHARE_OF_MEMORY = 0.7
@@ -189,18 +189,6 @@ def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:
         assert plan.memory_mib is not None
         spill_mib = min(_SHARE_TO_SPILL * plan.memory_mib, 2.0**40)
     return replace(plan, disk=str(Path(disk).resolve()), spill_bytes=int(spill_mib * 2**20))
-
-
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Tables only grow, and looking for garbage in them takes a third of a short search."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], _OBJECTS_A_COLLECTION), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class _Search:
@@ -403,7 +391,7 @@ class _Search:
         """One search. Without `reduce`, the only one."""
         model = self.tables if self.lean is None else self.lean
         starts = [self.shown(world.numbers) for world in self.starts.values()]
-        with _rare_garbage_collection():
+        with rare_collection(_OBJECTS_A_COLLECTION):
             explored: Exploration = kernel().explore(model, starts, judge, plan, progress)
         return explored
 

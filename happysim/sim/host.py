@@ -39,14 +39,17 @@ class LiveHost(Host):
         "_agenda",
         "_checks",
         "_draw",
+        "_heap",
         "_known",
         "_last_plans",
         "_live",
+        "_met",
         "_plans",
         "_random",
         "_ready",
         "_record",
         "_routes",
+        "_ticket",
         "disk",
         "is_open",
         "is_slow",
@@ -69,6 +72,7 @@ class LiveHost(Host):
         record: Recorder,
     ) -> None:
         self._site, self._agenda, self._routes = site, agenda, routes
+        self._heap, self._ticket = agenda.heap, agenda.ticket
         self._random, self._draw, self._record = random, draw, record
         # Set by `bind`, when the node is made.
         self._live: LiveNode = None  # type: ignore[assignment]
@@ -95,9 +99,10 @@ class LiveHost(Host):
         # is not looked up while a node is audited: then every message is looked at in full.
         self._known: dict[type, Callable[[Any], Any] | None] = {}
         self._checks = self._known
-        # The routes of what is sent without further thought: none while a node is audited, or takes
-        # time.
-        self._ready: dict[str, Route] = routes
+        # The routes that were used, and those of them on which a message is sent without further
+        # thought: none while a node is audited, or takes time.
+        self._met: dict[str, Route] = {}
+        self._ready = self._met
         self._plans: dict[tuple[str, Any], tuple[int, int]] = {}
         # The last plan of each timer, and what it was made from: most are set the same way again.
         self._last_plans: dict[str, tuple[Any, int, int]] = {}
@@ -132,7 +137,7 @@ class LiveHost(Host):
         self._hurry()
 
     def _hurry(self) -> None:
-        self._ready = {} if self.is_slow or self._checks is not self._known else self._routes
+        self._ready = {} if self.is_slow or self._checks is not self._known else self._met
 
     @property
     def _where(self) -> str:  # type: ignore[override]
@@ -157,16 +162,16 @@ class LiveHost(Host):
             return
         if check is not None:
             message = check(message)
-        if route.is_even:
+        ease = route.ease
+        if ease is not None:
             # As in `Route.send`, in one call less.
             route.sent += 1
-            agenda = self._agenda
-            at = agenda.now + route.least
-            slope = route.slope
+            least, slope, draw, arrive, epoch = ease
+            at = self._agenda.now + least
             if slope:
-                draw = route.draw
                 at += int(draw() * slope)
-            heappush(agenda.heap, (at, agenda.ticket(), route.arrive, message, None, route.epoch))
+            ticket = self._ticket
+            heappush(self._heap, (at, ticket(), arrive, message, None, epoch))
         else:
             route.send(message, None, self._agenda.now)
 
@@ -188,6 +193,7 @@ class LiveHost(Host):
             self._site.check_receiver(to, message, self._use("send"))
             raise AssertionError("a route and a site do not agree")
         route.checks[kind] = self._known[kind]
+        self._met[to] = route
         route.send(message, None, self._agenda.now + self.spent + self.lag)
 
     def _inspect(self, message: Any) -> Any:
@@ -262,8 +268,7 @@ class LiveHost(Host):
             live.set_timer(name, low, span)
             return
         # The usual case, which is that of every heartbeat, in one call less.
-        agenda = self._agenda
-        due = agenda.now + low
+        due = self._agenda.now + low
         if span:
             draw = self._draw
             due += int(draw() * span)
@@ -271,8 +276,9 @@ class LiveHost(Host):
         entries = live.entries
         if name not in entries or due < entries[name]:
             entries[name] = due
-            entry: Entry = (due, agenda.ticket(), live.ring, name, due, None)
-            heappush(agenda.heap, entry)
+            ticket = self._ticket
+            entry: Entry = (due, ticket(), live.ring, name, due, None)
+            heappush(self._heap, entry)
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""

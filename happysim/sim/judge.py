@@ -45,12 +45,14 @@ class Judge:
         self.world = world
         self.wrong: tuple[Property, str] | None = None
         self.reached: set[Property] = set()
-        self.judged: dict[Property, int] = {}
+        self._judged: dict[Property, int] = {}
         self._keepers = {live.slot: Keeper(live) for live in nodes}
         self._every_step = [Watched(each) for each in props if each.sort in _EVERY_STEP]
         self._between = [Watched(each) for each in props if each.sort is Sort.STEP_ALWAYS]
         self._at_end = [each for each in props if each.sort in _AT_END]
-        self.monitors = [(each, each.function()) for each in props if each.sort is Sort.MONITOR]
+        # Each monitor of this run, with its property.
+        self._monitors = [(each.function(), each) for each in props if each.sort is Sort.MONITOR]
+        self._steps_watched = 0
         self._before: dict[int, dict[str, Any]] = {}
         self._history = -1
         if self._between:
@@ -68,16 +70,29 @@ class Judge:
             self._watch(name)
 
     def _watch(self, name: str) -> None:
-        for prop, monitor in self.monitors:
-            said = prop.ask(monitor, self.world, name)
-            self.judged[prop] = self.judged.get(prop, 0) + 1
-            if said is not None:
-                self._break(prop, said)
+        self._steps_watched += 1
+        world = self.world
+        for monitor, prop in self._monitors:
+            try:
+                said = monitor(world, name)
+            except Exception as error:
+                prop.blame(error)
+            if said is not True:
+                wrong = prop.meaning(said)
+                if wrong is not None:
+                    self._break(prop, wrong)
+
+    @property
+    def judged(self) -> dict[Property, int]:
+        """How often each property was asked."""
+        return {**self._judged, **{prop: self._steps_watched for _, prop in self._monitors}}
 
     def after(self, process: Any, history_version: int) -> None:
         """Ask what may have changed by a step of a process."""
-        if self.monitors:
+        if self._monitors:
             self._watch(process.name)
+        if not self._every_step and not self._between:
+            return
         keeper = self._keepers.get(process.slot)
         changed = keeper.changed() if keeper is not None else set()
         news = history_version != self._history
@@ -130,7 +145,7 @@ class Judge:
             self._break(watched.prop, said)
 
     def _learn(self, watched: Watched, reads: Reads) -> None:
-        self.judged[watched.prop] = self.judged.get(watched.prop, 0) + 1
+        self._judged[watched.prop] = self._judged.get(watched.prop, 0) + 1
         watched.note(reads)
         for slot, names in watched.by_slot.items():
             self._keepers[slot].watch(names)
@@ -147,7 +162,7 @@ class Judge:
             if prop.sort is Sort.QUIESCENT and not self.world.is_quiescent:
                 continue
             said = prop.judge(self.world)  # type: ignore[arg-type]
-            self.judged[prop] = self.judged.get(prop, 0) + 1
+            self._judged[prop] = self._judged.get(prop, 0) + 1
             if said is not None:
                 self._break(prop, said)
 

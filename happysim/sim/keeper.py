@@ -73,12 +73,14 @@ class Keeper:
         if live.deadlines.keys() != self._timers:
             self._timers = set(live.deadlines)
             found.add(TIMERS)
-        values = live.values
+        values, ways = live.values, self._ways
+        if self._kind is not live.kind:
+            ways = {}
         for name, old in self.kept.items():
             new = values.get(name)
             # Of what can change a copy is kept, so the same object is something that cannot.
             if new is not old:
-                way = self._way(name)
+                way = ways.get(name) or self._way(name)
                 if not way.same(old, new):
                     self.kept[name] = way.keep(new)
                     found.add(name)
@@ -155,6 +157,7 @@ def _of_record(kind: type) -> Way:
     hints = hints_of(kind)
     names = field_names(kind)
     ways = [way_of(hints.get(name, Any)) for name in names]
+    sames = [way.same for way in ways]
 
     def keep(value: Any) -> Any:
         if type(value) is not kind:
@@ -164,8 +167,12 @@ def _of_record(kind: type) -> Way:
     def same(old: Any, new: Any) -> bool:
         if type(old) is not Parts or type(new) is not kind:
             return type(old) is not Parts and _same(old, new)
-        fields = zip(names, ways, old.held, strict=True)
-        return all(way.same(held, getattr(new, name)) for name, way, held in fields)
+        # A loop, for it is run at every step, and a generator would cost more than all the rest.
+        for name, its_same, held in zip(names, sames, old.held, strict=True):
+            value = getattr(new, name)
+            if value is not held and not its_same(held, value):
+                return False
+        return True
 
     def back(kept: Any) -> Any:
         if type(kept) is not Parts:

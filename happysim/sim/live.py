@@ -168,12 +168,13 @@ class LiveNode:
             said = None
         # As in `_after`.
         host.is_open = False
-        live.calls += 1
-        if said is not None or live.calls == live._audit_at:
+        live.calls = calls = live.calls + 1
+        if said is not None or calls == live._audit_at:
             live._audit(said)
         settler = live._settler
         if settler is not None:
-            settler.settle(live.values)
+            settle = settler.settle
+            settle(live.values)
         if live.guards or host.is_slow or live.observe is not None:
             live._follow(_DELIVER, source, message, operation)
 
@@ -203,7 +204,8 @@ class LiveNode:
         if said is not None or self.calls == self._audit_at:
             self._audit(said)
         if self._settler is not None:
-            self._settler.settle(self.values)
+            settle = self._settler.settle
+            settle(self.values)
         self._follow(kind, "", what, None)
 
     def _follow(self, kind: Kind, source: str, what: Any, operation: Operation | None) -> None:

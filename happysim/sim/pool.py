@@ -42,7 +42,7 @@ class Pool(Route):
     def _settle(self) -> None:
         super()._settle()
         # Nothing passes it by.
-        self.is_even = False
+        self.ease = None
 
     def send(self, message: Any, operation: Operation | None, now: int) -> None:
         """Put a message on its way."""

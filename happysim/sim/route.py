@@ -37,6 +37,10 @@ class Traffic:
     queued_ns: int = 0
 
 
+# A least delay and a slope, what draws, what takes the message when it arrives, and the epoch.
+Ease = tuple[int, float, Callable[[], float], Callable[[Any, Any, Any], None], int]
+
+
 class Log(Protocol):
     """Is told what a route does with messages, where a trace is kept."""
 
@@ -59,12 +63,14 @@ class Route:
         "_heap",
         "_held",
         "_last_at",
+        "_least",
         "_loss",
         "_occupied_ns",
         "_plain",
         "_sample",
         "_sample_jitter",
         "_sample_reorder",
+        "_slope",
         "_ticket",
         "arrive",
         "checks",
@@ -72,16 +78,14 @@ class Route:
         "cuts",
         "delivered",
         "draw",
+        "ease",
         "echoes",
         "epoch",
-        "is_even",
         "kinds",
-        "least",
         "link",
         "log",
         "ordered",
         "sent",
-        "slope",
         "source",
         "target",
         "traffic",
@@ -107,10 +111,13 @@ class Route:
         self.draw = draw
         # Hands a message to its receiver, unless it was cut off on its way.
         self.arrive: Callable[[Any, Any, Any], None] = MethodType(target.receive, self)
-        # A delay that is evenly spread; where `is_even`, nothing else befalls a message.
-        self.least, self.slope = 0, 0.0
+        # Of a delay that is evenly spread.
+        self._least, self._slope = 0, 0.0
+        # Where nothing but such a delay befalls a message: all that is needed to send it.
+        self.ease: Ease | None = None
         self._free_at = self._last_at = self._occupied_ns = 0
         self._loss = 0.0
+        self._sample_jitter: Callable[[], int] | None = None
         self._held: list[tuple[Any, Operation | None]] = []
         # Copies of what was sent since the oldest echo began; each echo begins somewhere in it.
         self._echoed: list[tuple[Any, Operation | None]] = []
@@ -129,7 +136,7 @@ class Route:
         self.link = link
         if link is not None:
             self._sample = link.latency.sampler(self.draw)
-            self.least, self.slope = link.latency.line or (0, 0.0)
+            self._least, self._slope = link.latency.line or (0, 0.0)
             self._sample_jitter = None if link.jitter is None else link.jitter.sampler(self.draw)
             held_back = link.reorder_by or link.latency
             self._sample_reorder = held_back.sampler(self.draw) if link.reorder else None
@@ -149,12 +156,11 @@ class Route:
             or link.reorder
             or link.corrupt
         )
-        self.is_even = (
-            self._plain
-            and link is not None
-            and link.latency.line is not None
-            and not (link.loss or link.jitter or link.occupied_ns)
-        )
+        line = None if link is None else link.latency.line
+        is_even = self._plain and link is not None and not (self._loss or self._occupied_ns)
+        self.ease = None
+        if line is not None and is_even and self._sample_jitter is None:
+            self.ease = (*line, self.draw, self.arrive, self.epoch)
 
     # -- the way of a message --------------------------------------------------------------------
 
@@ -169,8 +175,8 @@ class Route:
         if self._loss and draw() < self._loss:
             self.traffic.lost += 1
             return
-        slope, sample = self.slope, self._sample
-        at = now + (self.least + int(draw() * slope) if slope else sample())
+        slope, sample = self._slope, self._sample
+        at = now + (self._least + int(draw() * slope) if slope else sample())
         if self._occupied_ns:
             at += self._queue(now)
         if self._sample_jitter is not None:
@@ -257,6 +263,7 @@ class Route:
         self.traffic.severed += len(self._held) + len(self._echoed)
         self._held.clear()
         self._echoed.clear()
+        self._settle()
 
     def cut(self) -> None:
         """One more partition lies across this route; what is on its way is lost."""

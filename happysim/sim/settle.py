@@ -189,6 +189,12 @@ class _Field:
 
     def _look(self, value: Any) -> Any:
         kind, log = type(value), self.log
+        if self.sort == _LOG and value is self.held and log is not None:
+            # Most often it has grown.
+            log.settle(value)
+            if log.holds(value):
+                self.shown = log.tail.entries
+                return value
         if (kind is list and is_set_free(tuple(value))) or (
             kind is dict and is_set_free((*value, *value.values()))
         ):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from happysim.core.choice import Choice
+from happysim.core.collector import rare_collection
 from happysim.core.errors import HandlerRaised, ScenarioError
 from happysim.core.freeze import thaw
 from happysim.core.history import History
@@ -46,6 +47,9 @@ from happysim.sim.streams import floats
 from happysim.sim.summary import Summary
 from happysim.sim.view import LiveWorld
 from happysim.spec.property import Property, Sort
+
+# Messages come and go, and make no cycles.
+_OBJECTS_A_COLLECTION = 20_000
 
 
 class Simulation(ByHand):
@@ -291,11 +295,12 @@ class Simulation(ByHand):
             self._run_to(until)
             return self.broken is None
         limit = self.now + _duration(within, "run_until(within=...)")
-        while not wanted(self.world):
-            heap = self.agenda.heap
-            if self.broken is not None or not heap or heap[0][0] > limit:
-                return False
-            self.step()
+        with rare_collection(_OBJECTS_A_COLLECTION):
+            while not wanted(self.world):
+                heap = self.agenda.heap
+                if self.broken is not None or not heap or heap[0][0] > limit:
+                    return False
+                self.step()
         return True
 
     def step(self) -> bool:
@@ -307,7 +312,8 @@ class Simulation(ByHand):
 
     def _run_to(self, limit: int) -> Simulation:
         if self.broken is None:
-            self.agenda.run_until(limit)
+            with rare_collection(_OBJECTS_A_COLLECTION):
+                self.agenda.run_until(limit)
             self._settle()
         return self
 

@@ -245,8 +245,11 @@ def is_set_free(value: Any) -> bool:
 
 
 def _are_set_free(values: Iterable[Any]) -> bool:
-    # Most are atoms, and a call for each would cost more than all the rest.
-    return not any(type(each) not in _ATOMS and not is_set_free(each) for each in values)
+    # Most are atoms, and a call or a generator would cost more than all the rest.
+    for each in values:  # noqa: SIM110
+        if type(each) not in _ATOMS and not is_set_free(each):
+            return False
+    return True
 
 
 def _make_look(kind: type) -> Callable[[Any], bool]:

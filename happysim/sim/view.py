@@ -70,10 +70,15 @@ class LiveView:
         return self._values is not self._live.values
 
     def __getattr__(self, name: str) -> Any:
+        return self._read(name)
+
+    def _read(self, name: str) -> Any:
+        """A field, noted as read where somebody wants to know."""
         values = self._values
         if name in values:
-            if self._world.reads is not None:
-                self._world.reads.add((self._slot, name))
+            reads = self._world.reads
+            if reads is not None:
+                reads.add((self._slot, name))
             return values[name]
         return of_class(self, self._live.kind, name)
 
@@ -83,6 +88,29 @@ class LiveView:
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
         return f"<{values}>"
+
+
+def view_of(kind: type[Node]) -> type[LiveView]:
+    """The class of views of nodes of a class.
+
+    Its fields are properties: `__getattr__` is only asked once Python has looked everywhere else.
+    """
+    known = _VIEWS.get(kind)
+    if known is None:
+        names = [name for name in kind.happysim_fields if not hasattr(LiveView, name)]
+        fields = {name: _field(name) for name in names}
+        known = _VIEWS[kind] = type("LiveView", (LiveView,), {"__slots__": (), **fields})
+    return known
+
+
+_VIEWS: dict[type[Node], type[LiveView]] = {}
+
+
+def _field(name: str) -> property:
+    def read(view: LiveView) -> Any:
+        return view._read(name)
+
+    return property(read)
 
 
 class LiveWorld:
@@ -98,12 +126,15 @@ class LiveWorld:
     def __getitem__(self, name: str) -> LiveView:
         """The node of that name, to read. Raises `ScenarioError` for an unknown name."""
         view = self._views.get(name)
-        if view is None or (view._is_past and view._slot not in self._instead):
+        # A node of another class than before has other values.
+        if view is None or (
+            view._values is not view._live.values and view._slot not in self._instead
+        ):
             live = self._simulation.processes.get(name)
             if not isinstance(live, LiveNode):
                 raise ScenarioError(self._unknown(name))
             values = self._instead.get(live.slot, live.values)
-            view = self._views[name] = LiveView(self, live, values)
+            view = self._views[name] = view_of(live.kind)(self, live, values)
         return view
 
     def _unknown(self, name: str) -> str:

@@ -37,7 +37,7 @@ _EFFECTS_IN_PART_MAX = 20_000
 # How far each way to close is tried before either is given more.
 _EFFECTS_AT_FIRST = 10_000
 # With more local states than this, short runs are looked for before all are.
-_LOCAL_STATES_FEW = 400
+_LOCAL_STATES_FEW = 100
 _ROUNDS_AT_FIRST = (3, 5)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from happysim.core.errors import HappysimError
 from happysim.core.world import World
@@ -88,13 +88,21 @@ class Property:
         """What a function that judges for this property says, as `judge` returns it."""
         try:
             said = function(*arguments)
-        except PropertyError:
-            raise  # One of several that are judged together: it has said whose it is.
         except Exception as error:
-            raise PropertyError(
-                f"property {self.name} raised {type(error).__name__}: {error}; "
-                "a property returns True, False or a text that says what is wrong"
-            ) from error
+            self.blame(error)
+        return self.meaning(said)
+
+    def blame(self, error: Exception) -> NoReturn:
+        """Raise `PropertyError`: a function that judges for this property has raised."""
+        if isinstance(error, PropertyError):
+            raise error  # One of several that are judged together: it has said whose it is.
+        raise PropertyError(
+            f"property {self.name} raised {type(error).__name__}: {error}; "
+            "a property returns True, False or a text that says what is wrong"
+        ) from error
+
+    def meaning(self, said: Any) -> str | None:
+        """What it means that a function said this, as `judge` returns it."""
         if said is True or said is False:
             wrong = said if self.sort is Sort.REACHABLE else not said
             return "" if wrong else None

@@ -255,15 +255,17 @@ def test_changed_code_is_refused_by_its_file(
 
 
 def test_handlers_that_do_something_else_are_refused_by_name(
-    protocol: Callable[[str], Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    protocol: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The file is the same; what it reads from another file is not.
-    source = "int(open('step').read())"
+    # The file is the same; what it reads from outside is not.
+    source = "int(__import__('os').environ['STEP'])"
     path = protocol(source)
-    (tmp_path / "step").write_text("1")
+    monkeypatch.setenv("STEP", "1")
     assert main(["check", str(path), "--checkpoint", "c", "--seconds", "0.0001"]) == 3
     protocol(source)
-    (tmp_path / "step").write_text("2")
+    monkeypatch.setenv("STEP", "2")
     assert main(["check", str(path), "--resume", "c"]) == 2
     assert "a does something else than it did" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, ProtocolError, Script, World, post
+from happysim import Faults, Host, Node, ProtocolError, World
 from happysim.protocols.multi_leader import (
     Delete,
     Found,
@@ -198,12 +198,15 @@ def test_leaders_rest_at_first_and_compare_after_a_restart() -> None:
     assert (world["b"].unsure, world["b"].timers) == ({"a", "c"}, ("anti-entropy",))
 
 
-def test_what_is_posted_is_written_and_not_answered() -> None:
-    def posts() -> Any:
-        yield post("a", Put("k", "x"))
+class Poster(Node):
+    """A client that is a node: it awaits no answer."""
 
-    world = leaders_and_clients({}, Script("p", posts), network="unordered")
-    world = along(world, "invoke p", "deliver p -> a")
+    def on_start(self, host: Host) -> None:
+        host.send("a", Put("k", "x"))
+
+
+def test_what_a_node_puts_is_written_and_not_answered() -> None:
+    world = along(World.of(MultiLeaderNode("a", tree_depth=1), Poster("p")), "deliver p -> a")
     assert [each.value for each in world["a"].records["k"].versions] == ["x"]
     assert not any(each.target == "p" for each in world.in_flight)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from happysim.protocols.swim import (
     standing,
 )
 from properties.swim import both_ways, group, leaver, rounds
-from tests.support.hosts import noting
+from tests.support.hosts import Noting, noting
 
 CLAIMS = st.builds(Claim, st.integers(0, 3), st.sampled_from(Status))
 ALIVE, SUSPECT, DEAD, LEFT = Status.ALIVE, Status.SUSPECT, Status.DEAD, Status.LEFT
@@ -170,6 +170,14 @@ def member() -> tuple[MembershipProtocol, Host]:
     made.on_start(host)
     made.round, made.probe = ["m2", "m3"], Probe("m2", 1)
     return made, host
+
+
+def test_a_member_that_feels_well_takes_the_usual_time_for_a_period() -> None:
+    well, host = MembershipProtocol("m1"), Noting("m2")
+    well.on_start(cast(Host, host))
+    assert host.timers == {"period": (0.0, 1.0)}
+    well.begin_period(cast(Host, host))
+    assert host.timers == {"period": 1.0, "probe": well.probe_seconds}
 
 
 def test_a_suspicion_lasts_its_periods() -> None:

@@ -9,7 +9,7 @@ from happysim import Host
 
 
 class Noting:
-    """Notes what a handler sends and answers; `peers` are whom it may send to."""
+    """Notes what a handler sends and answers, and which timers are set, for so many seconds."""
 
     operation = None
     now = 0
@@ -17,7 +17,7 @@ class Noting:
     def __init__(self, *peers: str) -> None:
         self.peers = peers
         self.sent: list[tuple[str, Any]] = []
-        self.timers: set[str] = set()
+        self.timers: dict[str, Any] = {}
 
     def send(self, to: str, message: Any) -> None:
         self.sent.append((to, message))
@@ -32,10 +32,17 @@ class Noting:
         self.sent.append((to.client if to else "the client", value))
 
     def set_timer(self, name: str, seconds: Any) -> None:
-        self.timers.add(name)
+        self.timers[name] = seconds
 
     def cancel_timer(self, name: str) -> None:
-        self.timers.discard(name)
+        self.timers.pop(name, None)
+
+    @property
+    def random(self) -> Noting:
+        return self
+
+    def shuffle(self, items: list[Any]) -> None:
+        """They stay as they are."""
 
     def sync(self) -> None:
         """Nothing gets lost."""

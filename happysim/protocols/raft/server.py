@@ -77,6 +77,10 @@ class Role(enum.StrEnum):
     LEADER = "leader"
 
 
+# In Python 3.11 it takes longer to look up a member of an enum than to compare it.
+_FOLLOWER, _LEADER = Role.FOLLOWER, Role.LEADER
+
+
 class RaftNode(Node):
     """A server. All RaftNodes of a world form one cluster, unless `peers` names the others.
 
@@ -197,7 +201,7 @@ class RaftNode(Node):
     @property
     def is_leader(self) -> bool:
         """True while this server leads its term."""
-        return self.role is Role.LEADER
+        return self.role is _LEADER
 
     def first_configuration(self, host: Host) -> Configuration:
         """Section 4.4 of the dissertation: what each server of a new cluster starts with."""
@@ -493,7 +497,7 @@ class RaftNode(Node):
 
     def follow(self, host: Host, leader: str) -> None:
         """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
-        if self.role is not Role.FOLLOWER:
+        if self.role is not _FOLLOWER:
             self.become_follower(host)
         is_new, self.leader = self.leader != leader, leader
         self.hears_leader = self.check_quorum
@@ -612,7 +616,7 @@ class RaftNode(Node):
         while self.commit_index < index:
             self.commit_index += 1
             self.apply(host, self.commit_index)
-        if self.is_leader and before < self.commit_index:
+        if before < self.commit_index and self.is_leader:
             membership.settle(self, host)
         if snapshots.is_due(self):
             snapshots.compact(self, host)

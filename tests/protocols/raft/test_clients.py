@@ -125,6 +125,21 @@ def test_a_post_is_passed_on_once_and_kept_only_while_nobody_leads() -> None:
     assert world["n1"].pending == {}
 
 
+class Poster(Node):
+    """A client that is a node, and awaits no answer."""
+
+    def on_start(self, host: Host) -> None:
+        host.send("n1", ClientRequest("x"))
+
+
+def test_what_a_node_asks_without_a_number_is_dropped_where_it_is_not_served() -> None:
+    servers = [RaftNode(name, machine=Journal(), no_op=False, **PLAIN) for name in ("n1", "n2")]
+    world = World.of(*servers, Poster("c1"))
+    assert not any("deliver c1" in str(choice) for choice in world.choices())
+    world = along(world, "fire n1", "deliver n1 -> n2", "deliver n2 -> n1", "deliver c1 -> n1")
+    assert world["n1"].log.entries == [Entry(1, "x")]
+
+
 class Asker(Node):
     """A client that is a node: it numbers its commands."""
 

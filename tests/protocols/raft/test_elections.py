@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from happysim import World
-from happysim.protocols.raft import Entry, Log, NewerTerm, PreVote, RaftNode, Role
+from happysim.protocols.raft import Entry, Log, NewerTerm, PreVote, PreVoteGranted, RaftNode, Role
 from properties.raft import along, cluster, elect
 from properties.raft_elections import CAREFUL
 
@@ -40,6 +40,21 @@ def test_a_server_that_hears_a_leader_gives_no_pre_vote_until_its_own_timer_fire
     world = along(world, "fire n2 election", "deliver n3 -> n2 PreVote(")
     world = along(world, "deliver n2 -> n3 PreVoteGranted")
     assert world["n3"].role is Role.CANDIDATE
+
+
+def test_pre_votes_for_a_server_that_follows_again_are_too_late() -> None:
+    world = elect(cluster(3, pre_vote=True, heartbeats=True), "n2", "n3")
+    world = along(world, "deliver n2 -> n1 AppendEntries", "fire n1")
+    for voter in ("n2", "n3"):
+        world = along(world, f"deliver n1 -> {voter} PreVote(term=2")
+    world = along(world, "fire n2 heartbeat", "deliver n2 -> n1 AppendEntries(term=1")
+    assert world["n1"].role is Role.FOLLOWER
+    assert [each.source for each in world.in_flight if each.message == PreVoteGranted(2)] == [
+        "n2",
+        "n3",
+    ]
+    # They change nothing, which is no choice.
+    assert not any("PreVoteGranted(term=2)" in str(choice) for choice in world.choices())
 
 
 def test_a_shorter_log_gets_no_pre_vote() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from happysim import ProtocolError
 from happysim.core.prng import Random
+from happysim.protocols.lock import LockTable
 from happysim.protocols.raft import Cas, Delete, Get, Journal, KeyValue, Set
+from properties.raft import along, cluster, elect
 
 
 def results(*commands: Any) -> list[Any]:
@@ -79,3 +81,14 @@ def test_other_commands_are_refused() -> None:
 
 def test_a_journal_keeps_everything() -> None:
     assert Journal().apply(("a",), "b") == (("a", "b"), 2)
+
+
+def test_rounds_go_by_at_the_leader_of_a_machine_in_which_time_passes() -> None:
+    table = LockTable(("n1", "n2", "n3"), 1.0)
+    world = elect(cluster(3, machine=table), "n1", "n2")
+    assert [world[name].timers for name in ("n1", "n2")] == [("round",), ("election",)]
+    world = along(world, "fire n1 round")
+    assert world["n1"].timers == ("round",)
+    # Nothing is held, so that the end of the round means nothing.
+    assert world["n1"].log.last_index == 0
+    assert elect(cluster(3), "n1", "n2")["n1"].timers == ()

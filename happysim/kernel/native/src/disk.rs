@@ -18,6 +18,7 @@ use crate::gather::{Batch, Item, Next, STEP};
 use crate::layout::Key;
 use crate::search::{Exit, Place, Search, Stop};
 use crate::seen::{Entry, Part, Seen};
+use crate::sleep::NOBODY;
 use crate::spool::Spool;
 use crate::store::Store;
 
@@ -118,24 +119,31 @@ impl<const W: usize, E: Entry<W>> Disk<W, E> {
         if candidates.len() == 0 {
             return Ok(());
         }
-        let mut known = Part::<W, E>::of_size((met.len() + candidates.len()) as usize)?;
-        met.each(|bytes| {
-            bytes.chunks_exact(size_of::<E>()).try_for_each(|entry| {
-                let entry = E::read(entry);
-                known.insert(entry, entry.its_hash())?;
-                Ok::<(), Stop>(())
-            })
-        })?;
+        // The first step that leads to each; none, once that was met.
+        let mut ways = Part::<W, E>::of_size(candidates.len() as usize)?;
+        let mut first: Vec<Option<u32>> = vec![None; ways.places()];
         candidates.each(|bytes| {
             bytes.chunks_exact(size_of::<E>() + ORDINAL).try_for_each(|record| {
                 let (entry, ordinal) = record.split_at(size_of::<E>());
-                let entry = E::read(entry);
-                if known.insert(entry, entry.its_hash())? {
-                    news.set(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
+                let (entry, hash) = (E::read(entry), E::read(entry).its_hash());
+                if let Err(at) = ways.find(&entry, hash) {
+                    ways.insert_at(at, entry, hash)?;
+                    first[at] = Some(u32::from_le_bytes(ordinal.try_into().unwrap_or_default()));
                 }
                 Ok::<(), Stop>(())
             })
-        })
+        })?;
+        met.each(|bytes| {
+            for entry in bytes.chunks_exact(size_of::<E>()) {
+                let entry = E::read(entry);
+                if let Ok(at) = ways.find(&entry, entry.its_hash()) {
+                    first[at] = None;
+                }
+            }
+            Ok::<(), Stop>(())
+        })?;
+        first.iter().flatten().for_each(|&ordinal| news.set(ordinal));
+        Ok(())
     }
 
     fn forget_candidates(&mut self) -> Result<(), Stop> {
@@ -160,6 +168,7 @@ impl Search {
         if !self.is_large(store) {
             return Ok(());
         }
+        self.sleeping.end();
         self.ways.spill(folder, *most)?;
         store.spill(folder, *most)
     }
@@ -236,7 +245,7 @@ impl Search {
         loop {
             batch.clear();
             let ground = place.ground::<W, E>(None, self.quiet(place));
-            let Err(miss) = batch.gather(ground, key) else { return Ok(None) };
+            let Err(miss) = batch.gather(ground, key, NOBODY) else { return Ok(None) };
             let Err(question) = place.tables.settle(miss) else { continue };
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 let waits = Python::attach(|py| error.is_instance_of::<PyException>(py));
@@ -302,7 +311,7 @@ impl Search {
         for _ in 0..looked.worlds {
             batch.clear();
             let key = store.queue.front()[0];
-            let known = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key);
+            let known = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
             debug_assert!(known.is_ok(), "it was looked up before");
             let item = batch.items[0];
             self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
@@ -316,8 +325,8 @@ impl Search {
         // What comes before the question in the order of the contract has happened.
         batch.clear();
         let key = store.queue.front()[0];
-        let _ = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key);
-        let item = Item { key, start: 0, end: batch.nexts.len() as u32, moving: true, missed: true };
+        let _ = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
+        let item = Item { key, start: 0, end: batch.nexts.len() as u32, slept: 0, moving: true, missed: true };
         self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
         Err(error.into())
     }

@@ -1,6 +1,8 @@
 //! Worlds that wait to be expanded, first in, first out, in chunks that are given back once empty.
 //!
-//! Where there is a disk, only the first chunk and the last are in memory.
+//! Only the first two chunks and the last are at hand. Those between are packed: each world as the
+//! bytes in which it differs from the one before, and worlds that wait side by side differ little.
+//! Where there is a disk, they are there.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,10 +17,13 @@ use crate::spool::{nameless, read_at, write_at};
 /// The size of a chunk: small ones first, so that a small search takes little.
 const WORLDS_A_CHUNK_MIN: usize = 1 << 8;
 const WORLDS_A_CHUNK_MAX: usize = 1 << 15;
+/// The first chunks, which are at hand.
+const AT_HAND: usize = 2;
 
 enum Chunk<const W: usize> {
     Here(Vec<Key<W>>),
-    /// In the file, at that place; so many worlds.
+    Packed(Box<[u8]>),
+    /// In the file, at that place; so many bytes.
     Away(u64, usize),
 }
 
@@ -34,19 +39,52 @@ pub struct Queue<const W: usize> {
     /// Worlds of the first chunk that were taken.
     taken: usize,
     length: usize,
-    /// Keys that there is room for in memory.
-    room: usize,
-    room_max: usize,
+    bytes: usize,
+    bytes_max: usize,
     shelf: Option<Shelf>,
 }
 
-fn as_bytes<const W: usize>(keys: &[Key<W>]) -> Vec<u8> {
-    keys.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
+/// For each word a byte that says which of its bytes differ from those of the world before, and
+/// these bytes.
+fn pack<const W: usize>(keys: &[Key<W>]) -> Box<[u8]> {
+    let (mut packed, mut before) = (Vec::new(), [0; W]);
+    for key in keys {
+        for (word, old) in key.iter().zip(before) {
+            let bytes = (word ^ old).to_le_bytes();
+            let which = (0..8).fold(0, |which, at| which | u8::from(bytes[at] != 0) << at);
+            packed.push(which);
+            packed.extend(bytes.into_iter().filter(|&byte| byte != 0));
+        }
+        before = *key;
+    }
+    packed.into()
+}
+
+fn unpack<const W: usize>(packed: &[u8], into: &mut Vec<Key<W>>) {
+    let (mut bytes, mut key) = (packed.iter().copied(), [0; W]);
+    let mut at = 0;
+    while let Some(which) = bytes.next() {
+        let mut change = [0; 8];
+        for (bit, byte) in change.iter_mut().enumerate() {
+            if which >> bit & 1 != 0 {
+                *byte = bytes.next().unwrap_or(0);
+            }
+        }
+        key[at] ^= u64::from_le_bytes(change);
+        at += 1;
+        if at == W {
+            into.push(key);
+            at = 0;
+        }
+    }
 }
 
 impl<const W: usize> Queue<W> {
+    /// A place in the file holds a chunk in which every byte differs.
+    const PLACE: u64 = (WORLDS_A_CHUNK_MAX * 9 * W) as u64;
+
     pub fn new() -> Self {
-        Queue { chunks: VecDeque::new(), taken: 0, length: 0, room: 0, room_max: 0, shelf: None }
+        Queue { chunks: VecDeque::new(), taken: 0, length: 0, bytes: 0, bytes_max: 0, shelf: None }
     }
 
     pub fn len(&self) -> usize {
@@ -64,7 +102,7 @@ impl<const W: usize> Queue<W> {
 
     #[cold]
     fn grow(&mut self) -> Result<(), Stop> {
-        if self.chunks.len() > 1 {
+        if self.chunks.len() > AT_HAND {
             self.put_away(self.chunks.len() - 1)?;
         }
         // A queue of n worlds has at most an eighth of them to spare.
@@ -72,35 +110,46 @@ impl<const W: usize> Queue<W> {
         let mut chunk = Vec::new();
         chunk.try_reserve_exact(size).map_err(|_| OutOfMemory)?;
         self.chunks.try_reserve(1).map_err(|_| OutOfMemory)?;
-        self.room += chunk.capacity();
-        self.room_max = self.room_max.max(self.room);
-        self.chunks.push_back(Chunk::Here(chunk));
+        self.chunks.push_back(Chunk::Here(Vec::new()));
+        self.replace(self.chunks.len() - 1, Chunk::Here(chunk));
         Ok(())
     }
 
-    /// Moves a full chunk to the disk, where there is one.
-    fn put_away(&mut self, at: usize) -> io::Result<()> {
-        let (Some(shelf), Chunk::Here(chunk)) = (&mut self.shelf, &self.chunks[at]) else { return Ok(()) };
-        let place = shelf.free.last().copied().unwrap_or(shelf.places);
-        write_at(&shelf.file, place * Self::PLACE, &as_bytes(chunk))?;
-        if shelf.free.pop().is_none() {
-            shelf.places += 1;
+    fn bytes_of(chunk: &Chunk<W>) -> usize {
+        match chunk {
+            Chunk::Here(keys) => keys.capacity() * 8 * W,
+            Chunk::Packed(bytes) => bytes.len(),
+            Chunk::Away(..) => 0,
         }
-        self.room -= chunk.capacity();
-        self.chunks[at] = Chunk::Away(place, chunk.len());
-        Ok(())
     }
 
-    const PLACE: u64 = (WORLDS_A_CHUNK_MAX * 8 * W) as u64;
+    fn replace(&mut self, at: usize, chunk: Chunk<W>) {
+        self.bytes = self.bytes + Self::bytes_of(&chunk) - Self::bytes_of(&self.chunks[at]);
+        self.bytes_max = self.bytes_max.max(self.bytes);
+        self.chunks[at] = chunk;
+    }
 
-    fn fetch(file: &File, place: u64, length: usize, into: &mut Vec<Key<W>>) -> io::Result<()> {
-        let mut bytes = vec![0; length * 8 * W];
-        read_at(file, place * Self::PLACE, &mut bytes)?;
-        into.extend(bytes.chunks_exact(8 * W).map(|key| {
-            let word = |at: usize| u64::from_le_bytes(key[at * 8..at * 8 + 8].try_into().unwrap_or_default());
-            std::array::from_fn(word)
-        }));
-        Ok(())
+    /// Packs a full chunk, and moves it to the disk, where there is one.
+    fn put_away(&mut self, at: usize) -> io::Result<()> {
+        let packed = match &mut self.chunks[at] {
+            Chunk::Here(keys) => pack(keys),
+            Chunk::Packed(bytes) => std::mem::take(bytes),
+            Chunk::Away(..) => return Ok(()),
+        };
+        let mut away = None;
+        let mut written = Ok(());
+        if let Some(shelf) = &mut self.shelf {
+            let place = shelf.free.last().copied().unwrap_or(shelf.places);
+            written = write_at(&shelf.file, place * Self::PLACE, &packed);
+            if written.is_ok() {
+                if shelf.free.pop().is_none() {
+                    shelf.places += 1;
+                }
+                away = Some(Chunk::Away(place, packed.len()));
+            }
+        }
+        self.replace(at, away.unwrap_or(Chunk::Packed(packed)));
+        written
     }
 
     /// Adds a world. Call `reserve` before.
@@ -121,13 +170,31 @@ impl<const W: usize> Queue<W> {
         }
     }
 
-    /// Copies up to `most` worlds, from `skip` worlds after the next one on, as far as they are in
-    /// memory.
+    /// The chunks at hand, from the first on.
+    fn at_hand(&self) -> impl Iterator<Item = &Vec<Key<W>>> {
+        self.chunks.iter().map_while(|chunk| match chunk {
+            Chunk::Here(keys) => Some(keys),
+            _ => None,
+        })
+    }
+
+    /// How many of the next worlds `copy` can see, if these are fewer than `most`.
+    pub fn near(&self, most: usize) -> usize {
+        let mut found = 0;
+        for keys in self.at_hand() {
+            found += keys.len();
+            if found >= self.taken + most {
+                break;
+            }
+        }
+        found - self.taken.min(found)
+    }
+
+    /// Copies up to `most` worlds, from `skip` worlds after the next one on, of those at hand.
     pub fn copy(&self, skip: usize, most: usize, into: &mut Vec<Key<W>>) {
         into.clear();
         let mut skip = self.taken + skip;
-        for chunk in &self.chunks {
-            let Chunk::Here(chunk) = chunk else { break };
+        for chunk in self.at_hand() {
             let start = skip.min(chunk.len());
             let end = chunk.len().min(start + most - into.len());
             into.extend_from_slice(&chunk[start..end]);
@@ -139,13 +206,17 @@ impl<const W: usize> Queue<W> {
     pub fn chunk(&self, at: usize, into: &mut Vec<Key<W>>) -> io::Result<bool> {
         into.clear();
         match (self.chunks.get(at), &self.shelf) {
+            (None, _) => return Ok(false),
             (Some(Chunk::Here(chunk)), _) => {
                 into.extend_from_slice(&chunk[if at == 0 { self.taken } else { 0 }..]);
             }
+            (Some(Chunk::Packed(packed)), _) => unpack(packed, into),
             (Some(&Chunk::Away(place, length)), Some(shelf)) => {
-                Self::fetch(&shelf.file, place, length, into)?;
+                let mut packed = vec![0; length];
+                read_at(&shelf.file, place * Self::PLACE, &mut packed)?;
+                unpack(&packed, into);
             }
-            _ => return Ok(false),
+            (Some(Chunk::Away(..)), None) => unreachable!("a chunk is away in a file"),
         }
         Ok(true)
     }
@@ -165,17 +236,23 @@ impl<const W: usize> Queue<W> {
 
     #[cold]
     fn next_chunk(&mut self) -> Result<(), Stop> {
-        if let (Some(&Chunk::Away(place, length)), Some(shelf)) = (self.chunks.get(1), &mut self.shelf) {
+        // The second chunk is at hand. The one behind it is brought here, before anything changes.
+        if !matches!(self.chunks.get(AT_HAND), None | Some(Chunk::Here(_))) {
+            let most = match &self.chunks[AT_HAND] {
+                Chunk::Packed(bytes) => bytes.len() / W,
+                Chunk::Away(_, length) => length / W,
+                Chunk::Here(_) => 0,
+            };
             let mut keys = Vec::new();
-            keys.try_reserve_exact(length).map_err(|_| OutOfMemory)?;
-            Self::fetch(&shelf.file, place, length, &mut keys)?;
-            shelf.free.push(place);
-            self.room += keys.capacity();
-            self.chunks[1] = Chunk::Here(keys);
+            keys.try_reserve_exact(most.min(WORLDS_A_CHUNK_MAX)).map_err(|_| OutOfMemory)?;
+            self.chunk(AT_HAND, &mut keys)?;
+            if let (&Chunk::Away(place, _), Some(shelf)) = (&self.chunks[AT_HAND], &mut self.shelf) {
+                shelf.free.push(place);
+            }
+            self.replace(AT_HAND, Chunk::Here(keys));
         }
-        if let Some(Chunk::Here(chunk)) = self.chunks.pop_front() {
-            self.room -= chunk.capacity();
-        }
+        self.replace(0, Chunk::Packed(Box::default()));
+        self.chunks.pop_front();
         self.taken = 0;
         Ok(())
     }
@@ -184,7 +261,7 @@ impl<const W: usize> Queue<W> {
     pub fn spill(&mut self, folder: &Path) -> io::Result<()> {
         if self.shelf.is_none() {
             self.shelf = Some(Shelf { file: nameless(folder)?, places: 0, free: Vec::new() });
-            for at in 1..self.chunks.len().saturating_sub(1) {
+            for at in AT_HAND..self.chunks.len().saturating_sub(1) {
                 self.put_away(at)?;
             }
         }
@@ -193,10 +270,10 @@ impl<const W: usize> Queue<W> {
 
     /// The most bytes of memory that it took so far.
     pub fn bytes_max(&self) -> usize {
-        self.room_max * 8 * W
+        self.bytes_max
     }
 
     pub fn bytes(&self) -> usize {
-        self.room * 8 * W
+        self.bytes
     }
 }

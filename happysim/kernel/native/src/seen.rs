@@ -32,7 +32,7 @@ pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
     /// True where fingerprints must be kept up step by step.
     const MIXED: bool;
     /// Lines of the processor's cache in a part of the table to begin with.
-    const LINES: usize = if Self::MIXED { 4 } else { 16 };
+    const LINES: usize = if Self::MIXED { 8 } else { 16 };
     fn hash_of(key: &Key<W>, mix: u64) -> u64;
     fn of(key: &Key<W>, hash: u64) -> Self;
     fn its_hash(&self) -> u64;
@@ -156,9 +156,14 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     /// fingerprints is there to save memory, another one to be fast.
     const SMALL: usize = if E::MIXED { 1 << 9 } else { 1 << 21 };
 
-    /// Room for so many entries.
+    /// Room for so many entries, without growing.
     pub fn of_size(entries: usize) -> Result<Self, OutOfMemory> {
-        Self::sized(entries * 4 / 3 / Self::A_LINE + 1)
+        Self::sized(entries * 8 / 5 / Self::A_LINE + 1)
+    }
+
+    /// One more than the largest place of an entry.
+    pub fn places(&self) -> usize {
+        self.entries.len()
     }
 
     fn sized(lines: usize) -> Result<Self, OutOfMemory> {
@@ -170,7 +175,7 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         let first = entries.as_ptr().align_offset(LINE).min(Self::A_LINE - 1);
         let slots = lines * Self::A_LINE;
         let small = size_of::<E>() * slots <= Self::SMALL;
-        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 31 / 32 } else { slots * 3 / 4 };
+        let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 15 / 16 } else { slots * 3 / 4 };
         Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
     }
 
@@ -250,9 +255,9 @@ pub struct Seen<const W: usize, E> {
 
 impl<const W: usize, E: Entry<W>> Seen<W, E> {
     pub fn new() -> Result<Self, OutOfMemory> {
-        // Parts of different sizes grow at different times, so that they are not all at their
-        // emptiest together.
-        let parts = (0..PARTS).map(|at| Part::sized(E::LINES + at * E::LINES / PARTS)).collect::<Result<_, _>>()?;
+        // Where memory counts, parts of different sizes grow at different times, so that they are
+        // not all at their emptiest together.
+        let parts = (0..PARTS).map(|at| Part::sized(E::LINES + if E::MIXED { at * E::LINES / PARTS } else { 0 })).collect::<Result<_, _>>()?;
         Ok(Seen { parts })
     }
 
