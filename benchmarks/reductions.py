@@ -41,7 +41,7 @@ from tests.oracles.models import register, two_phase  # noqa: E402
 
 RUNS = 3
 # Plain Python goes through no more worlds than this, nor through a closure for each of so many.
-WORLDS_MAX, CLOSED_MAX = 20_000, 5_000
+WORLDS_MAX, CLOSED_MAX = 20_000, 6_500
 # Nor the reference kernel, where there is another.
 REFERENCE_MAX = 100_000
 
