@@ -18,6 +18,7 @@ use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
+use crate::spool::is_full;
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
@@ -747,7 +748,8 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        for next in &nexts[item.start as usize + self.begun..item.end as usize] {
+        let end = item.end as usize;
+        for next in &nexts[(item.start as usize + self.begun).min(end)..end] {
             if next.event != STEP {
                 self.judge_raise(place, parent, next.event)?;
                 self.steps += 1;
@@ -883,8 +885,7 @@ impl Search {
             Stop::Memory => self.stopped = Some("memory"),
             Stop::Disk(error) => {
                 self.found.bind(py).setattr(intern!(py, "trouble"), error.to_string())?;
-                let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
-                self.stopped = Some(if full { "disk full" } else { "disk" });
+                self.stopped = Some(if is_full(&error) { "disk full" } else { "disk" });
             }
         }
         Ok(())
