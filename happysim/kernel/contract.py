@@ -207,6 +207,10 @@ class Judge(Protocol):
         """A part's content as a small number, where the number at its place is `number`."""
 
 
+class Unfit(ValueError):
+    """A checkpoint was read, but does not fit together."""
+
+
 class Keeper(Protocol):
     """Who has checkpoints written: a kernel does so at `path`, `every` so many seconds.
 
@@ -244,7 +248,7 @@ class Plan:
     them takes more than `spill_bytes` of memory.
 
     `keeper` wants checkpoints; `resume` is the file of one, and where the kernel's part of it
-    begins. Both breadth first only.
+    begins: one that does not fit together raises `Unfit`. Both breadth first only.
     """
 
     depth_first: bool = False

@@ -12,10 +12,10 @@ from typing import Any
 
 from happysim.core.choice import BUDGETS
 from happysim.core.collector import rare_collection
-from happysim.core.errors import ScenarioError
+from happysim.core.errors import CheckpointError, ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
-from happysim.kernel.contract import Exploration, Numbers, Plan
+from happysim.kernel.contract import Exploration, Numbers, Plan, Unfit
 from happysim.kernel.memory import machine_mib
 from happysim.kernel.switch import kernel, kernel_for
 from happysim.search import checkpoint
@@ -296,7 +296,11 @@ class _Search:
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
         kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
-        exploration = self.visit(self.judge, kept, self.progress)
+        try:
+            exploration = self.visit(self.judge, kept, self.progress)
+        except Unfit:
+            assert self.saved is not None
+            raise CheckpointError(f"{self.saved.path}: its parts do not fit together") from None
         nearest = not depth_first and self.settled
         return exploration, self.verdicts(exploration, plan, nearest)
 

@@ -213,6 +213,8 @@ fn refusal(stop: Stop) -> PyErr {
     match stop {
         Stop::Python(error) => error,
         Stop::Memory => PyMemoryError::new_err("no memory to begin a search"),
+        // A file that ends too early is not what its checksum says.
+        Stop::Disk(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => checkpoint::unfit(),
         Stop::Disk(error) => error.into(),
     }
 }

@@ -20,6 +20,7 @@ use crate::orbits::Orbits;
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
 use crate::sleep::{Sleeping, NOBODY};
+use crate::spool::is_full;
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
@@ -807,8 +808,9 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        let first = item.start as usize + self.begun;
-        for (at, next) in (first..).zip(&nexts[first..item.end as usize]) {
+        let end = item.end as usize;
+        let first = (item.start as usize + self.begun).min(end);
+        for (at, next) in (first..).zip(&nexts[first..end]) {
             if next.event != STEP {
                 self.judge_raise(place, parent, next.event)?;
                 self.steps += 1;
@@ -946,8 +948,7 @@ impl Search {
             Stop::Memory => self.stopped = Some("memory"),
             Stop::Disk(error) => {
                 self.found.bind(py).setattr(intern!(py, "trouble"), error.to_string())?;
-                let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
-                self.stopped = Some(if full { "disk full" } else { "disk" });
+                self.stopped = Some(if is_full(&error) { "disk full" } else { "disk" });
             }
         }
         Ok(())
