@@ -23,6 +23,7 @@ _WORDS: dict[type, str] = {
     bytes: "atom",
     int: "atom",
     bool: "bool",
+    float: "float",
     tuple: "tuple",
     list: "list",
     dict: "dict",

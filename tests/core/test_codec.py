@@ -41,7 +41,12 @@ class Slotted:
 
 
 atoms = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.binary(max_size=2)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+    st.binary(max_size=2),
 )
 hashables = st.recursive(
     atoms | st.just(Colour.RED) | st.just(StableFrozenSet({"a", 'b"'})),
@@ -126,6 +131,14 @@ def test_what_python_refuses_it_leaves_to_python() -> None:
 
 
 def test_it_does_the_common_kinds_by_itself() -> None:
-    for value in ([1], {"a": {1}}, (True, b""), Box(1), Label(1), Slotted([1]), Pair(1, 2)):
+    for value in (
+        [1],
+        {"a": {1}},
+        (True, b"", -0.0, float("inf")),
+        Box(1),
+        Label(1),
+        Slotted([1]),
+        Pair(1, 2),
+    ):
         assert module._CODEC.freeze(value) == in_python(freeze, value)
         assert module._CODEC.thaw(freeze(value)) == value

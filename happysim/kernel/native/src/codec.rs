@@ -41,6 +41,7 @@ type Done<T> = Result<T, Pass>;
 enum Kind {
     Atom,
     Bool,
+    Float,
     Tuple,
     List,
     Dict,
@@ -191,6 +192,7 @@ impl Codec {
         Ok(match word.as_str() {
             "atom" => Kind::Atom,
             "bool" => Kind::Bool,
+            "float" => Kind::Float,
             "tuple" => Kind::Tuple,
             "list" => Kind::List,
             "dict" => Kind::Dict,
@@ -220,6 +222,10 @@ impl Codec {
         match &known.kind {
             Kind::Atom => return Ok(value.clone()),
             Kind::Bool => made.extend([class.into_any(), value.clone()]),
+            Kind::Float => {
+                let text = value.call_method0(intern!(py, "hex"))?;
+                made.extend([class.into_any(), text]);
+            }
             Kind::Tuple | Kind::NamedTuple => {
                 made.push(class.into_any());
                 // SAFETY: the class is `tuple` or derives from it.
@@ -319,6 +325,7 @@ impl Codec {
         let all = || items().map(|item| self.thawed(&item, depth)).collect::<Done<Vec<_>>>();
         Ok(match &known.kind {
             Kind::Bool => frozen.get_item(1)?,
+            Kind::Float => class.call_method1(intern!(py, "fromhex"), (frozen.get_item(1)?,))?,
             Kind::Tuple => PyTuple::new(py, all()?)?.into_any(),
             Kind::List => PyList::new(py, all()?)?.into_any(),
             Kind::Dict => {
