@@ -165,6 +165,14 @@ class Tables:
                 cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART
                 yield event, choice, cost
 
+    def mishaps(self, slot: int, cell: int, kind: Kind) -> list[str]:
+        """In which ways a process may crash, or restart, as choices tell them."""
+        process, value = self.processes[slot], self.states[slot].values[self.state(slot, cell)]
+        if not isinstance(process, NodeProcess):
+            return []
+        ways = process.crashes(value) if kind is Kind.CRASH else process.restarts(value)
+        return [event.text for event in ways]
+
     def _compute_moves(self, slot: int, number: int) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
         state, inbox = self.cells[slot].values[number]
         network = self.network

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from happysim.core.choice import Choice, Kind
+from happysim.core.disk import budget_of
 from happysim.core.entries import Move
 from happysim.core.errors import NoClock, ScenarioError, ScheduleError
 from happysim.core.world import World, not_enabled
 from happysim.kernel.contract import Numbers
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario
+
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def stand_in(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | N
 
     For a delivery, that of a message of the same class from the same sender: the one whose text has
     most in common with it from the left, the last of these in order of content. For a request, the
-    one that its client makes now.
+    one that its client makes now. For a crash or a restart, one in which the like befalls the
+    disk: as nearly as many writes lost as can be.
 
     Source of the idea: Scott et al., *Minimizing faulty executions of distributed systems*, NSDI
     2016: once an early step is left out, later messages differ in content and yet play their part.
@@ -117,7 +122,34 @@ def stand_in(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | N
         for move in world.tables.moves(slot, world.cells[slot])[0] if slot >= 0 else ():
             if move.choice.kind is Kind.INVOKE:
                 return move.choice, slot, move
+    if wanted.kind in (Kind.CRASH, Kind.RESTART) and " " in wanted.what:
+        return _other_mishap(world, wanted)
     return None
+
+
+def _other_mishap(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | None:
+    """A crash or a restart in which the like befalls the disk, with other numbers."""
+    slot = world.tables.slot_of.get(wanted.node, -1)
+    texts = world.tables.mishaps(slot, world.cells[slot], wanted.kind) if slot >= 0 else ()
+    like = [text for text in texts if _word_and_budget(text) == _word_and_budget(wanted.what)]
+    if not like:
+        return None
+    return world.find(replace(wanted, what=_likest(like, wanted.what)))
+
+
+def _word_and_budget(what: str) -> tuple[str, str]:
+    return what.split(" ", 1)[0], budget_of(what)
+
+
+def _likest(texts: Sequence[str], wanted: str) -> str:
+    """The text whose numbers are nearest to those of what is wanted; the first of several."""
+    numbers = [int(each) for each in _NUMBER.findall(wanted)]
+
+    def distance(text: str) -> int:
+        pairs = zip(_NUMBER.findall(text), numbers, strict=False)
+        return sum(abs(int(one) - other) for one, other in pairs)
+
+    return min(texts, key=distance)
 
 
 def _sort_of(what: str) -> str:
