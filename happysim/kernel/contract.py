@@ -127,6 +127,9 @@ class Judge(Protocol):
 
     judges_steps: bool
     judges_quiescence: bool
+    # False: no world is OUTSIDE. A kernel may take steps for granted then that lead to a world
+    # which another way has met for certain.
+    judges_bounds: bool
 
     def world(self, index: int, numbers: Numbers) -> int:
         """A new world; `index` is the place it will have if it is not OUTSIDE."""

@@ -62,6 +62,7 @@ class PropertyJudge:
         if self._within is not None:
             self._remembered.append(self._within)
         self.judges_steps, self.judges_quiescence = bool(self._of_steps), bool(self._of_ends)
+        self.judges_bounds = within is not None
         self.quiescent_worlds = 0
         # What the last answer depended on, in the words of `Remembered`; and each part's number.
         self._read: list[tuple[tuple[Any, ...], ...]] = []

@@ -10,6 +10,7 @@ use crate::gather::{Batch, Ground, Item};
 use crate::layout::Key;
 use crate::pool::Pool;
 use crate::seen::Entry;
+use crate::sleep::Sleepers;
 
 /// Fewer worlds are not worth a thread's start, unless a number of threads is asked for.
 pub const WORLDS_MIN: usize = 2048;
@@ -20,6 +21,7 @@ const WORLDS_A_SHARE: usize = 128;
 /// Worlds of one depth, and the steps that lead on from them, in shares of a few worlds.
 pub struct Round<const W: usize> {
     pub keys: Vec<Key<W>>,
+    pub asleep: Vec<Sleepers>,
     pub depth: u32,
     pub shares: Vec<Batch<W>>,
     /// The next world to take in: its share, and its place there.
@@ -28,7 +30,7 @@ pub struct Round<const W: usize> {
 
 impl<const W: usize> Round<W> {
     pub fn new() -> Self {
-        Round { keys: Vec::new(), depth: 0, shares: Vec::new(), at: (0, 0) }
+        Round { keys: Vec::new(), asleep: Vec::new(), depth: 0, shares: Vec::new(), at: (0, 0) }
     }
 
     /// Worlds that were not taken in.
@@ -65,23 +67,29 @@ pub fn look_ahead<const W: usize, E: Entry<W>>(
     own: impl FnOnce(),
 ) {
     round.clear();
-    let open = Mutex::new(round.shares.iter_mut().zip(round.keys.chunks(WORLDS_A_SHARE)));
+    let worlds = round.keys.chunks(WORLDS_A_SHARE).zip(round.asleep.chunks(WORLDS_A_SHARE));
+    let open = Mutex::new(round.shares.iter_mut().zip(worlds));
     let next = || open.lock().ok()?.next();
     pool.run(own, &|| {
-        while let Some((share, keys)) = next() {
-            look_up(on, share, keys);
+        while let Some((share, (keys, asleep))) = next() {
+            look_up(on, share, keys, asleep);
         }
     });
 }
 
-fn look_up<const W: usize, E: Entry<W>>(on: Ground<'_, W, E>, share: &mut Batch<W>, keys: &[Key<W>]) {
+fn look_up<const W: usize, E: Entry<W>>(
+    on: Ground<'_, W, E>,
+    share: &mut Batch<W>,
+    keys: &[Key<W>],
+    asleep: &[Sleepers],
+) {
     share.clear();
-    for key in keys {
+    for (key, &asleep) in keys.iter().zip(asleep) {
         let kept = share.nexts.len();
-        if share.gather(on, key).is_err() {
+        if share.gather(on, key, asleep).is_err() {
             share.nexts.truncate(kept);
             let start = kept as u32;
-            share.items.push(Item { key: *key, start, end: start, moving: true, missed: true });
+            share.items.push(Item { key: *key, start, end: start, slept: 0, moving: true, missed: true });
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::gather::{Batch, Item, Next, STEP};
 use crate::layout::Key;
 use crate::search::{Exit, Place, Search, Stop};
 use crate::seen::{Entry, Part, Seen};
+use crate::sleep::NOBODY;
 use crate::spool::Spool;
 use crate::store::Store;
 
@@ -167,6 +168,7 @@ impl Search {
         if !self.is_large(store) {
             return Ok(());
         }
+        self.sleeping.end();
         self.ways.spill(folder, *most)?;
         store.spill(folder, *most)
     }
@@ -243,7 +245,7 @@ impl Search {
         loop {
             batch.clear();
             let ground = place.ground::<W, E>(None, self.quiet(place));
-            let Err(miss) = batch.gather(ground, key) else { return Ok(None) };
+            let Err(miss) = batch.gather(ground, key, NOBODY) else { return Ok(None) };
             let Err(question) = place.tables.settle(miss) else { continue };
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 let waits = Python::attach(|py| error.is_instance_of::<PyException>(py));
@@ -309,7 +311,7 @@ impl Search {
         for _ in 0..looked.worlds {
             batch.clear();
             let key = store.queue.front()[0];
-            let known = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key);
+            let known = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
             debug_assert!(known.is_ok(), "it was looked up before");
             let item = batch.items[0];
             self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
@@ -323,8 +325,8 @@ impl Search {
         // What comes before the question in the order of the contract has happened.
         batch.clear();
         let key = store.queue.front()[0];
-        let _ = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key);
-        let item = Item { key, start: 0, end: batch.nexts.len() as u32, moving: true, missed: true };
+        let _ = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
+        let item = Item { key, start: 0, end: batch.nexts.len() as u32, slept: 0, moving: true, missed: true };
         self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
         Err(error.into())
     }

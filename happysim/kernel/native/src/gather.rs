@@ -3,6 +3,7 @@
 use crate::judge::Quiet;
 use crate::layout::{Key, Layout};
 use crate::seen::{Entry, Seen};
+use crate::sleep::{after_plain, bit, Sleepers, EVERYBODY, NOBODY};
 use crate::tables::{Miss, Move, Tables, NONE, RAISES};
 
 /// Where a step leads, and the hash of that; or a raise.
@@ -14,6 +15,8 @@ pub struct Next<const W: usize> {
     pub step: u32,
     /// `STEP`, or which of `Tables::raising` raised.
     pub event: u32,
+    /// Who need not be looked at in the world that it leads to.
+    pub asleep: Sleepers,
     /// The judge is known to have nothing to say about it.
     pub fine: bool,
 }
@@ -26,6 +29,8 @@ pub struct Item<const W: usize> {
     pub key: Key<W>,
     pub start: u32,
     pub end: u32,
+    /// Steps of processes that sleep: they lead to worlds met before, and are not in the batch.
+    pub slept: u32,
     /// Something other than a fault can happen, blocked by a partition or not.
     pub moving: bool,
     /// It was not gathered: something is missing.
@@ -38,6 +43,8 @@ pub struct Batch<const W: usize> {
     pub nexts: Vec<Next<W>>,
     pub items: Vec<Item<W>>,
     numbers: Vec<u32>,
+    /// Of the world gathered last: see `Item::slept`.
+    pub slept: u32,
 }
 
 /// What the steps are looked up in.
@@ -52,7 +59,7 @@ pub struct Ground<'a, const W: usize, E> {
 
 impl<const W: usize> Batch<W> {
     pub fn new() -> Self {
-        Batch { nexts: Vec::new(), items: Vec::new(), numbers: Vec::new() }
+        Batch { nexts: Vec::new(), items: Vec::new(), numbers: Vec::new(), slept: 0 }
     }
 
     pub fn clear(&mut self) {
@@ -62,9 +69,15 @@ impl<const W: usize> Batch<W> {
 
     /// Adds a world. On a miss the steps found before it stay, and the world is not added.
     #[inline(always)]
-    pub fn gather<E: Entry<W>>(&mut self, on: Ground<'_, W, E>, key: &Key<W>) -> Result<(), Miss> {
+    pub fn gather<E: Entry<W>>(
+        &mut self,
+        on: Ground<'_, W, E>,
+        key: &Key<W>,
+        asleep: Sleepers,
+    ) -> Result<(), Miss> {
         let Ground { tables, layout, quiet, .. } = on;
         let start = self.nexts.len() as u32;
+        self.slept = 0;
         layout.unpack(key, &mut self.numbers);
         let ledger = self.numbers[tables.slots];
         let mut mix = 0u64;
@@ -82,13 +95,18 @@ impl<const W: usize> Batch<W> {
             let row = tables.row(slot, cell)?;
             moving |= row.plain != row.faults;
             special |= row.other != row.end;
+            if asleep & bit(slot) != 0 {
+                self.slept += row.other - row.plain;
+                continue;
+            }
             let field = layout.field(slot);
             for step in &tables.moves[row.plain as usize..row.other as usize] {
                 let mut after = *key;
                 field.change(&mut after, cell, step.cell);
                 let mix = if E::MIXED { mix.wrapping_add(step.mix) } else { 0 };
                 let fine = quiet.on(slot, step.changes);
-                self.send(on, start, after, mix, step, fine)?;
+                let asleep = after_plain(asleep, slot, step.reached);
+                self.send(on, start, after, mix, step, asleep, fine)?;
             }
         }
         if special {
@@ -98,10 +116,10 @@ impl<const W: usize> Batch<W> {
             let mut after = *key;
             layout.change(&mut after, tables.slots, ledger, ledger_after);
             let mix = moved::<W, E>(tables, mix, tables.slots, ledger, ledger_after);
-            self.add(on, start, after, mix, STEP, false);
+            self.add(on, start, after, mix, STEP, EVERYBODY, false);
         }
         let end = self.nexts.len() as u32;
-        self.items.push(Item { key: *key, start, end, moving, missed: false });
+        self.items.push(Item { key: *key, start, end, slept: self.slept, moving, missed: false });
         Ok(())
     }
 
@@ -132,7 +150,7 @@ impl<const W: usize> Batch<W> {
                     continue;
                 }
                 if step.cell == RAISES {
-                    self.add(on, start, after, mix, step.object, false);
+                    self.add(on, start, after, mix, step.object, NOBODY, false);
                     continue;
                 }
                 layout.change(&mut after, slot, cell, step.cell);
@@ -142,7 +160,10 @@ impl<const W: usize> Batch<W> {
                     layout.change(&mut after, at_history, history, history_after);
                     mix = moved::<W, E>(tables, mix, at_history, history, history_after);
                 }
-                self.send(on, start, after, mix, step, false)?;
+                // All plain steps are done by now.
+                let asleep = if step.cost == 0 || tables.faults_commute() { EVERYBODY } else { NOBODY };
+                let asleep = asleep & !bit(slot) & !step.reached;
+                self.send(on, start, after, mix, step, asleep, false)?;
             }
         }
         Ok(())
@@ -156,6 +177,7 @@ impl<const W: usize> Batch<W> {
         mut after: Key<W>,
         mut mix: u64,
         step: &Move,
+        asleep: Sleepers,
         fine: bool,
     ) -> Result<(), Miss> {
         let Ground { tables, layout, .. } = on;
@@ -166,7 +188,7 @@ impl<const W: usize> Batch<W> {
             layout.change(&mut after, target, before, put);
             mix = moved::<W, E>(tables, mix, target, before, put);
         }
-        self.add(on, start, after, mix, STEP, fine);
+        self.add(on, start, after, mix, STEP, asleep, fine);
         Ok(())
     }
 
@@ -178,14 +200,15 @@ impl<const W: usize> Batch<W> {
         key: Key<W>,
         mix: u64,
         event: u32,
+        asleep: Sleepers,
         fine: bool,
     ) {
         let hash = E::hash_of(&key, mix);
         if let Some(seen) = on.seen {
             seen.prefetch(hash);
         }
-        let step = self.nexts.len() as u32 - start;
-        self.nexts.push(Next { key, hash, step, event, fine });
+        let step = self.nexts.len() as u32 - start + self.slept;
+        self.nexts.push(Next { key, hash, step, event, asleep, fine });
     }
 }
 

@@ -21,6 +21,7 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod sleep;
 mod spool;
 mod store;
 mod tables;
@@ -156,12 +157,13 @@ impl Paths {
             .map_err(|_| PyMemoryError::new_err("no memory to find the way to a world"))?;
         with_store!(&mut worlds, store => {
             let mut batch = gather::Batch::new();
+            let key = self.place.layout.pack(&world);
             loop {
                 batch.clear();
                 let ground = self.place.ground(Some(&store.seen), judge::Quiet::NEVER);
-                let Err(miss) = batch.gather(ground, &self.place.layout.pack(&world)) else { break };
+                let Err(miss) = batch.gather(ground, &key, sleep::NOBODY) else { break };
                 // What was missing then lies behind the step. What was known before a checkpoint may
-                // be missing now.
+                // be missing now, and of processes that slept not every look-up has been made.
                 if batch.nexts.len() > step {
                     break;
                 }
@@ -316,7 +318,7 @@ fn explore<'py>(
         if matches!(search.stopped, Some("interrupt" | "seconds" | "memory" | "disk full" | "disk")) {
             search.keep(&place, store, true)?;
         }
-        store.bytes()
+        store.bytes() + search.sleeping.bytes_max()
     });
     drop(worlds);
     if search.plan.fingerprints {

@@ -18,6 +18,7 @@ use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
+use crate::sleep::{Sleeping, NOBODY};
 use crate::spool::is_full;
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
@@ -126,6 +127,7 @@ pub struct Search {
     /// Worlds outside the bounds, where the judge read all of them.
     outside: HashSet<Box<[u32]>>,
     pub ways: Ways,
+    pub sleeping: Sleeping,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
     pub cursor: usize,
     depth: u32,
@@ -162,10 +164,16 @@ impl Search {
     ) -> PyResult<Self> {
         let py = judge.py();
         let cut = plan.cut();
+        let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
+        // A judge that does not say has bounds.
+        let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
+        // A checkpoint may be written between two steps of a world, and so counts all of them.
+        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful;
+        let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
             plan,
-            judges_steps: judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?,
+            judges_steps,
             judges_quiescence: judge.getattr(intern!(py, "judges_quiescence"))?.is_truthy()?,
             judge: judge.clone().unbind(),
             parts: Parts::default(),
@@ -173,6 +181,7 @@ impl Search {
             steps_judged: Memo::new(),
             outside: HashSet::new(),
             ways,
+            sleeping,
             cursor: 0,
             depth: 1,
             level_end: 0,
@@ -206,7 +215,7 @@ impl Search {
             let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
             if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
-                let next = Next { key, hash, step: step as u32, event: STEP, fine: false };
+                let next = Next { key, hash, step: step as u32, event: STEP, asleep: NOBODY, fine: false };
                 self.meet(place, store, at, &next, NO_PARENT, 1)?;
             }
         }
@@ -293,6 +302,7 @@ impl Search {
             store.push(&next.key, self.ways.count as u32, depth)?;
         } else {
             store.queue.push(&next.key);
+            self.sleeping.push(next.asleep);
         }
         let index = self.ways.add(parent, next.step);
         if let Some(near) = &mut store.near {
@@ -516,12 +526,12 @@ impl Search {
         let quiet = self.quiet(place);
         let mut at = 0;
         while at < most && batch.nexts.len() < NEXTS_A_BATCH {
-            let key = match store.stack.last() {
-                Some(top) => top.key,
-                None => store.queue.front()[at],
+            let (key, asleep) = match store.stack.last() {
+                Some(top) => (top.key, NOBODY),
+                None => (store.queue.front()[at], self.sleeping.get(at)),
             };
             let kept = batch.nexts.len();
-            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key) else {
+            let Err(miss) = batch.gather(place.ground(Some(&store.seen), quiet), &key, asleep) else {
                 at += 1;
                 continue;
             };
@@ -537,7 +547,7 @@ impl Search {
             if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
-                let item = Item { key, start: 0, end, moving: true, missed: true };
+                let item = Item { key, start: 0, end, slept: 0, moving: true, missed: true };
                 if place.fits() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
@@ -614,6 +624,7 @@ impl Search {
         let most = if same_depth == 0 { WORLDS_A_ROUND } else { same_depth.min(WORLDS_A_ROUND) };
         let most = if Some(following.depth) == self.plan.depth { 0 } else { most };
         store.queue.copy(skip, most, &mut following.keys);
+        self.sleeping.copy(skip, following.keys.len(), &mut following.asleep);
     }
 
     /// Takes in the worlds of a round, up to the first of which something is missing.
@@ -660,6 +671,7 @@ impl Search {
         (self.cursor, self.level_end, self.begun) = (cursor as usize, level_end as usize, begun as usize);
         (self.depth, self.depth_max, self.steps) = (depth as u32, depth_max as u32, steps);
         (self.outside_met, self.depth_limited) = (outside != 0, limited != 0);
+        self.sleeping.end();
         count
     }
 
@@ -725,8 +737,10 @@ impl Search {
             self.judge_end(place, index, &item.key)?;
         }
         self.begun = 0;
+        self.steps += item.slept as u64;
         if !self.plan.depth_first {
             store.queue.take()?;
+            self.sleeping.take();
             self.cursor += 1;
         }
         Ok(())
@@ -808,7 +822,7 @@ impl Search {
             return Ok(false);
         }
         let index = self.take(store);
-        let item = Item { key, start: 0, end: 0, moving, missed: false };
+        let item = Item { key, start: 0, end: 0, slept: 0, moving, missed: false };
         self.leave(place, store, &item, index)?;
         Ok(true)
     }

@@ -17,6 +17,7 @@ use pyo3::types::PyTuple;
 use crate::flat::{fold, pair, Flat};
 use crate::inbox::{Kind, Ranks};
 use crate::mix;
+use crate::sleep::{bit, Sleepers, NOBODY};
 
 /// The cell of a move whose handler raised.
 pub const RAISES: u32 = u32::MAX;
@@ -39,6 +40,8 @@ pub struct Move {
     pub place: u32,
     /// The local state changes, and not just the inbox.
     pub changes: bool,
+    /// The processes that it sends to.
+    pub reached: Sleepers,
     /// What the change of the cell adds to a fingerprint.
     pub mix: u64,
 }
@@ -266,6 +269,11 @@ impl Tables {
             ledger_moves: Vec::new(),
             largest: vec![0; slots + 2],
         })
+    }
+
+    /// True where a fault too may come before or after what another process sends.
+    pub fn faults_commute(&self) -> bool {
+        self.kind == Kind::Unordered
     }
 
     // -- look-ups -----------------------------------------------------------------------------
@@ -505,6 +513,7 @@ impl Tables {
             object: made.object,
             place: 0,
             changes: made.state != after[0],
+            reached: made.sends.iter().fold(NOBODY, |reached, &(to, _)| reached | bit(to as usize)),
             mix: 0,
         };
         if made.object != NONE {
@@ -532,6 +541,7 @@ impl Tables {
             object: NONE,
             place: 0,
             changes: false,
+            reached: NOBODY,
             mix: 0,
         };
         self.lead_to(&mut step, slot, from, after)?;
@@ -746,6 +756,8 @@ impl Tables {
 
 /// What the model calls the cells of this kernel.
 pub struct Exports {
+    /// The model leaves messages out of inboxes.
+    pub forgetful: bool,
     local: Py<PyAny>,
     numbers: Vec<Vec<u32>>,
 }
@@ -753,7 +765,7 @@ pub struct Exports {
 impl Exports {
     pub fn new(py: Python<'_>, tables: &Tables) -> Self {
         let numbers = (0..tables.slots).map(|_| Vec::new()).collect();
-        Exports { local: tables.local.clone_ref(py), numbers }
+        Exports { forgetful: tables.forgetful, local: tables.local.clone_ref(py), numbers }
     }
 
     /// Turns numbers of this kernel into the model's.
