@@ -16,6 +16,7 @@ The result is 1-minimal: leaving out any single choice, and whatever that disabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -35,7 +36,16 @@ from happysim.spec.verdict import Broken
 Measure = tuple[int, int, int]
 # Schedules no longer than this are short enough for the passes that leave out what is gone.
 _LONG = 40
+# Those that are longer lose whole processes first.
+_VERY_LONG = 200
+_PARTS = 32
 _COARSE = 8
+# How many choices are replayed for no more than another order.
+_REORDERING_MAX = 40_000
+
+
+class _SpentError(Exception):
+    """As many choices have been replayed as there may be."""
 
 
 def measure(schedule: tuple[Choice, ...]) -> Measure:
@@ -51,8 +61,12 @@ def shrink(
     progress: Callable[[tuple[Choice, ...]], None] | None = None,
     prove_worlds: int = 20_000,
     prove_by: Elsewhere | None = None,
+    effort_max: int = 2_000_000,
 ) -> Broken:
     """The same verdict with a 1-minimal schedule, deterministically.
+
+    At most `effort_max` choices are replayed; where that is not enough, the best schedule found by
+    then is returned, and the verdict's `minimal` is False.
 
     Then up to `prove_worlds` worlds are searched breadth first for a shorter one with no more
     faults; the verdict's `shortest` says whether that search was exhaustive. Where it was not,
@@ -67,11 +81,17 @@ def shrink(
             f"{broken.of.name} demands that something happens in time; a shorter run would show "
             "nothing, so there is nothing to shrink"
         )
-    search = _Shrinker(broken, progress)
-    search.run()
+    search = _Shrinker(broken, progress, effort_max)
+    with suppress(_SpentError):
+        search.run()
     best = replace(
-        broken, schedule=search.best.schedule, reason=search.best.wrong or "", minimal=True
+        broken,
+        schedule=search.best.schedule,
+        reason=search.best.wrong or "",
+        minimal=search.effort < effort_max,
     )
+    if not best.minimal:
+        return best
     if best.shortest and len(search.best.schedule) == len(broken.schedule):
         return best
     return _prove(best, search, prove_worlds, prove_by)
@@ -79,12 +99,18 @@ def shrink(
 
 class _Shrinker:
     def __init__(
-        self, broken: Broken, progress: Callable[[tuple[Choice, ...]], None] | None
+        self,
+        broken: Broken,
+        progress: Callable[[tuple[Choice, ...]], None] | None,
+        effort_max: int,
     ) -> None:
         self.prop: Property = broken.of
         self.world: World = first_world(broken.of.scenario, broken.start)
         self.progress = progress
         self.tried: set[tuple[Choice, ...]] = set()
+        # Choices replayed, so far and at the most.
+        self.effort, self.effort_max = 0, effort_max
+        self.reordering = 0  # so many of them for no more than another order
         # Whether choices that are gone have others of their sort take their place.
         self.similar = False
         # A schedule that raises must go on raising in the same handler.
@@ -103,7 +129,7 @@ class _Shrinker:
 
     def follow(self, world: World, schedule: Sequence[Choice]) -> Run:
         """What a candidate does, inside the bound that the search kept to."""
-        return follow(
+        run = follow(
             world,
             schedule,
             self.prop,
@@ -111,6 +137,8 @@ class _Shrinker:
             similar=self.similar,
             within=self.within,
         )
+        self.effort += len(run.schedule)
+        return run
 
     def breaks(self, run: Run) -> bool:
         if run.wrong is None:
@@ -128,10 +156,16 @@ class _Shrinker:
         """Get a schedule down fast that is long although runs of choices have been left out.
 
         What follows on a step that was left out differs in content: a term, an index. So here
-        choices that are gone are replaced by others of their sort.
+        choices that are gone are replaced by others of their sort. Each try replays what is left,
+        so whole processes come first, then long runs of choices: one in 32, not one by one.
         """
         self.delete_faults()
-        self.delete(least=_COARSE)
+        if len(self.best.schedule) > _VERY_LONG:
+            self.similar = True
+            while self.delete_processes():
+                pass
+            self.similar = False
+        self.delete(least=max(_COARSE, len(self.best.schedule) // _PARTS))
         self.similar = improved = True
         while improved and len(self.best.schedule) > _LONG:
             improved = self.delete_processes() or self.delete_faults() or self.delete()
@@ -190,9 +224,17 @@ class _Shrinker:
         return improved
 
     def reorder(self) -> bool:
-        """Move choices next to others of the same node, so that the run is easier to read."""
+        """Move choices next to others of the same node, so that the run is easier to read.
+
+        Of a long run nobody reads every line, so there is an end to it.
+        """
         improved = False
-        while sum(self.move(here) for here in range(len(self.best.schedule))):
+        while self.reordering < _REORDERING_MAX:
+            before = self.effort
+            moved = sum(self.move(here) for here in range(len(self.best.schedule)))
+            self.reordering += self.effort - before
+            if not moved:
+                break
             improved = True
         return improved
 
@@ -222,6 +264,8 @@ class _Shrinker:
         """Replay a candidate that shares `same` first choices with the best; keep it if better."""
         if tuple(schedule) in self.tried:
             return False
+        if self.effort >= self.effort_max:
+            raise _SpentError
         self.tried.add(tuple(schedule))
         if self.prop.sort is Sort.MONITOR:
             same = 0  # its memory of the run begins with the run

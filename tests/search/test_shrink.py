@@ -34,6 +34,7 @@ from happysim import (
     bounded,
     call,
     check,
+    durable,
     linearizable,
     message,
     on,
@@ -511,3 +512,39 @@ def test_where_too_many_worlds_are_in_the_way_another_policy_is_asked(
     long = follow(two_ways(), ["act n small"] * 3).schedule
     best = shrink(Broken(prop, schedule=long), prove_worlds=1, prove_by=prove_by)
     assert (len(best.schedule or ()), best.shortest) == (length, shortest)
+
+
+# -- long runs -----------------------------------------------------------------------------------
+
+
+def test_with_little_effort_the_best_so_far_is_returned_and_says_that_it_is_not_minimal() -> None:
+    (broken,) = long_ones(never(Kind.DELIVER))
+    told: list[tuple[Choice, ...]] = []
+    some = shrink(broken, progress=told.append, effort_max=400)
+    assert not some.minimal
+    assert not some.shortest
+    assert some.schedule == told[-1]
+    assert breaks(some.of, schedule_of(some))
+    assert len(schedule_of(shrink(broken, prove_worlds=0))) < len(schedule_of(some))
+
+
+class Diary(Node):
+    """Writes and never syncs, so that a crash may lose as many writes as were made."""
+
+    pages: int = durable(0)
+
+    @action(when=lambda self: self.pages < 60)
+    def write(self, host: Host) -> None:
+        self.pages += 1
+
+
+def test_a_crash_that_loses_fewer_writes_stands_in_for_one_that_loses_more() -> None:
+    faults = Faults(crashes=1, unsynced_loss=True)
+
+    @step_always(World.of(Diary("d"), faults=faults))
+    def nothing_is_lost(before: World, after: World) -> bool:
+        return after["d"].pages >= before["d"].pages
+
+    broken = broken_by(nothing_is_lost, *["act d write"] * 60, "crash d losing 60")
+    small = shrink(broken, prove_worlds=0)
+    assert list(map(str, schedule_of(small))) == ["act d write", "crash d losing 1"]
