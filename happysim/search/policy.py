@@ -105,7 +105,7 @@ def bfs(
 
     With a folder `disk`, made where it is not there, worlds go to files in it once all that is kept
     of them takes more than `spill_mib` MiB: by default half of the memory budget. What is found is
-    the same; it takes about three times as long, plus one pass over the files for each depth, so
+    the same; it takes about twice as long, plus one pass over the files for each depth, so
     this is for searches that are wide, not deep. The files have no names, so that nothing is left
     of them. A full disk ends the search as a memory budget does. The reference kernel keeps all in
     memory. Source: Korf, "Best-first frontier search with delayed duplicate

@@ -219,7 +219,7 @@ def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(exa
     found()
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [40, pytest.param(3000, marks=pytest.mark.slow)])
 def test_worlds_on_a_disk_have_the_same_numbers_and_paths(examples: int, tmp_path: Path) -> None:
     native = kernel_named("native")
 

@@ -132,7 +132,7 @@ def test_a_memory_budget_that_runs_out_loses_no_trace(
     def undecided(world: Any) -> bool:
         return bool(world["d7"].at < 100)
 
-    report = explore(world, broken, undecided, by=bfs(**how), memory_mib=used_mib() + 30)
+    report = explore(world, broken, undecided, by=bfs(**how), memory_mib=used_mib() + 12)
     assert report.stopped == "memory"
     assert str(report[undecided]) == (
         f"Unknown (the memory budget ran out after {report.worlds:,} worlds)"
