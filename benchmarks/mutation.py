@@ -42,11 +42,13 @@ NOT_EXPLAINED = "Nobody has looked into it yet."
 # Where a protocol is not checked by the files of its own name alone.
 CHECKED_BY = {
     "ballot": ("paxos", "multi_paxos"),
-    "chain": ("chain", "craq"),
+    "chain": ("chain", "craq", "requests"),
     "lock": ("lock", "replicated_lock"),
     "machine": ("machine", "multi_paxos", "chain", "primary_backup"),
-    "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock"),
-    "raft": ("raft", "replicated_lock"),
+    "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock", "requests"),
+    "paxos": ("paxos", "requests"),
+    "primary_backup": ("primary_backup", "requests"),
+    "raft": ("raft", "replicated_lock", "requests"),
     "requests": ("requests", "raft", "multi_paxos"),
 }
 # Of processor time, for a process that measures the checks of a file, or starts its trials.

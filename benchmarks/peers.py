@@ -1,18 +1,24 @@
 """One run of the same models on other checkers and on this one: states, seconds, states a second.
 
-Usage: PYTHONPATH=. python benchmarks/peers.py [managers]
+Usage: PYTHONPATH=. python benchmarks/peers.py [managers] [--python PATH] [--full]
        PYTHONPATH=. python benchmarks/peers.py scaling [most worlds [memory ...]]
 
-Two-phase commit (7 managers by default), one invariant. Every tool must find the published number
-of states. A tool that is not here is reported as absent, and what would bring it. `scaling` shows
-how our figures change with the size of a search, from 10^4 worlds to 10^8: worlds a second on 1
-and 2 processors, bytes a world in memory, and the peak of the process, with each sort of memory;
-"disk" is fingerprints with most of the worlds in files, below the folder for temporary files.
+First two-phase commit (7 managers by default), one invariant, in every tool; then every model that
+Stateright publishes, in that and here (`--full`: the large ones too; see kernels.py). Every tool
+must find the published number of states. A tool that is not here is reported as absent, and what
+would bring it; `--python` names an interpreter that has the peers which are written in Python.
+Seconds are processor seconds, and on 2 processors those that passed.
+
+`scaling` shows how our figures change with the size of a search, from 10^4 worlds to 10^8: worlds a
+second on 1 and 2 processors, bytes a world in memory, and the peak of the process, with each sort
+of memory; "disk" is fingerprints with most of the worlds in files, below the folder for temporary
+files.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
+import itertools
 import json
 import re
 import resource
@@ -21,13 +27,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from kernels import ROOT, best, build_peer, measured
+from kernels import CASES, FULL, ROOT, best, build_peer, compared, measured
 
 from happysim import Host, Node, Property, World, action, always, bfs
 from happysim.kernel.switch import VARIABLE
@@ -87,16 +93,24 @@ def ours(managers: int, memory: str = "exact") -> dict[str, Any]:
             by = bfs("fingerprint", disk=folder, spill_mib=worlds * BYTES_SPILLED / 2**20)
         else:
             by = bfs(cast("Memory", memory))
+        began = time.process_time()
         report, size = measured(prop, by)
+        cpu = time.process_time() - began
     assert report[prop].holds, report
     assert report.worlds == worlds, report
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return {
         "seconds": report.seconds,
+        "cpu": cpu,
         "processor": time.process_time(),
         "bytes": size,
         "peak": peak,
     }
+
+
+def taken(told: dict[str, Any], cpus: int) -> float:
+    """Processor seconds on one processor, seconds that passed on more."""
+    return float(told["cpu" if cpus == 1 else "seconds"])
 
 
 def happysim(managers: int) -> Iterator[Row]:
@@ -106,18 +120,16 @@ def happysim(managers: int) -> Iterator[Row]:
             if name == "reference" and managers > 7:
                 continue
             told = best(me, cpus, 3, PYTHONPATH=str(ROOT), **{VARIABLE: name})
-            yield f"happysim, {name}", cpus, told["seconds"], ""
+            yield f"happysim, {name}", cpus, taken(told, cpus), ""
 
 
-def stateright(managers: int) -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        built = build_peer(Path(folder))
-        if not built:
-            yield "Stateright", 1, None, "needs cargo, and its crates"
-        for name in ("2pc-bfs", "2pc-dfs") if built else ():
-            for cpus in (1, 2):
-                told = best([built[name], "check", str(managers)], cpus, 3)
-                yield f"Stateright, {name[4:]}", cpus, told["seconds"], ""
+def stateright(managers: int, built: dict[str, str]) -> Iterator[Row]:
+    if not built:
+        yield "Stateright", 1, None, "needs cargo, and its crates"
+    for name in ("2pc-bfs", "2pc-dfs") if built else ():
+        for cpus in (1, 2):
+            told = best([built[name], "check", str(managers)], cpus, 3)
+            yield f"Stateright, {name[4:]}", cpus, taken(told, cpus), ""
 
 
 def promela(managers: int) -> str:
@@ -167,51 +179,55 @@ def spin(managers: int) -> Iterator[Row]:
         made += [[compiler, "-O2", "-DSAFETY", "-DNOREDUCE", "-o", "pan", "pan.c"]]
         for command in made:
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        seconds = []
-        for _ in range(3):
-            began = time.perf_counter()
-            command = ["./pan", "-m1000000", "-w24"]
-            told = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-            seconds.append(time.perf_counter() - began)
+        # Its hash table has about as many places as there are states.
+        places = f"-w{max(20, STATES[managers].bit_length())}"
+        command = [str(Path(folder) / "pan"), "-m1000000", places]
+        told = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         found = re.search(r"(\d+) states, stored", told.stdout)
         assert found is not None, told.stdout
         assert int(found[1]) == STATES[managers], told.stdout
-        yield "SPIN, depth first", 1, min(seconds), ""
+        yield "SPIN, depth first", 1, best(command, 1, 3)["cpu"], ""
 
 
 def tlc(managers: int) -> Iterator[Row]:
     yield "TLC", 1, None, "Java and tla2tools.jar"
 
 
-def in_python(name: str) -> Callable[[int], Iterator[Row]]:
-    def peer(managers: int) -> Iterator[Row]:
-        if importlib.util.find_spec(name) is None:
-            yield name, 1, None, f"pip install {name}, on a Python that it supports"
-            return
-        script = Path(__file__).resolve().parent / "peers/two_phase.py"
-        command = [sys.executable, str(script), name, str(managers)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+def in_python(name: str, python: str, managers: int) -> Iterator[Row]:
+    """A peer written in Python: the model as documented, and packed by hand into bits."""
+    has = [python, "-c", f"import {name}"]
+    if subprocess.run(has, capture_output=True, check=False).returncode:
+        yield name, 1, None, f"pip install {name}, on a Python that it supports; see --python"
+        return
+    script = Path(__file__).resolve().parent / "peers/two_phase.py"
+    for how in (name, f"{name}_packed"):
+        done = subprocess.run(
+            [python, str(script), how, str(managers)], capture_output=True, text=True, check=True
+        )
         states, seconds = done.stdout.split()
         assert int(states) == STATES[managers], done.stdout
-        yield name, 1, float(seconds), ""
-
-    return peer
+        yield how, 1, float(seconds), ""
 
 
-PEERS = (happysim, stateright, spin, tlc, in_python("musil"), in_python("minicheck"))
-
-
-def beside_peers(managers: int) -> None:
-    """A table of every tool."""
+def beside_peers(managers: int, python: str, full: bool) -> None:
+    """A table of every tool, and one of every model that Stateright publishes."""
     states = STATES[managers]
-    print(f"two-phase commit, {managers} managers, {states:,} states")
-    print(f"{'tool':<24}{'cpus':>5}{'seconds':>9}{'states/s':>12}")
-    for peer in PEERS:
-        for name, cpus, seconds, needs in peer(managers):
+    with tempfile.TemporaryDirectory() as folder:
+        built = build_peer(Path(folder))
+        print(f"two-phase commit, {managers} managers, {states:,} states")
+        print(f"{'tool':<24}{'cpus':>5}{'seconds':>9}{'states/s':>12}{'ratio':>7}")
+        ours: dict[int, float] = {}
+        rows = [happysim(managers), stateright(managers, built), spin(managers), tlc(managers)]
+        rows += [in_python(name, python, managers) for name in ("musil", "minicheck")]
+        for name, cpus, seconds, needs in itertools.chain(*rows):
             if seconds is None:
                 print(f"{name:<24}absent: {needs}")
-            else:
-                print(f"{name:<24}{cpus:>5}{seconds:>9.2f}{states / seconds:>12,.0f}")
+                continue
+            ahead = seconds / ours.setdefault(cpus, seconds)
+            told = f"{cpus:>5}{seconds:>9.3f}{states / seconds:>12,.0f}{ahead:>7.1f}"
+            print(f"{name:<24}{told}", flush=True)
+        print()
+        compared([case for case in CASES if full or case not in FULL], built)
 
 
 def scaling(most: int, memories: Sequence[str]) -> None:
@@ -236,11 +252,20 @@ def scaling(most: int, memories: Sequence[str]) -> None:
                 )
 
 
-if __name__ == "__main__":
+def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(ours(int(sys.argv[2]), *sys.argv[3:4])))
     elif sys.argv[1:2] == ["scaling"]:
         most = int(sys.argv[2]) if len(sys.argv) > 2 else 10**7
         scaling(most, sys.argv[3:] or (*get_args(Memory), "disk"))
     else:
-        beside_peers(int(sys.argv[1]) if len(sys.argv) > 1 else 7)
+        parser = argparse.ArgumentParser()
+        parser.add_argument("managers", nargs="?", type=int, default=7, choices=STATES)
+        parser.add_argument("--python", default=sys.executable)
+        parser.add_argument("--full", action="store_true")
+        told = parser.parse_args()
+        beside_peers(told.managers, told.python, told.full)
+
+
+if __name__ == "__main__":
+    main()

@@ -37,6 +37,7 @@ from happysim.core.link import (
     slow_network,
 )
 from happysim.core.message import message
+from happysim.core.names import Name
 from happysim.core.network import duplicating, ordered, unordered
 from happysim.core.node import Node, action, durable, on
 from happysim.core.prng import Random
@@ -198,6 +199,7 @@ __all__ = [
     "MembershipProtocol",
     "Misdirect",
     "MultiPaxosNode",
+    "Name",
     "Network",
     "NoMargin",
     "Node",

@@ -64,7 +64,7 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def cluster(
+def cluster(  # noqa: PLR0913 - each is a keyword that a scenario sets alone
     size: int,
     *clients: Script,
     kind: type[RaftNode] = RaftNode,
@@ -73,11 +73,13 @@ def cluster(
     heartbeats: bool = False,
     faults: Faults | None = None,
     network: Delivery | None = None,
+    symmetric: bool = False,
     **options: Any,
 ) -> World:
     """Servers n1, n2, ... and their clients; `kind` may be a broken variant.
 
-    They are as plain as the paper's, but for the `options`.
+    They are as plain as the paper's, but for the `options`. Where `symmetric`, they are declared
+    interchangeable.
     """
     servers = [
         kind(
@@ -89,7 +91,8 @@ def cluster(
         )
         for number in range(1, size + 1)
     ]
-    return World.of(*servers, *clients, faults=faults, network=network)
+    alike = [server.name for server in servers] if symmetric else ()
+    return World.of(*servers, *clients, faults=faults, network=network, symmetric=alike)
 
 
 def client(name: str, *plan: tuple[str, Any]) -> Script:

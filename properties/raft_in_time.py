@@ -18,6 +18,7 @@ from happysim import (
     Partition,
     Read,
     Script,
+    Skew,
     World,
     Write,
     at,
@@ -162,6 +163,28 @@ CUT_OFF = simulated(
 @bounded(by=CUT_OFF, unknown_passes=True)
 def leases_in_time(kind: type[RaftNode] = RaftNode) -> World:
     """n1 leads, and is cut off from the others, but not from a client that reads from it."""
+    return cut_off(kind)
+
+
+@bounded(
+    by=simulated(
+        seed=1,
+        runs=1,
+        until=2.5,
+        faults=[
+            at(1.2, Partition(["n1"], ["n2", "n3"]), lasting=1.2),
+            at(0.0, Skew("n1", -60.0)),
+        ],
+    ),
+    unknown_passes=True,
+)
+def leases_of_a_clock_that_is_behind(kind: type[RaftNode] = RaftNode) -> World:
+    """The clock of n1 shows a time before its origin: of clocks only the rates are assumed."""
+    return cut_off(kind)
+
+
+def cut_off(kind: type[RaftNode]) -> World:
+    """n1 is made the leader; a client reads from it, and another writes wherever it can."""
     names = NAMES[:3]
     servers = [kind(name, machine=CasRegister(), lease_reads=True) for name in names]
     clients = [
@@ -184,6 +207,9 @@ clients_see_one_machine_of_members_in_time = clients_see_one_machine.over(member
 every_theorem_in_time = every_theorem.over(five_in_time)
 clients_see_one_machine_in_time = clients_see_one_machine.over(five_in_time)
 reads_by_lease_are_linearizable = clients_see_one_machine.over(leases_in_time)
+reads_by_a_clock_that_is_behind_are_linearizable = clients_see_one_machine.over(
+    leases_of_a_clock_that_is_behind
+)
 
 
 @eventually(five_in_time)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 from happysim.core.choice import Faults
 from happysim.core.errors import ScenarioError
 from happysim.core.host import Site
+from happysim.core.names import Name, plain_but
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process, freeze_fields
 from happysim.core.script import Script
 from happysim.core.script_process import ScriptProcess
 
+# More have more permutations than a kernel counts with.
+_SYMMETRIC_MAX = 20
 
-def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Process]:
-    """The processes of a world, in the order given. Raises `ScenarioError` for bad names."""
+
+def processes_of(
+    given: tuple[Node | Script, ...],
+    faults: Faults,
+    symmetric: tuple[tuple[str, ...], ...] = (),
+) -> list[Process]:
+    """The processes of a world, in the order given. Raises `ScenarioError` for bad names.
+
+    What names one of the `symmetric` ones is told as a `Name`.
+    """
     receivers: dict[str, Any] = {}
     for each in given:
         if isinstance(each, type) or not isinstance(each, (Node, Script)):
@@ -34,14 +47,57 @@ def processes_of(given: tuple[Node | Script, ...], faults: Faults) -> list[Proce
         if receivers.get(name) is None:
             raise ScenarioError(f"Faults(crashable=...): {name!r} is no node of this world")
     _add_upgrades(faults, receivers)
+    swapped = {name for names in symmetric for name in names}
+    told = {each.name: Name(each.name) if each.name in swapped else each.name for each in given}
     made: list[Process] = []
     for each in given:
-        site = Site(each.name, _peers(each, given), receivers)
+        name = told[each.name]
+        site = Site(name, tuple(told[peer] for peer in _peers(each, given)), receivers)
         if isinstance(each, Script):
-            made.append(ScriptProcess(each, site))
+            made.append(ScriptProcess(_with_names(each, swapped), site))
         else:
-            values = freeze_fields(each, each.name, "World.of")
-            made.append(NodeProcess(each.name, type(each), values, site, faults))
+            values = plain_but(freeze_fields(each, each.name, "World.of"), swapped)
+            made.append(NodeProcess(name, type(each), values, site, faults))
+    return made
+
+
+def symmetric_sets(
+    declared: Iterable[str | Iterable[str]], given: tuple[Node | Script, ...]
+) -> tuple[tuple[str, ...], ...]:
+    """The sets of interchangeable names that a world declares: of two or more, each in its order.
+
+    Raises `ScenarioError` for an unknown name and for one that is there twice.
+    """
+    told = [declared] if isinstance(declared, str) else list(declared)
+    groups: list[Any] = [told] if told and all(isinstance(each, str) for each in told) else told
+    known, sets, before = {getattr(each, "name", None) for each in given}, [], set[str]()
+    for group in groups:
+        names = (group,) if isinstance(group, str) else tuple(group)
+        for name in names:
+            if name not in known or name in before:
+                why = "is declared twice" if name in before else "is no node of this world"
+                raise ScenarioError(
+                    f"World.of(symmetric=...): {name!r} {why}; write the names of interchangeable "
+                    'nodes once each: symmetric=("n1", "n2", "n3")'
+                )
+            before.add(name)
+        if len(names) > _SYMMETRIC_MAX:
+            raise ScenarioError(
+                f"World.of(symmetric=...): {len(names)} nodes of one set are more than can be "
+                f"told apart by sight; declare at most {_SYMMETRIC_MAX}"
+            )
+        if len(names) > 1:
+            sets.append(tuple(str(name) for name in names))
+    return tuple(sets)
+
+
+def _with_names(script: Script, names: set[str]) -> Script:
+    """The script, with no `Name` among its arguments but these."""
+    arguments = plain_but(script.arguments, names)
+    if arguments is script.arguments:
+        return script
+    made = copy(script)
+    made.arguments = arguments
     return made
 
 

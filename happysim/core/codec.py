@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+from collections import deque
 from collections.abc import Callable
 from types import MemberDescriptorType
 from typing import Any
@@ -23,6 +24,8 @@ _WORDS: dict[type, str] = {
     bytes: "atom",
     int: "atom",
     bool: "bool",
+    float: "float",
+    deque: "deque",
     tuple: "tuple",
     list: "list",
     dict: "dict",
@@ -55,8 +58,8 @@ def held_fields(kind: type) -> frozenset[str]:
 def native_codec(shape: Callable[[type], str], describe: Callable[[Any], str]) -> Any:
     """The codec; None where there is no native library, or it is not to be used.
 
-    `shape(kind)` says "dataclass", "enum" or "named tuple" of a class that is nothing more, and
-    something else of all others.
+    `shape(kind)` says "dataclass", "enum", "named tuple" or "hooked" of a class that is nothing
+    more, and something else of all others.
     """
     built, _ = native() if os.environ.get(VARIABLE) != "reference" else (None, "")
     if built is None or not hasattr(built, "Codec"):

@@ -21,6 +21,7 @@ from typing import Any
 
 from happysim.core.codec import field_names, held_fields, native_codec
 from happysim.core.errors import FreezeError
+from happysim.core.names import Name, holds_name
 from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
 
 Frozen = Hashable
@@ -108,11 +109,23 @@ def _freeze_deque(value: deque[Any], entered: set[int]) -> Frozen:
 
 def _freeze_dict(value: dict[Any, Any], entered: set[int]) -> tuple[Frozen, ...]:
     _enter(value, entered)
-    flat: list[Frozen] = [type(value)]
+    kind, composite = type(value), False
+    flat: list[Frozen] = [kind]
     for key, item in value.items():
-        flat.append(_freeze(key, entered))
+        frozen = _freeze(key, entered)
+        composite = composite or type(frozen) is tuple
+        flat.append(frozen)
         flat.append(_freeze(item, entered))
+    if composite and kind is not OrderedDict and any(map(holds_name, flat[1::2])):
+        flat[1:] = pairs_in_order(flat[1:])
     return tuple(flat)
+
+
+def pairs_in_order(flat: list[Frozen]) -> list[Frozen]:
+    """The keys and items of a frozen dict, by turns, in order of content."""
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    ordered = sorted(pairs, key=lambda pair: (describe(pair[0]), describe(pair[1])))
+    return [each for pair in ordered for each in pair]
 
 
 def _freeze_defaultdict(value: defaultdict[Any, Any], entered: set[int]) -> Frozen:
@@ -199,6 +212,7 @@ def refuse_kind(kind: type, advice: str) -> None:
 _FREEZERS: dict[type, Callable[[Any, set[int]], Frozen]] = {
     bool: lambda value, entered: (bool, value),
     float: lambda value, entered: (float, value.hex()),
+    Name: lambda value, entered: (Name, str(value)),
     tuple: _freeze_sequence,
     list: _freeze_list,
     deque: _freeze_deque,
@@ -245,7 +259,7 @@ def _explain(value: Any, path: str) -> FreezeError:
 
 def _search(value: Any, path: str, entered: dict[int, str]) -> FreezeError | None:
     kind = type(value)
-    if kind in _ATOMS or kind in (bool, float):
+    if kind in _ATOMS or kind in (bool, float, Name):
         return None
     freezer = _freezer(kind)
     if freezer is _refuse:
@@ -368,6 +382,7 @@ def _object_thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
 _THAWERS: dict[type, Callable[[tuple[Any, ...]], Any]] = {
     bool: lambda frozen: frozen[1],
     float: lambda frozen: float.fromhex(frozen[1]),
+    Name: lambda frozen: Name(frozen[1]),
     bytearray: lambda frozen: bytearray(frozen[1]),
     tuple: _thaw_tuple,
     list: _thaw_items,
@@ -392,8 +407,8 @@ def describe(frozen: Frozen) -> str:
         # ascii, because which characters repr escapes depends on Python's Unicode tables.
         return ascii(frozen)
     kind, *rest = frozen
-    if kind is bool:
-        return str(rest[0])
+    if kind is bool or kind is Name:
+        return ascii(rest[0])
     if kind is float:
         return repr(float.fromhex(rest[0]))
     if kind is list:
@@ -451,7 +466,9 @@ def _shape(kind: type) -> str:
         return "unknown" if issubclass(kind, enum.Flag) else "enum"
     if freezer is _freeze_sequence:
         return "named tuple"
-    if freezer in (_refuse, _freeze_hooked) or kind in _FREEZERS_BUILT_IN:
+    if freezer is _freeze_hooked:
+        return "hooked"
+    if freezer is _refuse or kind in _FREEZERS_BUILT_IN:
         return "unknown"
     return "dataclass"
 

@@ -28,7 +28,7 @@ class Ledgers(Numbering):
         self.names = [each.name for each in processes]
         # Slots of nodes: client scripts reach both sides of a partition.
         self._nodes = [at for at, each in enumerate(processes) if isinstance(each, NodeProcess)]
-        self._splits = self._sides()
+        self.splits = self._sides()
         self.paid: dict[tuple[int, int], int] = {}
         self._moves: dict[int, tuple[int, ...]] = {}
 
@@ -65,7 +65,7 @@ class Ledgers(Numbering):
         value: Ledger = self.values[ledger]
         made = []
         if value.budgets[PARTITION - 1] and not value.cut:
-            for side in self._splits:
+            for side in self.splits:
                 after = Ledger(_less(value.budgets, PARTITION), value.down, side)
                 choice = Choice(Kind.PARTITION, what=self.cut_text(side))
                 made.append((self.number(after), choice))
@@ -95,6 +95,22 @@ class Ledgers(Numbering):
         if not cut or source not in self._nodes or target not in self._nodes:
             return False
         return (source in cut) != (target in cut)
+
+    def side_like(self, side: frozenset[int]) -> frozenset[int]:
+        """The side by which a partition is told that keeps `side` from the rest.
+
+        Raises `ScenarioError` where no such partition is declared.
+        """
+        if not side:
+            return side
+        rest = frozenset(self._nodes) - side
+        known = next((each for each in self.splits if each in (side, rest)), None)
+        if known is None:
+            raise ScenarioError(
+                f"Faults(splits=...) lists no partition {self.cut_text(side)}, but one that "
+                "symmetric nodes turn into it; list both, or leave splits out"
+            )
+        return known
 
     def _sides(self) -> list[frozenset[int]]:
         """One side of each partition to try, each partition once."""

@@ -73,11 +73,12 @@ def with_faults(tables: Tables, faults: Faults) -> Tables:
         replace(each, faults=faults) if isinstance(each, NodeProcess) else each
         for each in tables.processes
     ]
-    return Tables(processes, tables.network, faults, tables.topology)
+    return Tables(processes, tables.network, faults, tables.topology, tables.symmetric)
 
 
 def _shape(tables: Tables) -> list[Any]:
     shape: list[Any] = [tables.network.kind, tables.topology.content, tables.faults]
+    shape.append(tables.symmetric)
     for each in tables.processes:
         if isinstance(each, ScriptProcess):
             shape.append((each.name, each.script.function, each.script.arguments))

@@ -48,7 +48,7 @@ class ScriptProcess:
 
     @property
     def name(self) -> str:
-        return self.script.name
+        return self.site.name
 
     def initial(self) -> ScriptState:
         return ScriptState()

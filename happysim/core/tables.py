@@ -17,6 +17,7 @@ depend on them: every order is by content.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,7 @@ from happysim.core.entries import (
     Move,
     Numbering,
 )
+from happysim.core.equivariance import Equivariance
 from happysim.core.errors import ProtocolError
 from happysim.core.freeze import Frozen, thaw
 from happysim.core.history import History
@@ -52,6 +54,7 @@ from happysim.core.network import Delivery, Inbox
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation
+from happysim.core.symmetry import Symmetry
 from happysim.core.texts import message_text, state_texts
 from happysim.core.topology import Network
 
@@ -59,8 +62,9 @@ from happysim.core.topology import Network
 class Tables:
     """The numbers and remembered transitions of all worlds of one shape.
 
-    A shape is what does not change: the processes, the kind of network and the fault budgets; and
-    for simulation, which alone looks at it, the topology with its links.
+    A shape is what does not change: the processes, which of them are interchangeable, the kind of
+    network and the fault budgets; and for simulation, which alone looks at it, the topology with
+    its links.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Tables:
         network: Delivery,
         faults: Faults,
         topology: Network | None = None,
+        symmetric: tuple[tuple[str, ...], ...] = (),
     ) -> None:
         self.processes = tuple(processes)
         self.names = tuple(process.name for process in processes)
@@ -108,11 +113,23 @@ class Tables:
         self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
         self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
+        self.symmetric = symmetric
+        self.symmetry = Symmetry(self, symmetric) if symmetric else None
+        self.equivariance = None if self.symmetry is None else Equivariance(self, self.symmetry)
 
     @property
     def local(self) -> Local:
         """For a kernel that keeps inboxes itself."""
         return Local(self)
+
+    def relied_on(self, symmetric: bool) -> AbstractContextManager[None]:
+        """While a search relies on declared symmetry: each local step is compared with its images.
+
+        Raises `ScenarioError` where it differs from them.
+        """
+        if self.equivariance is None or not symmetric:
+            return nullcontext()
+        return self.equivariance.demanded()
 
     def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
         """How `World.read` calls a field of a node that runs a class; None: there is none."""
@@ -209,6 +226,8 @@ class Tables:
             known = [each for each in made if not each.idle or self.network.consumes_no_ops]
             self._deliveries[slot][state, number] = known
             self.journal.append((DELIVER, slot, state, number))
+            if self.equivariance is not None:
+                self.equivariance.note(slot, state, number)
         return known
 
     def raising_effects(self, slot: int) -> Iterator[Effect]:
@@ -231,6 +250,8 @@ class Tables:
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
             self.journal.append((OWN, slot, state, 0))
+            if self.equivariance is not None:
+                self.equivariance.note(slot, state, None)
         return known
 
     def events(self, slot: int, state: int) -> tuple[Event, ...]:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from happysim.core.assembly import processes_of
+from happysim.core.assembly import processes_of, symmetric_sets
 from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults, Kind
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
@@ -74,6 +74,7 @@ class World:
         *processes: Node | Script,
         faults: Faults | None = None,
         network: Network | Delivery | None = None,
+        symmetric: Iterable[str | Iterable[str]] = (),
     ) -> World:
         """The world in which these nodes and client scripts have just started.
 
@@ -81,6 +82,11 @@ class World:
         as a first choice. `network` is `unordered()` (default), `ordered()`, `duplicating()`, or a
         `Network` with links: what joined it is added, and a copy of it is kept. A search knows no
         time: it uses the kind of delivery alone, and leaves the links to simulation.
+
+        `symmetric=("n1", "n2", "n3")` declares nodes interchangeable, several tuples several sets
+        of them: an exhaustive search then visits one world of all those that differ only by which
+        is which. That they are is checked as the search goes on. A dict keyed by their names is in
+        order of these names then, as a set is. Raises `ScenarioError` where they start unalike.
         """
         faults = Faults() if faults is None else faults
         delivery = unordered() if network is None else network
@@ -95,16 +101,20 @@ class World:
                 f"World.of(network={network!r}): write network=unordered(), ordered() or "
                 "duplicating(), or a Network of links"
             )
-        made = processes_of(processes, faults)
+        sets = symmetric_sets(symmetric, processes)
+        made = processes_of(processes, faults, sets)
         if topology is None:
             topology = Network(delivery=delivery)
-        tables = Tables(made, delivery, faults, topology.kept_for(each.name for each in made))
+        kept = topology.kept_for(each.name for each in made)
+        tables = Tables(made, delivery, faults, kept, sets)
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
             for slot, each in enumerate(made)
         )
         world = _started(cls(tables, cells))
         tables.first = world.numbers
+        if tables.symmetry is not None:
+            tables.symmetry.check_first(world.numbers)
         return world
 
     # -- what may happen -------------------------------------------------------------------------

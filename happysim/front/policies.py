@@ -71,6 +71,10 @@ def _policy(options: argparse.Namespace) -> Policy | None:
                 raise UsageError(f"--{name} is of random runs; add --by {fitting}")
             own = ", ".join(f"--{each}" for each in takes)
             raise UsageError(f"--{name} goes with --by {fitting}; --by {options.by} takes {own}")
+    exhaustive = options.by in (None, "bfs", "dfs")
+    if not exhaustive and (options.memory is not None or options.reduce):
+        told = "--memory" if options.memory is not None else "--reduce"
+        raise UsageError(f"{told} is of exhaustive searches; add --by bfs or dfs")
     if make is not None:
         return make(**{"seed": 1, **given})
     kept = {name: getattr(options, name) for name in ("disk", "checkpoint", "every", "resume")}
@@ -82,10 +86,7 @@ def _policy(options: argparse.Namespace) -> Policy | None:
             raise UsageError("--every goes with --checkpoint FILE or --resume FILE")
         return bfs(options.memory or "exact", **given, reduce=options.reduce)
     if options.memory is not None or options.reduce:
-        if options.by not in (None, "bfs", "dfs"):
-            told = "--memory" if options.memory is not None else "--reduce"
-            raise UsageError(f"{told} is of exhaustive searches; add --by bfs or dfs")
-        exhaustive = dfs if options.by == "dfs" else bfs
-        return exhaustive(options.memory or "exact", reduce=options.reduce)
+        make = dfs if options.by == "dfs" else bfs
+        return make(options.memory or "exact", reduce=options.reduce)
     others: dict[str, Callable[[], Policy]] = {"bfs": bfs, "dfs": dfs, "smt": smt}
     return others[options.by]() if options.by else None

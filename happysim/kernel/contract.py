@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Numbers = tuple[int, ...]
 
 # Raised with each change of this file. A native kernel that was built for another is refused.
-VERSION = 5
+VERSION = 6
 
 
 class Move(Protocol):
@@ -59,6 +59,10 @@ class Model(Protocol):
     @property
     def local(self) -> Local:
         """The same tables, for a kernel that keeps inboxes and cells itself."""
+
+    @property
+    def symmetry(self) -> Symmetry | None:
+        """Which processes are interchangeable; None where none are."""
 
 
 class Effect(Protocol):
@@ -116,6 +120,46 @@ class Local(Protocol):
         """The steps of a process by itself, the faults, and which of those break its links."""
 
 
+class Symmetry(Protocol):
+    """Which processes are interchangeable, and what exchanging two of them makes of each number.
+
+    `sets` holds their slots, ascending. A *swap* exchanges two neighbours of a set; swaps are
+    numbered from 0, set by set. An image under a swap is that of its kind: of a world, another
+    world; of what a process holds, what the process holds that has changed places with it.
+    """
+
+    sets: tuple[tuple[int, ...], ...]
+
+    def world(self, swap: int, numbers: Numbers) -> Numbers:
+        """The image of a world; one whose history is -1 keeps that."""
+
+    def ledger(self, swap: int, ledger: int) -> int:
+        """The image of a ledger."""
+
+    def history(self, swap: int, history: int) -> int:
+        """The image of a history."""
+
+    def sight(self, slot: int, cell: int, sought: int) -> int:
+        """How a cell speaks of a process of a set, or of its own: a number of no other meaning.
+
+        The same for any cell and process sought that some row of swaps turns into these.
+        """
+
+    # For a kernel that keeps inboxes and cells itself.
+
+    def state(self, swap: int, slot: int, state: int) -> int:
+        """The image of a local state."""
+
+    def envelope(self, swap: int, number: int) -> int:
+        """The image of a message."""
+
+    def state_sight(self, slot: int, state: int, sought: int) -> int:
+        """As `sight`, of a local state."""
+
+    def envelope_sight(self, number: int, sought: int) -> int:
+        """As `sight`, of a message and its receiver."""
+
+
 # What a judge answers, as bits. LOCAL: the answer depends on the processes' local states and the
 # history only. OUTSIDE: the world lies outside the bounds. DONE: nothing is left to find out.
 # FOUND: some property was found broken or reached just now.
@@ -163,6 +207,10 @@ class Judge(Protocol):
         """A part's content as a small number, where the number at its place is `number`."""
 
 
+class Unfit(ValueError):
+    """A checkpoint was read, but does not fit together."""
+
+
 class Keeper(Protocol):
     """Who has checkpoints written: a kernel does so at `path`, `every` so many seconds.
 
@@ -190,6 +238,9 @@ class Plan:
     part of a world. `threads` is how many may work at a time, None: as many as there are
     processors. It changes nothing that a search finds, and a kernel may use fewer.
 
+    With `symmetric` worlds that differ only by which of some interchangeable processes is which are
+    one: the first that is met is visited, judged and counted, and steps from it are counted.
+
     With `fingerprints` a kernel may tell worlds apart by 64 bits of hash; without `traces` it need
     not keep how a world was met, and `Exploration.path` is not to be asked for.
 
@@ -197,7 +248,7 @@ class Plan:
     them takes more than `spill_bytes` of memory.
 
     `keeper` wants checkpoints; `resume` is the file of one, and where the kernel's part of it
-    begins. Both breadth first only.
+    begins: one that does not fit together raises `Unfit`. Both breadth first only.
     """
 
     depth_first: bool = False
@@ -214,6 +265,7 @@ class Plan:
     spill_bytes: int = 0
     keeper: Keeper | None = None
     resume: tuple[str, int] | None = None
+    symmetric: bool = False
 
 
 @dataclass
@@ -234,6 +286,8 @@ class Exploration:
     trouble: str = ""
     # Where worlds were told apart by their fingerprints: of how many bits.
     fingerprint_bits: int | None = None
+    # Where worlds were told apart up to symmetry: how many there are of which one was visited.
+    in_full: int | None = None
     path: Callable[[int], list[Numbers]] = field(default=lambda index: [], repr=False)
 
     @property

@@ -27,6 +27,7 @@ from happysim.kernel.contract import (
     Plan,
 )
 from happysim.kernel.memory import used_mib
+from happysim.kernel.orbits import Orbits
 
 name = "reference"
 
@@ -94,6 +95,32 @@ class _PutCell(dict[int, int]):
         return made
 
 
+class _SeenOrbits(set[int]):
+    """The worlds met, up to symmetry: it holds the canonical member of the orbit of each."""
+
+    def __init__(
+        self,
+        orbits: Orbits,
+        numbers: Callable[[int], Numbers],
+        key: Callable[[Numbers], int],
+    ) -> None:
+        super().__init__()
+        self.orbits, self.numbers, self.key = orbits, numbers, key
+        self.in_full = 0
+
+    def canonical(self, key: int) -> int:
+        return self.key(self.orbits.canonical(self.numbers(key))[0])
+
+    def __contains__(self, key: object) -> bool:
+        assert isinstance(key, int)
+        return super().__contains__(self.canonical(key))
+
+    def add(self, key: int) -> None:
+        numbers, members = self.orbits.canonical(self.numbers(key))
+        self.in_full += members
+        super().add(self.key(numbers))
+
+
 class _Search:
     """One exploration. `run` is the loop; the other methods are what it does now and then."""
 
@@ -113,6 +140,8 @@ class _Search:
         self.shifts = [_BITS * slot for slot in range(slots)]
         self.found = Exploration(path=self.path)
         self.seen: set[int] = set()
+        if plan.symmetric and model.symmetry is not None:
+            self.seen = _SeenOrbits(Orbits(model.symmetry, slots), self.numbers, self.key)
         self.keys: list[int] = []
         self.parents = array("q")
         self.queue: deque[tuple[int, int, int, int]] = deque()
@@ -131,11 +160,9 @@ class _Search:
         self.started = time.perf_counter()
         for start in starts:
             history = start[-1] if plan.histories else 0
-            key, local = history << self.at_history, history << self.at_history
+            key, local = self.key((*start[:-1], history)), history << self.at_history
             for slot, cell in enumerate(start[:-2]):
-                key += cell << self.shifts[slot]
                 local += model.state(slot, cell) << self.shifts[slot]
-            key += start[-2] << self.at_ledger
             if key not in self.seen:
                 self.meet(key, local, -1, 1)
 
@@ -168,16 +195,20 @@ class _Search:
         self.queue.append((key, local, index, depth))
         self.found.depth = max(self.found.depth, depth)
         if self.nearest is not None:
-            self.nearest[key] = (index, depth)
+            self.nearest[self.stands_for(key)] = (index, depth)
         return True
 
     def meet_again(self, key: int, local: int, parent: int, depth: int) -> None:
         """A world seen before, in a depth-first search that is cut by depth."""
         assert self.nearest is not None
-        index, before = self.nearest[key]
+        orbit = self.stands_for(key)
+        index, before = self.nearest[orbit]
         if depth < before:
-            self.nearest[key] = (index, depth)
+            self.nearest[orbit] = (index, depth)
             self.parents[index] = parent
+            # Another of its orbit, perhaps. The worlds that were met from the one before are
+            # steps from this one up to a permutation.
+            self.keys[index] = key
             self.queue.append((key, local, index, depth))
 
     def judge_step(self, index: int, key: int, after: int, local: int, local_after: int) -> None:
@@ -198,6 +229,15 @@ class _Search:
         """The world that an integer stands for."""
         ledger, history = key >> self.at_ledger & _MASK, key >> self.at_history
         return (*[key >> shift & _MASK for shift in self.shifts], ledger, history)
+
+    def key(self, numbers: Numbers) -> int:
+        """A world as one integer."""
+        shifts = (*self.shifts, self.at_ledger, self.at_history)
+        return sum(number << shift for number, shift in zip(numbers, shifts, strict=True))
+
+    def stands_for(self, key: int) -> int:
+        """The world that is kept for this one: itself, or the canonical member of its orbit."""
+        return self.seen.canonical(key) if isinstance(self.seen, _SeenOrbits) else key
 
     def path(self, index: int) -> list[Numbers]:
         """The worlds from a start to the world at `index`, both included."""
@@ -349,6 +389,8 @@ class _Search:
             self.progress(self.found)
 
     def count(self) -> None:
+        if isinstance(self.seen, _SeenOrbits):
+            self.found.in_full = self.seen.in_full
         self.found.worlds = len(self.keys)
         self.found.waiting = len(self.queue)
 

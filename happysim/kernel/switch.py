@@ -30,6 +30,16 @@ def kernel() -> Any:
     return built or reference
 
 
+def kernel_for(plan: contract.Plan) -> Any:
+    """The kernel to use for a search: `kernel()`, or the reference for what that cannot do.
+
+    Up to symmetry the native kernel does not search depth first with a limit on depth.
+    """
+    chosen = kernel()
+    cut = plan.depth_first and plan.depth is not None
+    return reference if plan.symmetric and cut else chosen
+
+
 @functools.cache
 def native() -> tuple[Any, str]:
     """The native kernel; where it cannot be used: None, and why."""

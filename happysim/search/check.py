@@ -12,17 +12,17 @@ from typing import Any
 
 from happysim.core.choice import BUDGETS
 from happysim.core.collector import rare_collection
-from happysim.core.errors import ScenarioError
+from happysim.core.errors import CheckpointError, ScenarioError
 from happysim.core.freeze import Frozen, freeze
 from happysim.core.world import HistoryNotKept, World
-from happysim.kernel.contract import Exploration, Numbers, Plan
+from happysim.kernel.contract import Exploration, Numbers, Plan, Unfit
 from happysim.kernel.memory import machine_mib
-from happysim.kernel.switch import kernel
+from happysim.kernel.switch import kernel, kernel_for
 from happysim.search import checkpoint
 from happysim.search.dead import Lean
 from happysim.search.judge import Finding, PropertyJudge
 from happysim.search.policy import Bfs, Dfs, Elsewhere, Pct, Policy, Replay, Uniform
-from happysim.search.schedule import choices_along, first_world, follow
+from happysim.search.schedule import choices_along, first_world, follow, raising_here
 from happysim.search.walk import walk
 from happysim.spec.property import Property, PropertyError, Sort, no_handler_raises
 from happysim.spec.report import Report
@@ -92,14 +92,16 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
     memory_mib: float | None = None,
     within: Callable[[World], bool] | None = None,
     history: bool | None = None,
+    symmetry: bool = True,
     progress: Progress | None = None,
 ) -> Report:
     """Search a scenario once and judge properties of it; without any, only count its worlds.
 
     Options not given are those of `@bounded`; the policy is `bfs()` by default. `history` says
     whether the clients' history is part of a world: by default only where some property reads it.
-    Ctrl-C ends an exhaustive search with what is known so far; so does using most of the machine's
-    memory, where `memory_mib` sets no other budget.
+    An exhaustive search visits one world of those that differ only by which of some `symmetric`
+    nodes is which, unless `symmetry` is False. Ctrl-C ends it with what is known so far; so does
+    using most of the machine's memory, where `memory_mib` sets no other budget.
     """
     for prop in properties:
         _check_property(prop)
@@ -130,13 +132,13 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         saved = checkpoint.read(bounds.by.resume)
         keep = saved.history if history is None else history
     try:
-        return _Search(subject, properties, bounds, keep, progress, saved).run()
+        return _Search(subject, properties, bounds, keep, symmetry, progress, saved).run()
     except HistoryNotKept:
         if history is not None:
             raise ScenarioError(
                 "history=False, but a property or `within` reads the history; leave it out"
             ) from None
-        return _Search(subject, properties, bounds, True, progress).run()
+        return _Search(subject, properties, bounds, True, symmetry, progress).run()
 
 
 def _needs_time(prop: Property, by: Policy | None) -> bool:
@@ -198,6 +200,7 @@ class _Search:
         properties: Sequence[Property],
         bounds: Bounds,
         history: bool,
+        symmetry: bool,
         progress: Progress | None,
         saved: checkpoint.Saved | None = None,
     ) -> None:
@@ -209,13 +212,18 @@ class _Search:
         self.properties = [*properties, no_handler_raises(scenario)]
         exhaustive = isinstance(bounds.by, (Bfs, Dfs))
         self.lean = self.leaning() if exhaustive and bounds.by.reduce else None
+        # One reduction at a time.
+        relies = symmetry and exhaustive and self.lean is None
+        self.symmetry = self.tables.symmetry if relies else None
         # Whether what a search with `reduce` left out is known to be dead; worlds of all searches.
         self.settled, self.worlds_in_all = True, 0
         self.judge = self.judge_of(self.properties)
 
     def judge_of(self, properties: Sequence[Property]) -> PropertyJudge:
-        lean = self.lean is not None
-        return PropertyJudge(self.tables, properties, self.bounds.within, self.history, lean)
+        lean, symmetric = self.lean is not None, self.symmetry is not None
+        return PropertyJudge(
+            self.tables, properties, self.bounds.within, self.history, lean, symmetric
+        )
 
     def leaning(self) -> Lean:
         """The tables for a search with `reduce`; raises where that would not be sound."""
@@ -263,6 +271,7 @@ class _Search:
             self.judge.quiescent_worlds,
             self.warnings(exploration),
             self.reduction_text(exploration),
+            exploration.in_full,
         )
 
     def exhaustive(self, policy: Bfs | Dfs) -> tuple[Exploration, dict[Property, Verdict]]:
@@ -277,13 +286,21 @@ class _Search:
             bounds.memory_mib or _SHARE_OF_MEMORY * machine_mib(),
             fingerprints=policy.memory != "exact",
             traces=policy.memory != "fingerprint without traces",
+            symmetric=self.symmetry is not None,
         )
         if isinstance(policy, Bfs) and policy.disk is not None:
             plan = _with_disk(plan, policy.disk, policy.spill_mib)
+        if self.symmetry is not None:
+            # Orbits are kept in memory: files are sorted by the worlds themselves.
+            plan = replace(plan, disk=None)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
         kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
-        exploration = self.visit(self.judge, kept, self.progress)
+        try:
+            exploration = self.visit(self.judge, kept, self.progress)
+        except Unfit:
+            assert self.saved is not None
+            raise CheckpointError(f"{self.saved.path}: its parts do not fit together") from None
         nearest = not depth_first and self.settled
         return exploration, self.verdicts(exploration, plan, nearest)
 
@@ -294,6 +311,11 @@ class _Search:
         """
         if policy.checkpoint is None:
             return plan
+        if self.symmetry is not None:
+            raise ScenarioError(
+                "bfs(checkpoint=...): a search up to symmetry writes no checkpoints; write "
+                "symmetry=False, or leave symmetric=... out of World.of"
+            )
         if kernel().name != "native":
             raise ScenarioError(
                 "bfs(checkpoint=...): only the native kernel writes and reads checkpoints; "
@@ -391,8 +413,11 @@ class _Search:
         """One search. Without `reduce`, the only one."""
         model = self.tables if self.lean is None else self.lean
         starts = [self.shown(world.numbers) for world in self.starts.values()]
-        with rare_collection(_OBJECTS_A_COLLECTION):
-            explored: Exploration = kernel().explore(model, starts, judge, plan, progress)
+        with rare_collection(_OBJECTS_A_COLLECTION), self.tables.relied_on(plan.symmetric):
+            explored: Exploration = kernel_for(plan).explore(model, starts, judge, plan, progress)
+        if self.symmetry is not None and not self.symmetry.is_closed(starts):
+            # From a first world that has no image among them only some of an orbit are reached.
+            explored.in_full = None
         return explored
 
     def shown(self, numbers: Numbers) -> Numbers:
@@ -419,7 +444,8 @@ class _Search:
         )
         schedule = choices_along(world, path, self.history, self.shown)
         if finding.raising is not None:
-            schedule.append(finding.raising[1].choice)
+            end_of_path = world.after(*schedule)
+            schedule.append(raising_here(end_of_path, finding.raising[1].choice))
         return self.verdict(prop, finding, tuple(schedule), start, shortest=nearest)
 
     def verdict(
@@ -471,6 +497,9 @@ class _Search:
 
     def reduction_text(self, exploration: Exploration) -> str:
         """Which worlds were taken together, and what that took; empty where none were."""
+        if self.symmetry is not None:
+            full = "" if exploration.in_full is None else f" of {exploration.in_full:,}"
+            return f"up to symmetry of {self.symmetry}: {exploration.worlds:,} worlds{full}"
         if self.lean is None:
             return ""
         text = f"without dead messages: {exploration.worlds:,} worlds"

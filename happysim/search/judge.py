@@ -14,11 +14,13 @@ from happysim.core.entries import Move, Numbering
 from happysim.core.tables import Tables
 from happysim.core.world import World
 from happysim.kernel.contract import DONE, FOUND, LOCAL, OUTSIDE, Numbers
+from happysim.spec.invariance import Invariant
 from happysim.spec.property import Property, PropertyError, Sort
 from happysim.spec.remember import Remembered
 
 # Parts of a world that are parts of one local state.
 _OF_STATES = frozenset({"state", "field", "status", "timers"})
+Asked = Remembered | Invariant
 _OF_WORLDS = (Sort.ALWAYS, Sort.REACHABLE, Sort.LINEARIZABLE)
 
 
@@ -43,17 +45,22 @@ class PropertyJudge:
         within: Callable[[World], bool] | None,
         keeps_history: bool = True,
         local_only: bool = False,
+        symmetric: bool = False,
     ) -> None:
         self.tables, self.keeps_history = tables, keeps_history
         # In a search that shows worlds without some messages, no property may look for them.
         self._local_only = local_only
+        # Where a search visits one world of an orbit, a property must say the same of each.
+        self._symmetry = tables.symmetry if symmetric else None
         self.properties = list(properties)
         self.findings: dict[Property, Finding] = {}
         self.raised_property = next((p for p in properties if p.sort is Sort.NO_RAISE), None)
         self._of_worlds = self._open(properties, *_OF_WORLDS)
         self._of_steps = self._open(properties, Sort.STEP_ALWAYS)
         self._of_ends = self._open(properties, Sort.QUIESCENT)
-        self._within = None if within is None else Remembered("within", bound(within))
+        self._within = (
+            None if within is None else self._remember(Remembered("within", bound(within)))
+        )
         self._opened = [
             (asked, tuple(asked)) for asked in (self._of_worlds, self._of_steps, self._of_ends)
         ]
@@ -71,9 +78,13 @@ class PropertyJudge:
         self._contents: list[Numbering] = []
         self._asked = len(properties) - (self.raised_property is not None)
 
-    @staticmethod
-    def _open(properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Remembered]]:
-        return [(each, Remembered.of(each)) for each in properties if each.sort in sorts]
+    def _open(self, properties: Sequence[Property], *sorts: Sort) -> list[tuple[Property, Asked]]:
+        return [
+            (each, self._remember(Remembered.of(each))) for each in properties if each.sort in sorts
+        ]
+
+    def _remember(self, remembered: Remembered) -> Asked:
+        return remembered if self._symmetry is None else Invariant(remembered, self._symmetry)
 
     def reopen(self, findings: Mapping[Property, Finding]) -> None:
         """Judge worlds anew, as if nothing but these had been found."""
@@ -214,7 +225,7 @@ class PropertyJudge:
 
     def _ask(
         self,
-        properties: list[tuple[Property, Remembered]],
+        properties: list[tuple[Property, Asked]],
         index: int,
         *worlds: World,
         after: Numbers | None = None,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.disk import budget_of
 from happysim.core.entries import Move
 from happysim.core.errors import NoClock, ScenarioError, ScheduleError
+from happysim.core.symmetry import Symmetry
 from happysim.core.world import World, not_enabled
 from happysim.kernel.contract import Numbers
 from happysim.spec.property import Property, Sort
@@ -241,17 +243,55 @@ def choices_along(
 ) -> list[Choice]:
     """The choices that lead along a path of worlds, given by their numbers.
 
-    `shown` is what a kernel was shown of a world, where that was not all of it.
+    `shown` is what a kernel was shown of a world, where that was not all of it. Where nodes are
+    interchangeable a step of the path may be one up to a permutation of them: what is returned
+    leads from `start` through worlds that are all images of those of the path.
     """
     end = None if histories else -1
-    world = start
+    symmetry = start.tables.symmetry
+    world, swaps = start, list[int]()
     taken: list[Choice] = []
-    for numbers in path[1:]:
+    for wanted in path[1:]:
+        numbers = wanted
+        for swap in swaps:
+            assert symmetry is not None
+            numbers = symmetry.world(swap, numbers)
+        steps: dict[Numbers, tuple[Choice, World]] = {}
         for choice, after in world.steps():
-            if shown(after.numbers)[:end] == numbers[:end]:
-                taken.append(choice)
-                world = after
-                break
-        else:
+            steps.setdefault(shown(after.numbers)[:end], (choice, after))
+        found = steps.get(numbers[:end])
+        if found is None and symmetry is not None:
+            more, reached = _swaps_to(symmetry, numbers, steps.keys(), end)
+            swaps += more
+            found = steps.get(reached[:end])
+        if found is None:
             raise AssertionError("a path of the kernel holds a step that the world does not have")
+        taken.append(found[0])
+        world = found[1]
     return taken
+
+
+def _swaps_to(
+    symmetry: Symmetry, numbers: Numbers, wanted: Collection[Numbers], end: int | None
+) -> tuple[list[int], Numbers]:
+    """Swaps that turn a world into one of those wanted, and which; none, where there are none."""
+    met: dict[Numbers, list[int]] = {numbers: []}
+    waiting = deque([numbers])
+    while waiting:
+        here = waiting.popleft()
+        if here[:end] in wanted:
+            return met[here], here
+        for swap in range(len(symmetry.swaps)):
+            image = symmetry.world(swap, here)
+            if image not in met:
+                met[image] = [*met[here], swap]
+                waiting.append(image)
+    return [], numbers
+
+
+def raising_here(world: World, wanted: Choice) -> Choice:
+    """That choice, whose handler raises; or where it is not enabled, another that raises here."""
+    if world.find(wanted) is not None:
+        return wanted
+    moves = ((choice, move) for choice, _, move in world.enabled() if isinstance(move, Move))
+    return next((choice for choice, move in moves if move.raised is not None), wanted)

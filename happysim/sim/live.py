@@ -13,7 +13,7 @@ from typing import Any
 
 from happysim.core.choice import Kind
 from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
-from happysim.core.freeze import Frozen, thaw
+from happysim.core.freeze import Frozen, thaw, thaw_attributes
 from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess, freeze_fields, unknown_message
@@ -119,8 +119,7 @@ class LiveNode:
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
-        for name, frozen in zip(self.kind.happysim_fields, fields, strict=True):
-            self.values[name] = thaw(frozen)
+        thaw_attributes(self.values, self.kind.happysim_fields, fields)
 
     def fields(self) -> tuple[Frozen, ...]:
         """The content of the fields, as a search keeps it."""

@@ -162,7 +162,10 @@ class _Prover:
             half = (time.perf_counter() + deadline) / 2
             closure = self._closure(name, start, self.policy.steps_max, half)
         if closure is not None:
-            answer = self._ask(closure, prop, deadline)
+            try:
+                answer = self._ask(closure, prop, deadline)
+            except TooLargeError as error:
+                answer = Answer(unknown=str(error))
         else:
             answer = self._answer_in_part(start, prop, deadline, _ROUNDS)
             if answer.unknown:
@@ -175,25 +178,42 @@ class _Prover:
         """Look for short runs, of ever more steps, where there is no whole closure."""
         steps = 0
         for rounds in every:
-            try:
-                closure = close(
-                    start,
-                    self.within,
-                    effects_max=min(_EFFECTS_IN_PART_MAX, self.policy.steps_max),
-                    deadline=deadline,
-                    rounds=rounds,
-                )
-            except TooLargeError:
+            answer = self._answer_within(start, prop, deadline, rounds)
+            if answer is None or answer.unknown:
                 break
-            answer = self._ask(closure, prop, deadline)
             if answer.run is not None:
-                # Any run that is shorter by a step has its place in these rounds.
-                in_view = len(answer.run.schedule) - 1 <= closure.rounds
-                return replace(answer, shortest=answer.shortest and in_view)
-            if answer.unknown:
-                break
+                return self._in_view(start, prop, deadline, answer, rounds)
             steps = rounds
         return Answer(unknown=f"no run of up to {steps} steps is a counterexample")
+
+    def _answer_within(
+        self, start: World, prop: Property, deadline: float, rounds: int
+    ) -> Answer | None:
+        """The answer as far as runs of so many steps go; None where even these are too many."""
+        most = min(_EFFECTS_IN_PART_MAX, self.policy.steps_max)
+        try:
+            closure = close(start, self.within, effects_max=most, deadline=deadline, rounds=rounds)
+        except TooLargeError:
+            return None
+        return self._ask(closure, prop, deadline)
+
+    def _in_view(
+        self, start: World, prop: Property, deadline: float, found: Answer, rounds: int
+    ) -> Answer:
+        """The shortest run, where all that are shorter than the one found can be looked at."""
+        assert found.run is not None
+        steps = len(found.run.schedule) - 1
+        if steps <= rounds:
+            return found
+        found = replace(found, shortest=False)
+        if self.policy.least != "steps":
+            return found
+        other = self._answer_within(start, prop, deadline, steps)
+        if other is None or other.unknown:
+            return found
+        if other.run is None:
+            return replace(found, shortest=True)
+        return other if len(other.run.schedule) <= steps + 1 else found
 
     def _closure(
         self, name: str, start: World, effects_max: int, deadline: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from happysim.smt.symmetry import representatives, swaps
 from happysim.spec.property import Property, Sort
 
 # Up to so many judgements a property is asked before the solver is; with more, in turns.
-_EVALUATIONS_MAX = 20_000
+_EVALUATIONS_MAX = 100_000
 # In so many arcs, unrolled, a shorter run than the one at hand is looked for.
 _ARCS_MAX = 20_000
 
@@ -179,7 +180,7 @@ def wrong_steps(closure: Closure, reader: Reader) -> list[WrongStep] | None:
                 continue
             space = (*closure.space[:slot], (target,), *closure.space[slot + 1 :])
             boxes = wrong_boxes(reader.boxes(space, (slot, source)))
-            if boxes is None or reader.evaluations > 10 * _EVALUATIONS_MAX:
+            if boxes is None or reader.evaluations > 2 * _EVALUATIONS_MAX:
                 return None
             wrong += [WrongStep(slot, source, target, box) for box in boxes]
     return wrong
@@ -189,31 +190,83 @@ def _ask_in_turns(closure: Closure, prop: Property, reader: Reader, limits: Limi
     """Ask the solver for a run to any combination not judged yet, and the property about it.
 
     Each judgement rules out every combination that agrees on what was read. That needs a formula in
-    which a process ends in one state only, so not the relaxed one.
+    which a process ends in one state only, so not the relaxed one. Once there is a counterexample
+    only runs that are shorter are asked for.
     """
     marks = [[frozenset({state}) for state in states] for states in closure.space]
-    reduced = reduce(closure, marks)
-    search = _Search(reduced, prop, limits, lambda encoding: encoding.z3.BoolVal(True))
-    encoding = search.encoding(1)
-    if encoding.layers_needed > 1:
-        encoding = search.encoding(min(encoding.layers_needed, limits.layers_max))
+    turns = _Turns(_Search(reduce(closure, marks), prop, limits, lambda e: e.z3.BoolVal(True)))
     while limits.seconds > 0:
-        steps = encoding.solve([], limits.seconds, limits.effort)
+        steps = turns.solve()
         if steps is None:
-            unknown = (
-                "" if encoding.is_complete else "its many judgements need longer walks in cycles"
-            )
-            return Answer(unknown=unknown, note=search.note)
+            return turns.last()
         if isinstance(steps, str):
-            return Answer(unknown=steps)
-        judged = reader.box_around(closure.space, encoding.ends(steps))
+            return turns.best or Answer(unknown=steps)
+        judged = reader.box_around(closure.space, turns.encoding.ends(steps))
         if judged.wrong is not None:
             # Wrong, so worth a search of its own.
             answer = _ask_boxes(closure, prop, [judged.box], limits)
-            if answer.run is not None or answer.unknown:
-                return replace(answer, shortest=False)
-        encoding.solver.add(encoding.z3.Not(encoding.ends_in(judged.box)))
-    return Answer(unknown=f"the time ran out after {reader.evaluations:,} combinations")
+            if answer.unknown or (answer.run is not None and limits.least != "steps"):
+                return turns.best or replace(answer, shortest=False)
+            turns.note(answer)
+        turns.rule_out(judged.box)
+    return turns.best or Answer(
+        unknown=f"the time ran out after {reader.evaluations:,} combinations"
+    )
+
+
+class _Turns:
+    """The formula of runs to what was not judged yet, and the shortest run that breaks."""
+
+    def __init__(self, search: _Search) -> None:
+        self.search, limits = search, search.limits
+        self.encoding = search.encoding(1)
+        if self.encoding.layers_needed > 1:
+            layers = min(self.encoding.layers_needed, limits.layers_max)
+            self.encoding = search.encoding(layers)
+        self.judged: list[Box] = []
+        self.best: Answer | None = None
+        self.all_least = True
+
+    def solve(self) -> list[Step] | str | None:
+        """A run to be judged, shorter than the best; None where there is none, else why not."""
+        found = self._solve()
+        if found is None and self.best is not None and not self.encoding.is_complete:
+            for exact in itertools.islice(self.search.exact(self.encoding, self.best), 1):
+                self.encoding = exact
+                for box in self.judged:
+                    exact.solver.add(exact.z3.Not(exact.ends_in(box)))
+                found = self._solve()
+        return found
+
+    def _solve(self) -> list[Step] | str | None:
+        encoding, limits = self.encoding, self.search.limits
+        shorter = []
+        if self.best is not None and self.best.run is not None:
+            shorter = [encoding.steps_at_most(_steps(self.best.run) - 1)]
+        return encoding.solve(shorter, limits.seconds, limits.effort)
+
+    def rule_out(self, box: Box) -> None:
+        """It was judged."""
+        self.judged.append(box)
+        self.encoding.solver.add(self.encoding.z3.Not(self.encoding.ends_in(box)))
+
+    def note(self, answer: Answer) -> None:
+        """A counterexample, or that there is none to what was judged."""
+        if answer.run is None:
+            return
+        self.all_least &= answer.shortest
+        if self.best is None or self.best.run is None or _less(answer.run, self.best.run):
+            self.best = replace(answer, shortest=False)
+
+    def last(self) -> Answer:
+        """What there is to say when nothing is left to be judged."""
+        if self.best is not None:
+            return replace(self.best, shortest=self.all_least and self.encoding.is_complete)
+        if self.encoding.is_complete:
+            return Answer(note=self.search.note)
+        return Answer(
+            unknown="its many judgements need longer walks in cycles", note=self.search.note
+        )
 
 
 class _Search:
@@ -376,6 +429,10 @@ class _Search:
 
 def _steps(run: Run) -> int:
     return len(run.schedule)
+
+
+def _less(one: Run, other: Run) -> bool:
+    return _steps(one) < _steps(other)
 
 
 def _faults(run: Run) -> int:

@@ -30,6 +30,11 @@ class Judgement(NamedTuple):
     reads: tuple[tuple[Any, ...], ...] = ()
 
 
+def is_wide(read: tuple[Any, ...]) -> bool:
+    """True for a read of more than a local state or the history."""
+    return read[1] in _WIDE
+
+
 class _Branching:
     """A read: of which world, of what part; and what was below it for each content found."""
 
@@ -79,7 +84,7 @@ class Remembered:
         watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
         wrong = self.judge(*watched)
         keys = tuple(dict.fromkeys(reads))
-        made = Judgement(wrong, not any(key[1] in _WIDE for key in keys), keys)
+        made = Judgement(wrong, not any(map(is_wide, keys)), keys)
         self._insert(worlds, keys, made, passed)
         return made
 

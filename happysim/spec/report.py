@@ -17,7 +17,9 @@ class Report:
     `worlds` were visited, `steps` taken (a step back to a known world counts), the farthest world
     lay at `depth` (the first has depth 1). `handler_calls` says how often Python code of the
     protocol had to run, `evaluations` that of the properties. `warnings` name what was vacuous.
-    `reduction` tells which worlds were taken together; empty where each was visited.
+    `reduction` tells which worlds were taken together; empty where each was visited. `in_full` is
+    how many worlds there are where one was visited of those that differ only by which of some
+    symmetric nodes is which; None in any other search, and where it cannot be told.
     """
 
     scenario: Scenario
@@ -33,6 +35,7 @@ class Report:
     quiescent_worlds: int = 0
     warnings: tuple[str, ...] = ()
     reduction: str = ""
+    in_full: int | None = None
 
     def __getitem__(self, prop: Property) -> Verdict:
         return self.verdicts[prop]

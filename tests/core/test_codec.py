@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque, namedtuple
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -40,6 +41,23 @@ class Slotted:
     content: Any = None
 
 
+class Hooked:
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self.items = list(items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hooked) and self.items == other.items
+
+    __hash__ = None
+
+    def __freeze__(self) -> tuple[Any, ...]:
+        return tuple(self.items)
+
+    @classmethod
+    def __thaw__(cls, value: tuple[Any, ...]) -> Hooked:
+        return cls(value)
+
+
 atoms = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.binary(max_size=2)
 )
@@ -64,6 +82,9 @@ values = st.recursive(
         st.builds(Slotted, inner),
         st.builds(Pair, inner, inner),
         st.lists(inner, max_size=2).map(deque),
+        st.lists(inner, max_size=2).map(lambda items: deque(items, maxlen=2)),
+        st.builds(Hooked, st.lists(atoms, max_size=2)),
+        st.floats(allow_nan=False),
     ),
     max_leaves=8,
 )
@@ -126,6 +147,17 @@ def test_what_python_refuses_it_leaves_to_python() -> None:
 
 
 def test_it_does_the_common_kinds_by_itself() -> None:
-    for value in ([1], {"a": {1}}, (True, b""), Box(1), Label(1), Slotted([1]), Pair(1, 2)):
+    for value in (
+        [1],
+        {"a": {1}},
+        (True, b""),
+        Box(1),
+        Label(1),
+        Slotted([1]),
+        Pair(1, 2),
+        0.5,
+        deque([1]),
+        Hooked([1]),
+    ):
         assert module._CODEC.freeze(value) == in_python(freeze, value)
         assert module._CODEC.thaw(freeze(value)) == value

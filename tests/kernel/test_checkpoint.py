@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from happysim import Broken, Report, World, always, bfs, explore
 from happysim.core.errors import CheckpointError
+from happysim.core.prng import Random
 from happysim.core.tables import Tables
 from happysim.front.cli import main
 from happysim.kernel.switch import VARIABLE
@@ -180,6 +182,40 @@ def test_a_damaged_file_is_refused(
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(CheckpointError, match=said):
         explore(two_phase.messages, by=bfs(resume=file))
+
+
+def with_checksum(data: bytes) -> bytes:
+    return data + zlib.crc32(data).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("flips", [20, pytest.param(2000, marks=pytest.mark.slow)])
+def test_a_made_up_file_does_no_harm(tmp_path: Path, flips: int) -> None:
+    file, damaged = tmp_path / "search.checkpoint", tmp_path / "damaged"
+    first_worlds(file)
+    whole = file.read_bytes()[:-4]
+    start = 30 + int.from_bytes(whole[22:30], "little")
+    draw, refused = Random(1, "damage"), 0
+    for _ in range(flips):
+        data = bytearray(whole)
+        # Of the kernel's part, mostly what comes first: the layout, the cells, the counts.
+        span = len(data) - start if draw.below(4) == 0 else 2000
+        data[start + draw.below(span)] ^= 1 << draw.below(8)
+        damaged.write_bytes(with_checksum(bytes(data)))
+        prop = two_phase.managers_agree.over(two_phase.messages, managers=5)
+        try:
+            explore(prop.scenario, prop, by=bfs(resume=damaged), max_worlds=20_000)
+        except (CheckpointError, IndexError, OverflowError):
+            refused += 1
+    assert refused > flips / 3
+
+
+def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "search.checkpoint"
+    first_worlds(file)
+    file.write_bytes(with_checksum(file.read_bytes()[:-12]))
+    prop = two_phase.managers_agree.over(two_phase.messages, managers=5)
+    with pytest.raises(CheckpointError, match="its parts do not fit together"):
+        explore(prop.scenario, prop, by=bfs(resume=file))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from happysim import ScenarioError, always, bfs, check, dfs, explore, reachable
+from happysim import ScenarioError, World, always, bfs, check, dfs, explore, reachable
 from happysim.kernel.switch import VARIABLE, kernel
 from happysim.search.judge import PropertyJudge
 from happysim.search.policy import Memory, Policy
@@ -78,20 +78,23 @@ def test_the_reference_kernel_is_exact_whatever_is_asked(monkeypatch: pytest.Mon
     assert str(holds) == "Holds (exhaustive)"
 
 
-def bytes_a_world(managers: int, **plan: Any) -> float:
-    world = two_phase.messages(managers)
-    judge = PropertyJudge(world.tables, [], None, False)
-    starts = [(*world.numbers[:-1], 0)]
-    found = kernel().explore(world.tables, starts, judge, Plan(histories=False, **plan))
+def bytes_a_world(world: World, history: bool, **plan: Any) -> float:
+    judge = PropertyJudge(world.tables, [], None, history)
+    starts = [world.numbers if history else (*world.numbers[:-1], 0)]
+    found = kernel().explore(world.tables, starts, judge, Plan(histories=history, **plan))
     return float(found.path.__self__.bytes / found.worlds)
 
 
 @needs_native
 def test_a_world_takes_24_bytes_at_most_and_12_without_its_trace(native: None) -> None:
-    assert bytes_a_world(7, fingerprints=True) <= 24
-    # Chunks of the queue weigh on a small search.
-    for managers, most in ((6, 24), (7, 13), (8, 12)):
-        assert bytes_a_world(managers, fingerprints=True, traces=False) <= most
+    # From 8,832 worlds on to 296,448.
+    for managers in (5, 6, 7):
+        world = two_phase.messages(managers)
+        assert bytes_a_world(world, False, fingerprints=True) <= 24
+        assert bytes_a_world(world, False, fingerprints=True, traces=False) <= 12
+    world = paxos.paxos()
+    assert bytes_a_world(world, True, fingerprints=True) <= 24
+    assert bytes_a_world(world, True, fingerprints=True, traces=False) <= 12
 
 
 @needs_native

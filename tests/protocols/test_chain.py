@@ -15,6 +15,7 @@ from happysim.protocols.chain import (
     CurrentChain,
     Failed,
     Forward,
+    Joined,
     Reads,
     Redirect,
     Snapshot,
@@ -34,6 +35,7 @@ from properties.chain import (
     chain_of,
     client,
 )
+from tests.support.hosts import Noting, noting
 from tests.support.worlds import answers
 
 
@@ -189,6 +191,34 @@ def test_who_has_yet_to_get_the_state_stays_so_when_another_fails() -> None:
     assert master.chain == Chain(3, ("n2", "n3"), (("n3", 2),))
     master.take_out(host, "n2")
     assert master.chain.epoch == 3  # n3 alone would have nothing
+
+
+def test_only_the_joining_that_is_under_way_comes_to_an_end() -> None:
+    master = ChainMaster(
+        "master", ("n1",), spares=("n2",), chain=Chain(5, ("n1", "n2"), (("n2", 5),))
+    )
+    host, _ = noting()
+    master.take_joined(host, "n2", Joined(3))
+    assert master.chain.joining == (("n2", 5),)
+    master.take_joined(host, "n2", Joined(5))
+    assert master.chain == Chain(5, ("n1", "n2"))
+
+
+def test_what_the_master_decides_is_on_its_disk_before_anybody_hears_of_it() -> None:
+    master, host = ChainMaster("master", ("n1", "n2")), Noting()
+    master.take_report(cast(Host, host), "n1", Failed("n2"))
+    assert (host.syncs, len(host.sent)) == (1, 2)
+    master.append(cast(Host, host), "n2")
+    master.take_joined(cast(Host, host), "n2", Joined(3))
+    assert (master.chain.joining, host.syncs) == ((), 2)
+
+
+def test_a_server_has_its_life_and_the_newest_chain_on_its_disk() -> None:
+    server, host = ChainServer("n2", first_chain("n1", "n2")), Noting()
+    server.on_start(cast(Host, host))
+    assert (server.life, host.syncs) == (1, 1)
+    server.take_chain(cast(Host, host), "master", CurrentChain(Chain(2, ("n1",))))
+    assert (server.chain.epoch, host.syncs) == (2, 2)
 
 
 def test_a_copy_of_an_update_is_answered_again_by_the_head_and_not_applied_again() -> None:

@@ -219,6 +219,13 @@ def test_a_second_candidate_of_a_term_gets_no_vote() -> None:
     assert not any("n3 -> n2" in str(choice) for choice in world.choices())
 
 
+def test_a_candidate_waits_for_votes_and_tries_again() -> None:
+    world = along(group(3, "randomized"), "fire n1")
+    assert (world["n1"].current_term, world["n1"].timers) == (1, ("campaign",))
+    world = along(world, "fire n1 campaign")
+    assert (world["n1"].current_term, world["n1"].timers) == (2, ("campaign",))
+
+
 def test_a_vote_that_was_cast_cannot_be_lost() -> None:
     faults = Faults(crashes=1, unsynced_loss=True)
     world = along(group(3, "randomized", faults=faults), "fire n1", "deliver n1 -> n2 C")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +23,7 @@ from happysim.protocols.lock import (
     WriteAccepted,
     WriteRefused,
 )
+from tests.support.hosts import Noting
 from tests.support.worlds import answers
 
 
@@ -173,6 +174,14 @@ def test_locks_are_held_apart_and_one_timer_serves_them_all() -> None:
     world = take(ask(world, "c2"), "fire lock lease")
     assert {lock: lease.holder for lock, lease in world["lock"].leases.items()} == {"M": "c2"}
     assert world["lock"].timers == ("lease",)
+
+
+def test_a_round_that_is_under_way_is_not_begun_anew_by_another_grant() -> None:
+    server, host = LockServer("lock"), Noting()
+    server.acquire(cast(Host, host), "c1", Acquire("a", 1))
+    assert host.timers.pop("lease") == server.lease_seconds
+    server.acquire(cast(Host, host), "c2", Acquire("b", 1))
+    assert (sorted(server.leases), host.timers) == (["a", "b"], {})
 
 
 def test_known_limit_a_restarted_server_has_forgotten_its_leases_but_not_its_tokens() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pytest
 
 from happysim import Register, Write
 from happysim.core.script import Operation
-from happysim.protocols.machine import Addressed, Unanswered, execute, is_service, recall
+from happysim.protocols.machine import Addressed, Journal, Unanswered, execute, is_service, recall
 
 ONE, TWO, NEXT = Operation("c1", 1), Operation("c2", 1), Operation("c1", 2)
 
@@ -64,3 +66,8 @@ def test_only_a_clients_last_command_is_answered_again_and_only_once_it_has_an_a
     assert recall({"c1": (2, "done")}, NEXT, 2) == (False, ((NEXT, "done"),))
     assert recall({"c1": (2, Unanswered(NEXT))}, NEXT, 2) == (False, ())
     assert recall({"c1": (2, "done")}, ONE, 1) == (False, ())
+
+
+@pytest.mark.parametrize("value", [Journal(), Addressed("x", ONE), Unanswered(ONE)])
+def test_what_machines_keep_are_values(value: Any) -> None:
+    assert hash(value) == hash(replace(value))

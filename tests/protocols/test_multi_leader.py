@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +27,7 @@ from happysim.protocols.multi_leader.messages import Compare, Leaf, Push
 from happysim.protocols.multi_leader.records import NOTHING, joined, written
 from properties.multi_leader import leaders_and_clients
 from properties.raft import along
-from tests.support.hosts import noting
+from tests.support.hosts import Noting, noting
 
 # -- records --------------------------------------------------------------------------------------
 
@@ -137,6 +137,11 @@ def answers(world: World, leader: str) -> list[Any]:
     return [each.result for each in world.history.of(f"at_{leader}") if each.done]
 
 
+def test_keys_have_the_same_leaf_and_contents_the_same_digest_on_every_machine() -> None:
+    assert [leaf_of(key, 8) for key in "abc"] == ["00100111", "10010110", "11001010"]
+    assert tree_of({"a": "1"}, 0) == {ROOT: "95d8fb9072f22d7d"}
+
+
 def test_a_deleted_key_reads_as_nothing_and_its_tombstone_stays() -> None:
     asked = (Put("k", "x"), Delete("k"), Get("k"))
     world = leaders_and_clients({"a": asked}, resolver="last writer wins", network="unordered")
@@ -179,6 +184,20 @@ def test_who_is_compared_with_and_differs_compares_as_well() -> None:
     leader.descend(host, "b", Compare((("", "another root"),)))
     assert leader.unsure == {"b"}
     assert [type(message) for _, message in sent] == [Compare]
+
+
+def test_a_leader_rests_once_it_trusts_everyone() -> None:
+    leader, host = MultiLeaderNode("a"), Noting("b", "c")
+    leader.doubt(cast(Host, host), ["b", "c"])
+    for peer, timers in (("b", ["anti-entropy"]), ("c", [])):
+        leader.trust(cast(Host, host), peer)
+        assert [*host.timers] == timers
+
+
+def test_at_a_leaf_that_differs_all_is_shown_and_an_answer_is_wanted() -> None:
+    leader, (host, sent) = MultiLeaderNode("a", tree_depth=0, records={"k": NEW}), noting("b")
+    leader.descend(host, "b", Compare((("", "another root"),)))
+    assert sent == [("the sender", Leaf("", (("k", NEW),), is_answer=False))]
 
 
 @pytest.mark.parametrize(("is_answer", "answers"), [(False, 1), (True, 0)])

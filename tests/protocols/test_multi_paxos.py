@@ -12,6 +12,8 @@ from happysim import (
     CasRegister,
     Faults,
     HappysimError,
+    Host,
+    Node,
     Read,
     Script,
     Simulation,
@@ -251,6 +253,21 @@ def test_a_patient_leader_whose_entry_gives_way_passes_the_command_on() -> None:
     world = along(world, "deliver n1 -> n2 Forwarded")
     assert [entry.command for entry in world["n2"].log] == [Write(2), Write(1)]
     assert answers(world, "c1") == []
+
+
+class Poster(Node):
+    """A client that is a node, and awaits no answer."""
+
+    def on_start(self, host: Host) -> None:
+        host.send("n1", ClientRequest(Write(1)))
+
+
+def test_what_a_node_asks_without_a_number_is_dropped_where_it_is_not_served() -> None:
+    servers = [MultiPaxosNode(name, heartbeat_seconds=None) for name in ("n1", "n2")]
+    world = World.of(*servers, Poster("c1"))
+    assert not any("deliver c1" in str(choice) for choice in world.choices())
+    world = along(elect(world, "n1", "n2"), "deliver c1 -> n1")
+    assert [entry.command for entry in world["n1"].log] == [Write(1)]
 
 
 def test_a_copy_of_a_request_gets_no_slot_of_its_own_and_the_same_answer() -> None:

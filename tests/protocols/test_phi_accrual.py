@@ -181,3 +181,20 @@ def test_parameters_that_cannot_be_meant_are_refused(wrong: dict[str, float]) ->
 def test_times_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ProtocolError, match="timestamp=nan: give a finite number"):
         PhiAccrualDetector().heartbeat(math.nan)
+
+
+def test_after_one_heartbeat_the_next_is_expected_after_the_first_interval() -> None:
+    assert heard([0]).estimate() == (100.0, 25.0)
+
+
+def test_at_the_threshold_a_process_counts_as_gone() -> None:
+    made = regular()
+    for threshold, is_available in ((made.phi(20.5), False), (made.phi(20.5) + 1e-9, True)):
+        made.threshold = threshold
+        assert made.is_available(20.5) is is_available
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf])
+def test_a_time_that_is_none_is_refused_also_before_the_first_heartbeat(now: float) -> None:
+    with pytest.raises(ProtocolError, match="now="):
+        PhiAccrualDetector().phi(now)

@@ -138,6 +138,13 @@ def test_a_view_in_which_everyone_answers_stays() -> None:
     assert len(coming(world, CurrentView)) == 2
 
 
+def test_an_epoch_that_servers_are_asked_to_seal_cannot_be_lost() -> None:
+    faults = Faults(crashes=1, unsynced_loss=True, crashable=("views",))
+    world = suspect(servers_and_service(2, faults=faults))
+    crashes = [str(choice) for choice in world.choices() if "crash" in str(choice)]
+    assert (world["views"].epoch, crashes) == (2, ["crash views"])
+
+
 def test_what_the_service_has_settled_cannot_be_lost() -> None:
     faults = Faults(crashes=1, unsynced_loss=True, crashable=("views",))
     world = servers_and_service(2, faults=faults, network="unordered")

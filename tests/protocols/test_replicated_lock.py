@@ -229,6 +229,14 @@ def test_a_command_is_a_value(command: Any) -> None:
     assert command == replace(command)
 
 
+def test_a_renewal_that_nobody_awaits_renews() -> None:
+    table = LockTable(("n1",))
+    state, _ = table.apply(table.initial, Addressed(AcquireLock("L"), Operation("a", 1)))
+    old, _ = table.apply(state, Expire())
+    assert old != state
+    assert table.apply(old, RenewLock("L", 1)) == (state, ())
+
+
 def test_a_table_refuses_other_commands() -> None:
     with pytest.raises(ProtocolError, match="LockTable does not take 'lock it'; it takes Acquire"):
         LockTable().apply(LockTable.initial, "lock it")
@@ -544,5 +552,6 @@ def test_a_grant_in_the_hands_of_a_script_sends_and_is_what_it_was_granted() -> 
     assert held.renew(to="n2") == call("n2", ClientRequest(RenewLock("L", 7)))
     assert len(sent) == 2
     assert held == Grant("L", 7, 1, ("n1", "n2")).__bind__([])
+    assert hash(LOCK) == hash(LOCK.named("L"))
     assert repr(held) == "HeldLock(lock='L', token=7, hold=1, servers=('n1', 'n2'))"
     assert not LockBusy("L")

@@ -201,6 +201,14 @@ def test_who_is_gone_is_probed_no_more(gone: Status) -> None:
     assert (judging.round, judging.probe) == (["m2"], Probe("m2", 1))
 
 
+def test_a_suspect_is_no_delegate_where_there_are_enough_others() -> None:
+    judging, host = member()
+    judging.claims["m4"], judging.delegates = Claim(0, SUSPECT), 1
+    assert judging.choose_delegates(host, "m2") == ("m3",)
+    judging.delegates = 2
+    assert judging.choose_delegates(host, "m2") == ("m3", "m4")
+
+
 def test_a_message_to_a_suspect_tells_it_first_of_all() -> None:
     world = group(3)
     while not world["m1"].dead_members:

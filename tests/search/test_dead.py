@@ -198,6 +198,27 @@ class Caller(Node):
         host.broadcast(Late(), to=["sleeper"])
 
 
+class Noise(Node):
+    """Makes worlds: its timer fires once."""
+
+    def on_start(self, host: Host) -> None:
+        host.set_timer("noise")
+
+    @on.timer("noise")
+    def make(self, host: Host) -> None:
+        pass
+
+
+def noisy() -> World:
+    noise = [Noise(f"noise{number}") for number in range(12)]
+    return World.of(Sleeper("sleeper"), Caller("caller"), *noise)
+
+
+@quiescent(noisy)
+def in_the_end_it_is_heard(world: World) -> bool:
+    return world["sleeper"].heard == 1
+
+
 def sleeper(faults: Faults | None = None, network: Any = None) -> World:
     return World.of(Sleeper("sleeper"), Caller("caller"), faults=faults, network=network)
 
@@ -222,6 +243,15 @@ def test_a_message_that_does_nothing_yet_is_not_dead() -> None:
     assert str(verdict) == "Broken (in 2 choices, shortest)"
     report = explore(sleeper, by=bfs(reduce=True))
     assert report.reduction == "without dead messages: 3 worlds (5 in 2 searches)"
+
+
+def test_an_end_that_may_be_none_is_not_believed_where_the_search_breaks_off() -> None:
+    # The first search leaves the message out, and comes to an end that is none.
+    props = in_the_end_it_is_heard, nothing_is_heard.over(noisy, name="nothing_is_heard")
+    whole = explore(noisy, *props, by=dfs(reduce=True))
+    assert [str(each)[:6] for each in map(whole.__getitem__, props)] == ["Holds ", "Broken"]
+    broken_off = explore(noisy, *props, by=dfs(reduce=True), memory_mib=1)
+    assert broken_off[props[0]].unknown
 
 
 def test_a_verdict_says_what_was_left_out() -> None:

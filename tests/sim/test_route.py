@@ -16,6 +16,7 @@ from happysim import (
     World,
     at,
     constant,
+    exponential,
     ordered,
     uniform_latency,
     unordered,
@@ -167,3 +168,52 @@ def test_a_clog_holds_messages_back_and_releases_them_in_order() -> None:
 def test_what_makes_no_fault_is_refused_before_the_run(make: Any, says: str) -> None:
     with pytest.raises(ScenarioError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("link", "is_even"),
+    [
+        (Link(constant(0.1)), True),
+        (Link(uniform_latency(0.1, 0.2)), True),
+        (Link(exponential(0.1)), False),
+        (Link(constant(0.1), loss=0.1), False),
+        (Link(constant(0.1), jitter=constant(0.1)), False),
+        (Link(constant(0.1), duplicate=0.1), False),
+        (Link(constant(0.1), reorder=0.1), False),
+        (Link(constant(0.1), corrupt=0.1), False),
+        (Link(constant(0.1), bandwidth_bytes_per_s=1_000.0), False),
+    ],
+)
+def test_where_a_delay_alone_befalls_messages_they_take_the_short_way(
+    link: Link, is_even: bool
+) -> None:
+    simulation = Simulation(ticking(link, count=1))
+    route = simulation.route("source", "n1")
+    assert (route.ease is not None) == is_even
+    for change, back in ("cut", "mend"), ("clog", "release"), ("echo", "replay"):
+        getattr(route, change)()
+        assert route.ease is None
+        getattr(route, back)()
+        assert (route.ease is not None) == is_even
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_short_way_takes_as_long_as_the_long_one(seed: int) -> None:
+    def arrivals(short: bool) -> list[Any]:
+        world = ticking(Link(uniform_latency(0.1, 5.0)), count=20)
+        simulation = Simulation(world, seed=seed, trace=True)
+        if not short:
+            simulation.route("source", "n1").ease = None
+        return [(each.at, each.what) for each in simulation.run(60).schedule]
+
+    assert arrivals(short=True) == arrivals(short=False)
+
+
+def test_what_was_sent_the_short_way_before_a_cut_is_lost_with_it() -> None:
+    simulation = Simulation(ticking(Link(constant(0.5)), count=2))
+    simulation.run_until(1.25)
+    route = simulation.route("source", "n1")
+    route.cut()
+    route.mend()
+    simulation.run_until(10)
+    assert simulation.world["n1"].seen == [2]

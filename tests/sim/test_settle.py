@@ -14,7 +14,7 @@ from happysim import Host, Node, Simulation, World, message, on
 from happysim.core.prng import Random
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.settle import Risks, Settler
-from happysim.sim.values import SHARED, promise_of
+from happysim.sim.values import SHARED, is_set_free, promise_of
 
 
 @message
@@ -116,6 +116,9 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "an item of a list": lambda node: node.listed.__setitem__(0, Item(1, frozenset({"a"}))),
     "a new item of a list": lambda node: node.listed.append(Item(1, frozenset({"a"}))),
     "a new entry of a log": lambda node: node.journal.items.append(Item(1, frozenset({"a"}))),
+    "an entry put before the last of a log": lambda node: node.journal.items.insert(
+        -1, Item(1, frozenset({"a"}))
+    ),
     "the last entry of a log": lambda node: node.journal.items.__setitem__(
         -1, Item(2, frozenset({"a"}))
     ),
@@ -248,3 +251,71 @@ class OpaqueToo(Opaque):
 @pytest.mark.parametrize(("kind", "safe"), [(Plain, True), (Base, False), (Opaque, False)])
 def test_a_class_promises_no_more_than_its_subclasses(kind: type, safe: bool) -> None:
     assert (promise_of(kind) == SHARED) == safe
+
+
+@dataclass(frozen=True)
+class Vague:
+    part: Any
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Vaguer:
+    part: Any
+    whole: Any
+
+
+@pytest.mark.parametrize(
+    ("value", "free"),
+    [
+        (1, True),
+        ((1, ("a", None)), True),
+        (Vague((1, Vague("a"))), True),
+        (Vaguer(Plain(1), Vague(None)), True),
+        ([1], False),
+        ((1, (frozenset(),)), False),
+        (Vague((1, Vague(frozenset()))), False),
+        (Vaguer(1, Vague([])), False),
+        (Noted(1), False),
+        (StableSet(), False),
+    ],
+)
+def test_what_holds_no_set_and_cannot_change_is_known_by_looking(value: Any, free: bool) -> None:
+    assert is_set_free(value) == free
+
+
+@dataclass(frozen=True)
+class Early:
+    number: int
+
+
+class OfEarly(Node):
+    held: Early = Early(1)
+
+
+def test_a_class_made_between_two_runs_counts_in_the_second() -> None:
+    assert Risks().settler(OfEarly) is None
+
+    @dataclass(frozen=True)
+    class Late(Early):
+        names: frozenset[str] = frozenset()
+
+    made, node = Risks().settler(OfEarly), OfEarly(name="h")
+    assert made is not None
+    node.held = Late(1, frozenset({"a"}))
+    made.settle(vars(node))
+    assert built_in_sets(node.held) == []
+
+
+def test_a_field_that_holds_another_sort_of_value_is_compared_otherwise_from_then_on() -> None:
+    made, node, values = held()
+    for value in (None, {"x": 1}, [1], {"x": {"a"}}, (1, 2), {"a"}, Item(1)):
+        node.anything = value
+        made.settle(values)
+        assert built_in_sets(values["anything"]) == []
+        if isinstance(value, dict):
+            value["x"] = {"b"}
+        elif isinstance(value, list):
+            value.append({"b"})
+        made.settle(values)
+        assert built_in_sets(values["anything"]) == []

@@ -84,16 +84,18 @@ def prolong(node: RaftNode) -> None:
     newest = confirmed(node)
     span = int(node.lease_seconds() * 10**9)
     for number in [each for each in node.asked_at if each <= newest]:
-        node.lease_until = max(node.lease_until, node.asked_at.pop(number) + span)
+        until = node.asked_at.pop(number) + span
+        node.lease_until = until if node.lease_until is None else max(node.lease_until, until)
 
 
 def has_lease(node: RaftNode, host: Host) -> bool:
     """True while nobody else can have been elected.
 
-    Not so once a server was told to take over in this term, even where that was given up: the
-    order may be late, and those that vote for it do not wait.
+    Not so before a round is confirmed, whatever the clock shows: it may be far behind. Nor once a
+    server was told to take over in this term, even where that was given up: the order may be late,
+    and those that vote for it do not wait.
     """
-    return node.leases and host.now < node.lease_until
+    return node.leases and node.lease_until is not None and host.now < node.lease_until
 
 
 def probe(node: RaftNode, host: Host) -> None:
@@ -132,4 +134,4 @@ def refuse_all(node: RaftNode, host: Host) -> None:
     for read in node.reads:
         host.respond(NotLeader(None), to=read.operation)
     node.reads, node.rounds, node.round = [], {}, 0
-    node.leases, node.asked_at, node.lease_until = False, {}, 0
+    node.leases, node.asked_at, node.lease_until = False, {}, None

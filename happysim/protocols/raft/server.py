@@ -174,7 +174,7 @@ class RaftNode(Node):
     rounds: dict[str, int] = {}
     leases: bool = False
     asked_at: dict[int, int] = {}
-    lease_until: int = 0
+    lease_until: int | None = None
 
     def __post_init__(self, network: Network | None) -> None:
         peers = self.peers or ()

@@ -69,9 +69,10 @@ class Manager(Node):
         self.state = "aborted"
 
 
-def messages(managers: int = 3) -> World:
+def messages(managers: int = 3, symmetric: bool = False) -> World:
     names = MANAGERS[:managers]
-    return World.of(Coordinator("tm", names), *map(Manager, names), network=duplicating())
+    nodes = [Coordinator("tm", names), *map(Manager, names)]
+    return World.of(*nodes, network=duplicating(), symmetric=names if symmetric else ())
 
 
 @always(messages)

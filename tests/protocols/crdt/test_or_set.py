@@ -36,6 +36,14 @@ def test_a_remove_wins_over_what_it_saw_whatever_is_merged_later() -> None:
     assert "x" not in a
 
 
+def test_a_set_that_was_told_to_remove_is_not_part_of_one_that_was_not() -> None:
+    a = holding("a", "x")
+    b = ORSet.from_state("b", a.state())
+    a.remove("x")
+    assert b.leq(a)
+    assert not a.leq(b)
+
+
 def test_an_add_wins_over_a_remove_that_did_not_see_it() -> None:
     a = holding("a", "x")
     b = ORSet.from_state("b", a.state())

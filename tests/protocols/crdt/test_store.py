@@ -123,6 +123,16 @@ def test_what_is_new_is_told_to_the_others_and_what_is_known_is_not() -> None:
         store.lacking.clear()
 
 
+def test_only_who_may_lack_something_is_told() -> None:
+    counter, key = PNCounter("a"), ("counter", "n")
+    counter.increment()
+    store, (host, sent) = CRDTStore("b"), noting("a", "c")
+    store.hear(host, "a", Gossip(((key, counter.state()),)))
+    sent.clear()
+    store.gossip(host)
+    assert sent == [("c", Gossip(((key, store.entries[key].state()),)))]
+
+
 def test_an_acknowledgement_brings_what_the_other_lacks() -> None:
     world = ask(world_of(a=(Increment("n"),), b=(Increment("n", 4),)), "a", "b")
     assert take(world, *TELL_B)["a"].value("counter", "n") == 5

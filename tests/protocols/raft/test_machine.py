@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,3 +93,10 @@ def test_rounds_go_by_at_the_leader_of_a_machine_in_which_time_passes() -> None:
     # Nothing is held, so that the end of the round means nothing.
     assert world["n1"].log.last_index == 0
     assert elect(cluster(3), "n1", "n2")["n1"].timers == ()
+
+
+@pytest.mark.parametrize(
+    "command", [Get("k"), Set("k", 1), Delete("k"), Cas("k", 1, 2), KeyValue(), Journal()]
+)
+def test_commands_and_machines_are_values(command: Any) -> None:
+    assert hash(command) == hash(replace(command))

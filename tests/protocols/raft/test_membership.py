@@ -11,15 +11,18 @@ from happysim.protocols.raft import (
     ChangeMembership,
     ChangeRefused,
     Configuration,
+    Entry,
     NotLeader,
     RaftNode,
     Role,
     TransferRefused,
 )
+from happysim.protocols.raft.membership import may_stand
 from properties.clients import asks
 from properties.raft import PLAIN, along, ask, elect
 from properties.raft_membership import admin, changing
 from properties.raft_transfer import hands_over
+from tests.support.hosts import noting
 from tests.support.worlds import answers
 
 
@@ -95,6 +98,16 @@ def test_a_server_that_was_not_told_so_still_stands() -> None:
     assert not world["n1"].configuration.has_vote("n1")
     world = along(world, "fire n1")
     assert world["n1"].role is Role.CANDIDATE
+
+
+def test_who_was_added_and_removed_at_once_stands_until_that_is_committed() -> None:
+    node, (host, _) = RaftNode("n4", joins=True), noting("n1", "n2", "n3")
+    node.log.entries += [Entry(1, voters("n1", "n2", "n3", "n4")), Entry(1, voters("n1", "n2"))]
+    node.configure(host)
+    stands = []
+    for node.commit_index in (0, 1, 2):
+        stands.append(may_stand(node, host))
+    assert stands == [True, True, False]
 
 
 def test_a_server_that_joins_waits_until_it_is_told_who_belongs_to_the_cluster() -> None:

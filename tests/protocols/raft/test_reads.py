@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from happysim import Faults, ProtocolError, Script, World, Write, call
+from happysim import Faults, Host, ProtocolError, Script, World, Write, call
 from happysim.protocols.raft import Configuration, NotLeader, Probe, RaftNode, ReadRequest
-from happysim.protocols.raft.reads import prolong, result_of
+from happysim.protocols.raft.reads import has_lease, prolong, refuse_all, result_of
 from properties.raft import PLAIN, along, ask, cluster, elect
 from properties.raft_reads import reads
+from tests.support.hosts import Noting
 from tests.support.worlds import answers
 
 
@@ -110,6 +111,16 @@ def test_a_lease_counts_from_the_question_and_is_never_shortened() -> None:
     assert (node.lease_until, node.asked_at) == (5_000 + span, {3: 9_000})
     prolong(node)
     assert node.lease_until == 5_000 + span
+
+
+@pytest.mark.parametrize("now", [-1, 0, 1])
+def test_there_is_no_lease_before_a_round_is_confirmed_whatever_the_clock_shows(now: int) -> None:
+    node, host = RaftNode("n1", lease_reads=True), Noting("n2", "n3")
+    node.leases, host.now = True, now
+    assert not has_lease(node, cast(Host, host))
+    refuse_all(node, cast(Host, host))
+    node.leases = True
+    assert not has_lease(node, cast(Host, host))
 
 
 def test_a_read_that_would_change_something_is_an_error() -> None:

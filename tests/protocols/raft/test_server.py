@@ -225,6 +225,15 @@ def test_a_refusal_passes_over_a_whole_term() -> None:
     assert common_index(Log([Entry(1), Entry(2)]), AppendEntriesRefusal(3, 1, 2, 1)) == 0
 
 
+def test_a_late_reply_takes_nothing_back() -> None:
+    world = five_entries(pipeline=True)
+    for place in ("prev_index=0, prev_term=0", "prev_index=1, prev_term=1"):
+        world = along(world, f"deliver n1 -> n2 AppendEntries(term=1, {place}, entries=(E")
+    world = along(world, "deliver n2 -> n1 AppendEntriesReply(term=1, index=2")
+    assert world["n1"].match_index["n2"] == 2
+    assert not any("AppendEntriesReply(term=1, index=1" in str(each) for each in world.choices())
+
+
 def test_nothing_is_sent_again_once_all_is_confirmed() -> None:
     world = elect(cluster(3, no_op=True), "n1", "n2")
     before = len(along(world, "deliver n1 -> n2 AppendEntries").in_flight)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from happysim import Read, Script, World, Write, call
+from happysim import Host, Read, Script, World, Write, call
+from happysim.core.script import Operation
 from happysim.protocols.raft import (
     AppendEntries,
     ChangeMembership,
     Configuration,
     NotLeader,
+    RaftNode,
     ReadRequest,
     RequestVoteAtOnce,
     Role,
@@ -19,8 +21,10 @@ from happysim.protocols.raft import (
     TransferLeadership,
     TransferRefused,
 )
+from happysim.protocols.raft.transfer import begin, hand_over
 from properties.raft import along, ask, client, cluster, elect
 from properties.raft_transfer import hands_over
+from tests.support.hosts import Noting
 from tests.support.worlds import answers
 
 
@@ -73,6 +77,19 @@ def test_a_server_is_told_once_and_its_client_is_answered_once() -> None:
     world = along(world, "fire n1 transfer")
     assert (world["n1"].transfer, world["n1"].timers) == (None, ("quorum",))
     assert not any(each.target == "a1" for each in world.in_flight)
+
+
+def test_a_transfer_is_given_the_longest_election_timeout_and_one_order() -> None:
+    voters = Configuration(frozenset({"n1", "n2", "n3"}))
+    node, host = RaftNode("n1", configuration=voters), Noting("n2", "n3")
+    node.match_index = {"n2": 0, "n3": 0}
+    begin(node, cast(Host, host), Operation("a1", 1), "n2")
+    assert host.timers == {"transfer": node.election_seconds[1]}
+    assert host.sent == [("n2", TimeoutNow(0)), ("a1", True)]
+    assert not hand_over(node, cast(Host, host))
+    assert len(host.sent) == 2
+    node.set_quorum_timer(cast(Host, host))
+    assert host.timers["quorum"] == node.election_seconds[1]
 
 
 def test_no_request_is_taken_meanwhile_and_the_successor_is_named() -> None:

@@ -10,7 +10,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::PyIndexError;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::layout::{Field, Layout};
@@ -138,7 +139,17 @@ pub struct Saved {
 }
 
 fn made_up() -> Stop {
-    Stop::Python(PyValueError::new_err("the checkpoint does not fit together"))
+    Stop::Python(unfit())
+}
+
+/// What the contract says of such a file.
+pub fn unfit() -> PyErr {
+    let error = Python::attach(|py| {
+        let contract = py.import(intern!(py, "happysim.kernel.contract"))?;
+        let unfit = contract.getattr(intern!(py, "Unfit"))?.call0()?;
+        Ok(PyErr::from_value(unfit))
+    });
+    error.unwrap_or_else(|error| error)
 }
 
 impl Saved {
@@ -180,8 +191,10 @@ impl Saved {
                     self.file.read_exact(&mut bytes)?;
                     content.push(u32::from_le_bytes(bytes));
                 }
-                if place.tables.import_cell(py, slot, &content)? != Some(number) {
-                    return Err(made_up());
+                match place.tables.import_cell(py, slot, &content) {
+                    Ok(made) if made == Some(number) => {}
+                    Err(error) if !error.is_instance_of::<PyIndexError>(py) => return Err(error.into()),
+                    _ => return Err(made_up()),
                 }
             }
         }
@@ -242,7 +255,8 @@ impl Saved {
             self.look(search, store, index)?;
         }
         let waiting = search.ways.count.checked_sub(search.cursor);
-        if store.met() != count || waiting != Some(store.queue.len()) || search.level_end > search.ways.count {
+        let level = search.cursor..=search.ways.count;
+        if store.met() != count || waiting != Some(store.queue.len()) || !level.contains(&search.level_end) {
             return Err(made_up());
         }
         Ok(())

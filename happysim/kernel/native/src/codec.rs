@@ -41,6 +41,7 @@ type Done<T> = Result<T, Pass>;
 enum Kind {
     Atom,
     Bool,
+    Float,
     Tuple,
     List,
     Dict,
@@ -50,6 +51,9 @@ enum Kind {
     Fields { names: Vec<Py<PyString>>, held: usize, mutable: bool },
     NamedTuple,
     Enum,
+    Deque,
+    /// It has `__freeze__` and `__thaw__`.
+    Hooked,
     Unknown,
 }
 
@@ -191,6 +195,9 @@ impl Codec {
         Ok(match word.as_str() {
             "atom" => Kind::Atom,
             "bool" => Kind::Bool,
+            "float" => Kind::Float,
+            "deque" => Kind::Deque,
+            "hooked" => Kind::Hooked,
             "tuple" => Kind::Tuple,
             "list" => Kind::List,
             "dict" => Kind::Dict,
@@ -267,6 +274,19 @@ impl Codec {
                 }
             }
             Kind::Enum => made.extend([class.into_any(), value.getattr(intern!(py, "name"))?]),
+            Kind::Float => made.extend([class.into_any(), value.call_method0(intern!(py, "hex"))?]),
+            Kind::Deque => {
+                enter(value, entered)?;
+                made.extend([class.into_any(), value.getattr(intern!(py, "maxlen"))?]);
+                for item in value.try_iter()? {
+                    made.push(self.frozen(&item?, entered, depth)?);
+                }
+            }
+            Kind::Hooked => {
+                enter(value, entered)?;
+                let plain = value.call_method0(intern!(py, "__freeze__"))?;
+                made.extend([class.into_any(), self.frozen(&plain, &mut Entered::new(), depth)?]);
+            }
             Kind::Unknown => return Err(Pass::ToPython),
         }
         Ok(PyTuple::new(py, made)?.into_any())
@@ -354,6 +374,15 @@ impl Codec {
                 made
             }
             Kind::Enum => class.get_item(frozen.get_item(1)?)?,
+            Kind::Float => class.call_method1(intern!(py, "fromhex"), (frozen.get_item(1)?,))?,
+            Kind::Deque => {
+                let made = items().skip(1).map(|item| self.thawed(&item, depth)).collect::<Done<Vec<_>>>()?;
+                class.call1((PyList::new(py, made)?, frozen.get_item(1)?))?
+            }
+            Kind::Hooked => {
+                let plain = self.thawed(&frozen.get_item(1)?, depth)?;
+                class.call_method1(intern!(py, "__thaw__"), (plain,))?
+            }
             Kind::Atom | Kind::Unknown => return Err(Pass::ToPython),
         })
     }

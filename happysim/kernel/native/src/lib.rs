@@ -16,6 +16,7 @@ mod judge;
 mod layout;
 mod memory;
 mod mix;
+mod orbits;
 mod pool;
 mod queue;
 mod random;
@@ -37,6 +38,7 @@ use pyo3::types::PyTuple;
 
 use layout::Layout;
 use checkpoint::Saved;
+use orbits::Orbits;
 use search::{Exit, Keeper, Place, Plan, Search, Stop};
 use seen::{Fingerprint, OutOfMemory, Whole};
 use store::{Sink, Store};
@@ -44,7 +46,7 @@ use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 5;
+const CONTRACT: u32 = 6;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {
@@ -211,6 +213,8 @@ fn refusal(stop: Stop) -> PyErr {
     match stop {
         Stop::Python(error) => error,
         Stop::Memory => PyMemoryError::new_err("no memory to begin a search"),
+        // A file that ends too early is not what its checksum says.
+        Stop::Disk(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => checkpoint::unfit(),
         Stop::Disk(error) => error.into(),
     }
 }
@@ -262,6 +266,8 @@ fn explore<'py>(
     let slots = starts.first().map_or(0, Vec::len).checked_sub(2);
     let slots = slots.ok_or_else(|| PyValueError::new_err("a search needs a first world"))?;
 
+    let symmetric = plan.getattr("symmetric")?.is_truthy()?;
+    let mut orbits = if symmetric { Some(Orbits::new(&model, slots)?) } else { None };
     let mut tables = Tables::new(model, slots, partitions, histories)?;
     let mut packed = Vec::new();
     for mut start in starts {
@@ -270,6 +276,11 @@ fn explore<'py>(
         }
         let start: Vec<u32> = start.into_iter().map(u32::try_from).collect::<Result<_, _>>()?;
         packed.push(tables.import(py, &start)?);
+    }
+    for start in &packed {
+        if let Some(orbits) = &mut orbits {
+            orbits.look(&mut tables, start)?;
+        }
     }
     let layout = layout_of(&tables.largest)?;
     let mut place = Place { tables, layout };
@@ -286,12 +297,15 @@ fn explore<'py>(
     let worlds = Worlds::new(place.layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
     let told = found.clone().unbind();
     let exports = Exports::new(py, &place.tables);
-    let mut search = Search::new(exports, plan, ways, judge, progress, told)?;
+    let mut search = Search::new(exports, plan, ways, orbits, judge, progress, told)?;
 
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
         let began = with_store!(&mut worlds, store => match &mut saved {
-            Some(saved) => saved.search(&mut search, &place, store),
+            Some(saved) => {
+                search.sleeping.end();
+                saved.search(&mut search, &place, store)
+            }
             None => search.start(&place, store, &packed),
         });
         match began {
@@ -321,6 +335,9 @@ fn explore<'py>(
     drop(worlds);
     if search.plan.fingerprints {
         found.setattr("fingerprint_bits", 64)?;
+    }
+    if let Some(orbits) = &search.orbits {
+        found.setattr("in_full", orbits.in_full)?;
     }
     let Search { exports, ways, .. } = search;
     let paths = Paths { place, exports, starts: packed, ways, bytes };

@@ -22,9 +22,10 @@ const AT_HAND: usize = 2;
 
 enum Chunk<const W: usize> {
     Here(Vec<Key<W>>),
-    Packed(Box<[u8]>),
-    /// In the file, at that place; so many bytes.
-    Away(u64, usize),
+    /// So many worlds.
+    Packed(Box<[u8]>, usize),
+    /// In the file, at that place, so many bytes; and so many worlds.
+    Away(u64, usize, usize),
 }
 
 /// Places in a file, one a chunk.
@@ -118,7 +119,7 @@ impl<const W: usize> Queue<W> {
     fn bytes_of(chunk: &Chunk<W>) -> usize {
         match chunk {
             Chunk::Here(keys) => keys.capacity() * 8 * W,
-            Chunk::Packed(bytes) => bytes.len(),
+            Chunk::Packed(bytes, _) => bytes.len(),
             Chunk::Away(..) => 0,
         }
     }
@@ -131,9 +132,9 @@ impl<const W: usize> Queue<W> {
 
     /// Packs a full chunk, and moves it to the disk, where there is one.
     fn put_away(&mut self, at: usize) -> io::Result<()> {
-        let packed = match &mut self.chunks[at] {
-            Chunk::Here(keys) => pack(keys),
-            Chunk::Packed(bytes) => std::mem::take(bytes),
+        let (packed, count) = match &mut self.chunks[at] {
+            Chunk::Here(keys) => (pack(keys), keys.len()),
+            Chunk::Packed(bytes, count) => (std::mem::take(bytes), *count),
             Chunk::Away(..) => return Ok(()),
         };
         let mut away = None;
@@ -145,10 +146,10 @@ impl<const W: usize> Queue<W> {
                 if shelf.free.pop().is_none() {
                     shelf.places += 1;
                 }
-                away = Some(Chunk::Away(place, packed.len()));
+                away = Some(Chunk::Away(place, packed.len(), count));
             }
         }
-        self.replace(at, away.unwrap_or(Chunk::Packed(packed)));
+        self.replace(at, away.unwrap_or(Chunk::Packed(packed, count)));
         written
     }
 
@@ -210,8 +211,8 @@ impl<const W: usize> Queue<W> {
             (Some(Chunk::Here(chunk)), _) => {
                 into.extend_from_slice(&chunk[if at == 0 { self.taken } else { 0 }..]);
             }
-            (Some(Chunk::Packed(packed)), _) => unpack(packed, into),
-            (Some(&Chunk::Away(place, length)), Some(shelf)) => {
+            (Some(Chunk::Packed(packed, _)), _) => unpack(packed, into),
+            (Some(&Chunk::Away(place, length, _)), Some(shelf)) => {
                 let mut packed = vec![0; length];
                 read_at(&shelf.file, place * Self::PLACE, &mut packed)?;
                 unpack(&packed, into);
@@ -238,20 +239,19 @@ impl<const W: usize> Queue<W> {
     fn next_chunk(&mut self) -> Result<(), Stop> {
         // The second chunk is at hand. The one behind it is brought here, before anything changes.
         if !matches!(self.chunks.get(AT_HAND), None | Some(Chunk::Here(_))) {
-            let most = match &self.chunks[AT_HAND] {
-                Chunk::Packed(bytes) => bytes.len() / W,
-                Chunk::Away(_, length) => length / W,
-                Chunk::Here(_) => 0,
+            let count = match &self.chunks[AT_HAND] {
+                Chunk::Packed(_, count) | Chunk::Away(_, _, count) => *count,
+                Chunk::Here(keys) => keys.len(),
             };
             let mut keys = Vec::new();
-            keys.try_reserve_exact(most.min(WORLDS_A_CHUNK_MAX)).map_err(|_| OutOfMemory)?;
+            keys.try_reserve_exact(count).map_err(|_| OutOfMemory)?;
             self.chunk(AT_HAND, &mut keys)?;
-            if let (&Chunk::Away(place, _), Some(shelf)) = (&self.chunks[AT_HAND], &mut self.shelf) {
+            if let (&Chunk::Away(place, ..), Some(shelf)) = (&self.chunks[AT_HAND], &mut self.shelf) {
                 shelf.free.push(place);
             }
             self.replace(AT_HAND, Chunk::Here(keys));
         }
-        self.replace(0, Chunk::Packed(Box::default()));
+        self.replace(0, Chunk::Packed(Box::default(), 0));
         self.chunks.pop_front();
         self.taken = 0;
         Ok(())

@@ -16,9 +16,11 @@ use crate::checkpoint;
 use crate::gather::{Batch, Ground, Item, Next, STEP};
 use crate::judge::{Asking, Memo, Parts, Quiet, Verdict, DONE, OUTSIDE};
 use crate::layout::{Key, Layout};
+use crate::orbits::Orbits;
 use crate::pool::Pool;
 use crate::seen::{Entry, OutOfMemory, Seen};
 use crate::sleep::{Sleeping, NOBODY};
+use crate::spool::is_full;
 use crate::store::Store;
 use crate::tables::{Exports, Miss, Tables, NONE};
 use crate::ways::{Ways, NO_PARENT};
@@ -127,6 +129,8 @@ pub struct Search {
     outside: HashSet<Box<[u32]>>,
     pub ways: Ways,
     pub sleeping: Sleeping,
+    /// Where worlds are told apart up to symmetry.
+    pub orbits: Option<Orbits>,
     /// Breadth first: the world to expand next, its depth, and where that depth ends.
     pub cursor: usize,
     depth: u32,
@@ -157,6 +161,7 @@ impl Search {
         exports: Exports,
         plan: Plan,
         ways: Ways,
+        orbits: Option<Orbits>,
         judge: &Bound<'_, PyAny>,
         progress: Option<Py<PyAny>>,
         found: Py<PyAny>,
@@ -166,8 +171,9 @@ impl Search {
         let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
         // A judge that does not say has bounds.
         let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
-        // A checkpoint may be written between two steps of a world, and so counts all of them.
-        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful;
+        // A checkpoint may be written between two steps of a world, and so counts all of them; what
+        // is told of symmetry is told of every step.
+        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful || orbits.is_some();
         let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
@@ -181,6 +187,7 @@ impl Search {
             outside: HashSet::new(),
             ways,
             sleeping,
+            orbits,
             cursor: 0,
             depth: 1,
             level_end: 0,
@@ -213,12 +220,47 @@ impl Search {
             let key = place.layout.pack(start);
             let mixes = start.iter().enumerate().map(|(at, &number)| place.tables.mix(at, number));
             let hash = E::hash_of(&key, mixes.fold(0, u64::wrapping_add));
-            if let Err(at) = store.seen.find(&E::of(&key, hash), hash) {
-                let next = Next { key, hash, step: step as u32, event: STEP, asleep: NOBODY, fine: false };
-                self.meet(place, store, at, &next, NO_PARENT, 1)?;
+            let next = Next { key, hash, step: step as u32, event: STEP, asleep: NOBODY, fine: false };
+            let (entry, hash) = self.entry(place, &next, step);
+            if let Err(at) = store.seen.find(&entry, hash) {
+                if self.meet(place, store, at, &next, (entry, hash), NO_PARENT, 1)? {
+                    self.count_orbit(step);
+                }
             }
         }
         self.level_end = self.ways.count;
+        Ok(())
+    }
+
+    /// What is kept of a world, and its hash; `at` is its place among those last looked at.
+    #[inline(always)]
+    fn entry<const W: usize, E: Entry<W>>(&self, place: &Place, next: &Next<W>, at: usize) -> (E, u64) {
+        match &self.orbits {
+            None => (E::of(&next.key, next.hash), next.hash),
+            Some(orbits) => orbits.entry(&place.tables, &place.layout, at),
+        }
+    }
+
+    #[inline(always)]
+    fn count_orbit(&mut self, at: usize) {
+        if let Some(orbits) = &mut self.orbits {
+            orbits.count(at);
+        }
+    }
+
+    /// Finds what stands for the worlds that steps lead to; some number may have outgrown its field.
+    fn look_at_orbits<const W: usize>(&mut self, place: &mut Place, nexts: &[Next<W>]) -> PyResult<()> {
+        let Some(orbits) = &mut self.orbits else { return Ok(()) };
+        orbits.clear();
+        let mut numbers = Vec::new();
+        for next in nexts {
+            if next.event == STEP {
+                place.layout.unpack(&next.key, &mut numbers);
+                orbits.look(&mut place.tables, &numbers)?;
+            } else {
+                orbits.skip();
+            }
+        }
         Ok(())
     }
 
@@ -231,6 +273,7 @@ impl Search {
         store: &mut Store<W, E>,
         at: usize,
         next: &Next<W>,
+        (entry, hash): (E, u64),
         parent: u32,
         depth: u32,
     ) -> Result<bool, Stop> {
@@ -238,7 +281,7 @@ impl Search {
             return Ok(false);
         }
         self.reserve(store)?;
-        store.seen.insert_at(at, E::of(&next.key, next.hash), next.hash)?;
+        store.seen.insert_at(at, entry, hash)?;
         self.number(store, next, parent, depth)?;
         Ok(true)
     }
@@ -484,7 +527,7 @@ impl Search {
                 self.after_world(store)?;
                 continue;
             }
-            let alone = self.plan.threads == 1 || self.plan.depth_first;
+            let alone = self.plan.threads == 1 || self.plan.depth_first || self.orbits.is_some();
             let exit = if store.disk.is_some() {
                 self.worlds_on_disk(place, store, &mut batch, depth)?
             } else if alone || self.near(store) < self.plan.threads_from {
@@ -547,12 +590,16 @@ impl Search {
                 // What comes before the question in the order of the contract has happened.
                 let end = batch.nexts.len() as u32;
                 let item = Item { key, start: 0, end, slept: 0, moving: true, missed: true };
-                if place.fits() {
+                if place.fits() && self.orbits.is_none() {
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
                 return Err(error.into());
             }
             batch.nexts.truncate(kept);
+        }
+        // What outgrew its field cannot be read there: such worlds are gathered once more.
+        if place.fits() {
+            self.look_at_orbits(place, &batch.nexts)?;
         }
         if !place.fits() {
             return Ok(Exit::Outgrown);
@@ -761,21 +808,25 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        for next in &nexts[item.start as usize + self.begun..item.end as usize] {
+        let end = item.end as usize;
+        let first = (item.start as usize + self.begun).min(end);
+        for (at, next) in (first..).zip(&nexts[first..end]) {
             if next.event != STEP {
                 self.judge_raise(place, parent, next.event)?;
                 self.steps += 1;
                 self.begun += 1;
                 continue;
             }
-            match store.seen.find(&E::of(&next.key, next.hash), next.hash) {
+            let (entry, hash) = self.entry(place, next, at);
+            match store.seen.find(&entry, hash) {
                 Ok(_) if self.cut => self.meet_again(store, next, parent, depth + 1)?,
                 Ok(_) => {}
-                Err(at) => {
-                    if !self.meet(place, store, at, next, parent, depth + 1)? {
+                Err(free) => {
+                    if !self.meet(place, store, free, next, (entry, hash), parent, depth + 1)? {
                         self.begun += 1;
                         continue;
                     }
+                    self.count_orbit(at);
                 }
             }
             if self.judges_steps {
@@ -897,8 +948,7 @@ impl Search {
             Stop::Memory => self.stopped = Some("memory"),
             Stop::Disk(error) => {
                 self.found.bind(py).setattr(intern!(py, "trouble"), error.to_string())?;
-                let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
-                self.stopped = Some(if full { "disk full" } else { "disk" });
+                self.stopped = Some(if is_full(&error) { "disk full" } else { "disk" });
             }
         }
         Ok(())

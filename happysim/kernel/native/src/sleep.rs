@@ -18,8 +18,8 @@
 //!
 //! That holds where every world met is expanded, and breadth first: a search with bounds has nobody
 //! sleep. Nor has one that judges steps, since it must see each, that leaves messages out of inboxes,
-//! or that writes checkpoints. A fault may do more to an inbox than to take out a message; it counts
-//! as a step like others on an unordered network only.
+//! that writes checkpoints, or that tells worlds apart up to symmetry. A fault may do more to an
+//! inbox than to take out a message; it counts as a step like others on an unordered network only.
 
 use std::collections::VecDeque;
 

@@ -24,6 +24,14 @@ pub fn nameless(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// True where a disk, or what one may take of it, is full.
+pub fn is_full(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT));
+    #[cfg(not(unix))]
+    return error.kind() == io::ErrorKind::StorageFull;
+}
+
 pub fn write_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
     file.write_all(bytes)

@@ -337,7 +337,7 @@ impl Tables {
         }
     }
 
-    fn note(&mut self, place: usize, number: u32) {
+    pub fn note(&mut self, place: usize, number: u32) {
         self.largest[place] = self.largest[place].max(number);
     }
 
@@ -692,6 +692,38 @@ impl Tables {
         let cut = if cut < 0 { NONE } else { cut as u32 };
         self.batches[at] = Some(Batch { envelopes: envelopes.into(), cut });
         Ok(())
+    }
+
+    // -- for a search up to symmetry ----------------------------------------------------------
+
+    /// What a cell holds: a local state, and each message with its number of copies, in order.
+    pub fn inside(&self, slot: usize, cell: u32) -> (u32, Vec<(u32, u32)>) {
+        let content = &self.processes[slot].cells[cell as usize];
+        let waiting = match self.kind {
+            Kind::Unordered => content[1..].chunks(2).map(|each| (each[0], each[1])).collect(),
+            _ => self.kind.every(content).into_iter().map(|envelope| (envelope, 1)).collect(),
+        };
+        (content[0], waiting)
+    }
+
+    /// The cell in which these messages have come, one after the other.
+    pub fn outside(&mut self, slot: usize, state: u32, waiting: &[(u32, u32)]) -> u32 {
+        let mut content = vec![state];
+        for &(envelope, copies) in waiting {
+            let source = self.envelopes.get(envelope).source;
+            for _ in 0..copies {
+                self.kind.put(&mut content, envelope, source, &self.envelopes);
+            }
+        }
+        self.cell(slot, &content)
+    }
+
+    /// Asks for the rank of a message that this kernel may not have met.
+    pub fn learn(&mut self, envelope: u32) -> PyResult<()> {
+        Python::attach(|py| {
+            let local = self.local.clone_ref(py);
+            self.know_envelope(local.bind(py), envelope)
+        })
     }
 
     // -- the model's numbers ------------------------------------------------------------------
