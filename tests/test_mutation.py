@@ -202,6 +202,7 @@ def measured(project: Path, most: float = 9.0) -> list[Measure]:
 SURVIVORS = {"Counter: 0 -> -1 (no. 2)", "Counter: 0 -> 1 (no. 2)", "Counter: 0 -> 1"}
 
 
+@pytest.mark.slow
 def test_a_trial_tells_what_caught_a_mutant_and_which_survive(project: Path) -> None:
     bench = Bench("mutated_counter.py", PROTOCOL, measured(project), project, 8.0, 1)
     found = mutants(PROTOCOL)
@@ -223,6 +224,7 @@ def tried_anew(bench: Bench, wanted: list[Mutant]) -> list[Noticed]:
     return list(bench.tried_anew(wanted))
 
 
+@pytest.mark.slow
 def test_what_is_caught_with_nothing_changed_is_no_trial(project: Path) -> None:
     measures = measured(project)
     (project / "test_counter.py").write_text(TESTS.replace("6", "7"))

@@ -289,6 +289,11 @@ class _Search:
             symmetric=self.symmetry is not None,
         )
         if isinstance(policy, Bfs) and policy.disk is not None:
+            if self.symmetry is not None:
+                raise ScenarioError(
+                    "bfs(disk=...): a search up to symmetry keeps its worlds in memory; write "
+                    "symmetry=False, or leave symmetric=... out of World.of"
+                )
             plan = _with_disk(plan, policy.disk, policy.spill_mib)
         if self.symmetry is not None:
             # Orbits are kept in memory: files are sorted by the worlds themselves.

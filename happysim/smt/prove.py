@@ -154,7 +154,8 @@ class _Prover:
         short = Answer()
         closure = self._closure(name, start, few, deadline)
         if closure is None or sum(closure.sizes) > _LOCAL_STATES_FEW:
-            short = self._answer_in_part(start, prop, deadline, _ROUNDS_AT_FIRST)
+            whole = closure is not None
+            short = self._answer_in_part(start, prop, deadline, _ROUNDS_AT_FIRST, whole=whole)
             if short.run is not None and (short.shortest or self.policy.least != "steps"):
                 return short
         if closure is None and self.policy.steps_max > few:
@@ -173,15 +174,26 @@ class _Prover:
         return short if answer.run is None and short.run is not None else answer
 
     def _answer_in_part(
-        self, start: World, prop: Property, deadline: float, every: Sequence[int]
+        self,
+        start: World,
+        prop: Property,
+        deadline: float,
+        every: Sequence[int],
+        *,
+        whole: bool = False,
     ) -> Answer:
-        """Look for short runs, of ever more steps, where there is no whole closure."""
+        """Look for short runs, of ever more steps.
+
+        Whether one is the shortest is asked of the `whole` closure, where there is one.
+        """
         steps = 0
         for rounds in every:
             answer = self._answer_within(start, prop, deadline, rounds)
             if answer is None or answer.unknown:
                 break
             if answer.run is not None:
+                if whole and len(answer.run.schedule) > rounds + 1:
+                    return replace(answer, shortest=False)
                 return self._in_view(start, prop, deadline, answer, rounds)
             steps = rounds
         return Answer(unknown=f"no run of up to {steps} steps is a counterexample")

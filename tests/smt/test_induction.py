@@ -114,8 +114,8 @@ def test_an_invariant_proves_what_it_implies() -> None:
 def test_a_step_out_of_an_invariant_is_shown() -> None:
     verdict = check(one_winner.over(election, kind=Forgetful), by=induction(votes_are_given))
     assert verdict.unknown
-    assert "votes_are_given is not inductive: crash v" in str(verdict)
-    assert "(status): up becomes down" in str(verdict)
+    # A voter crashes and forgets, or its answer arrives after it has.
+    assert "votes_are_given is not inductive: " in str(verdict)
     [step] = [note for note in verdict.notes if note.startswith("step: ")]
     assert f"{step.removeprefix('step: ')} leaves it" in str(verdict)
     assert sum(note.startswith("before: ") for note in verdict.notes) == 5
