@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from happysim import Broken, Report, World, always, bfs, explore
+from happysim import Broken, Host, Node, Report, World, action, always, bfs, explore
 from happysim.core.errors import CheckpointError
 from happysim.core.prng import Random
 from happysim.core.tables import Tables
@@ -126,6 +126,48 @@ def test_interrupts_anywhere_change_nothing(
         assert found == wanted
 
     resumed()
+
+
+class Once(Node):
+    """Goes one way or another, once; one of the ways leads outside the bound below."""
+
+    went: int = 0
+
+    @action(when=lambda self: self.went == 0)
+    def go(self, host: Host) -> None:
+        self.went = host.choose([1, 2, 9])
+
+
+def inside(world: World) -> bool:
+    FUSE.burn()
+    return bool(world["a"].went < 9)
+
+
+def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> None:
+    def counts(by: Bfs) -> Any:
+        world = World.of(*(Once(name) for name in "abc"))
+
+        @always(world)
+        def judged(world: World) -> bool:
+            FUSE.burn()
+            return [world[name].went for name in "abc"] != [2, 2, 2]
+
+        try:
+            report = explore(world, judged, by=by, within=inside)
+        except KeyboardInterrupt:
+            return None
+        found = str(report[judged]), report[judged].schedule if report[judged].broken else ()
+        return report.worlds, report.steps, report.depth, found, report.stopped
+
+    FUSE.left = -1
+    wanted = counts(bfs())
+    for left in range(1, 40):
+        file = tmp_path / f"{left}"
+        FUSE.left = left
+        counts(bfs(checkpoint=file))
+        FUSE.left = -1
+        if file.exists():
+            assert counts(bfs(resume=file)) == wanted
 
 
 def first_worlds(file: Path, **bounds: Any) -> Report:
