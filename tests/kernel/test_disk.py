@@ -97,7 +97,7 @@ def test_where_worlds_run_out_a_step_to_one_not_met_is_not_counted(
 
 
 @needs_native
-@pytest.mark.parametrize("at", range(8, 15))
+@pytest.mark.parametrize("at", range(14, 20))
 def test_ctrl_c_in_a_handler_ends_a_search_with_a_disk(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_ctrl_c_in_a_handler_ends_a_search_with_a_disk(
     monkeypatch.setattr(Tables, "effects_of", interrupted)
     report = explore(dials(6, 40), by=bfs(disk=tmp_path, spill_mib=1e-6), max_worlds=3000)
     assert report.stopped == "interrupt"
-    assert report.worlds > 1
+    assert report.worlds >= 1
 
 
 def turned(dial: int) -> Any:
