@@ -290,7 +290,7 @@ def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     made = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     made.add_argument("files", nargs="*", help="default: all of happysim/protocols/")
-    made.add_argument("--sample", type=int, default=25, help="mutants of a file (default 25)")
+    made.add_argument("--sample", type=int, default=40, help="mutants of a file (default 40)")
     made.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
     made.add_argument("--seconds", type=float, default=5.0, help="of a trial (default 5)")
     made.add_argument("--processes", type=int, default=2)

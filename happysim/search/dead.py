@@ -36,8 +36,6 @@ _Pair = tuple[int, int]
 class Lean:
     """A kernel's Model: the worlds of some tables, without the messages that are dead."""
 
-    symmetry = None
-
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.searches = 0
@@ -56,11 +54,6 @@ class Lean:
         """Whether nothing speaks against what was left out; if something does, it is known now."""
         settled = [learnt.learn() for learnt in self._learnt]
         return all(settled)
-
-    @property
-    def left_out(self) -> int:
-        """How many messages were left out, counted once for each local state of the receiver."""
-        return sum(len(learnt.left_out) for learnt in self._learnt)
 
     def numbers(self, numbers: Numbers) -> Numbers:
         """A world without its dead messages."""

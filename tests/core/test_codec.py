@@ -59,7 +59,12 @@ class Hooked:
 
 
 atoms = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.binary(max_size=2)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+    st.binary(max_size=2),
 )
 hashables = st.recursive(
     atoms | st.just(Colour.RED) | st.just(StableFrozenSet({"a", 'b"'})),
@@ -150,7 +155,7 @@ def test_it_does_the_common_kinds_by_itself() -> None:
     for value in (
         [1],
         {"a": {1}},
-        (True, b""),
+        (True, b"", -0.0, float("inf")),
         Box(1),
         Label(1),
         Slotted([1]),
