@@ -10,9 +10,10 @@ from typing import Any, get_args
 
 import pytest
 
-from happysim import ScenarioError, World, always, bfs, check, explore
+from happysim import Host, Node, ScenarioError, World, action, always, bfs, check, explore
+from happysim.core.tables import Tables
 from happysim.kernel.switch import VARIABLE
-from happysim.search.policy import Memory
+from happysim.search.policy import Bfs, Memory
 from tests.kernel.test_native import ROOT, dials
 from tests.oracles.models import two_phase
 from tests.support.kernels import needs_native
@@ -66,6 +67,54 @@ def test_a_bound_is_met_at_the_same_place(tmp_path: Path, memory: Memory, bound:
     found = explore(world, by=bfs(memory, disk=tmp_path, spill_mib=FEW_MIB), **bounds)
     assert (found.worlds, found.steps, found.depth) == (wanted.worlds, wanted.steps, wanted.depth)
     assert found.stopped == wanted.stopped
+
+
+class Twice(Node):
+    """Two ways to the same."""
+
+    at: int = 0
+
+    @action(when=lambda self: self.at < 3)
+    def grow(self, host: Host) -> None:
+        self.at += 1
+
+    @action(when=lambda self: self.at < 3)
+    def grow_too(self, host: Host) -> None:
+        self.at += 1
+
+
+@needs_native
+def test_where_worlds_run_out_a_step_to_one_not_met_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, "native")
+
+    def steps(most: int, by: Bfs) -> int:
+        return explore(World.of(Twice("a"), Twice("b")), by=by, max_worlds=most).steps
+
+    for most in range(1, 17):
+        assert steps(most, bfs(disk=tmp_path, spill_mib=1e-6)) == steps(most, bfs())
+
+
+@needs_native
+@pytest.mark.parametrize("at", range(14, 20))
+def test_ctrl_c_in_a_handler_ends_a_search_with_a_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at: int
+) -> None:
+    monkeypatch.setenv(VARIABLE, "native")
+    run, calls = Tables.effects_of, 0
+
+    def interrupted(self: Tables, *of: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise KeyboardInterrupt
+        return run(self, *of)
+
+    monkeypatch.setattr(Tables, "effects_of", interrupted)
+    report = explore(dials(6, 40), by=bfs(disk=tmp_path, spill_mib=1e-6), max_worlds=3000)
+    assert report.stopped == "interrupt"
+    assert report.worlds >= 1
 
 
 def turned(dial: int) -> Any:

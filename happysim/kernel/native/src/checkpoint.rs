@@ -284,15 +284,23 @@ impl Layout {
 
     fn from_numbers(numbers: &[u64]) -> Option<Layout> {
         let words = numbers[0] as usize;
+        if !crate::layout::WORDS.contains(&words) {
+            return None;
+        }
         let mut fields = Vec::new();
+        // The first word has a bit to spare, and no two fields share one.
+        let mut used = vec![0u64; words];
+        used[0] = 1 << 63;
         for field in numbers[1..].chunks_exact(3) {
             let (word, shift, mask) = (field[0] as usize, field[1] as u32, field[2]);
-            let fits = word < words && field[1] < 64 && mask <= u32::MAX as u64 && mask.leading_zeros() >= shift;
-            if !fits {
+            let small = mask <= u32::MAX as u64 && (mask + 1).is_power_of_two();
+            let fits = small && word < words && field[1] < 64 && mask.leading_zeros() >= shift;
+            if !fits || used[word] & mask << shift != 0 {
                 return None;
             }
+            used[word] |= mask << shift;
             fields.push(Field { word, shift, mask });
         }
-        crate::layout::WORDS.contains(&words).then_some(Layout { fields, words })
+        Some(Layout { fields, words })
     }
 }

@@ -717,6 +717,8 @@ impl Search {
         (self.cursor, self.level_end, self.begun) = (cursor as usize, level_end as usize, begun as usize);
         (self.depth, self.depth_max, self.steps) = (depth as u32, depth_max as u32, steps);
         (self.outside_met, self.depth_limited) = (outside != 0, limited != 0);
+        // What the judge read of the worlds met before is not known here, so any step may be news.
+        self.worlds_judged.partial = true;
         self.sleeping.end();
         count
     }
