@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from happysim import (
     Broken,
     PropertyError,
     Report,
+    ScenarioError,
     World,
     always,
     bfs,
@@ -217,3 +219,9 @@ def test_verdicts_are_those_of_a_search_without_symmetry(seed: int, kernel: str)
         for prop, verdict in reduced.verdicts.items():
             if verdict.broken and verdict.schedule is not None:
                 assert follow(start, verdict.schedule, prop).wrong is not None
+
+
+def test_worlds_on_a_disk_are_refused(tmp_path: Path) -> None:
+    anything = always(two_phase.messages, symmetric=True)(lambda world: True)
+    with pytest.raises(ScenarioError, match="keeps its worlds in memory; write symmetry=False"):
+        check(anything, by=bfs(disk=tmp_path))
