@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from happysim import Broken, Host, Node, Report, World, action, always, bfs, explore
+from happysim import Broken, Host, Node, Report, World, action, always, bfs, explore, quiescent
 from happysim.core.errors import CheckpointError, HappysimError
 from happysim.core.prng import Random
 from happysim.core.tables import Tables
@@ -168,6 +168,50 @@ def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> Non
         FUSE.left = -1
         if file.exists():
             assert counts(bfs(resume=file)) == wanted
+
+
+class Fork(Node):
+    """Goes one of three ways; the first of them leads on."""
+
+    went: int = 0
+
+    @action(when=lambda self: self.went == 0)
+    def go(self, host: Host) -> None:
+        self.went = host.choose([1, 2, 3])
+
+    @action(when=lambda self: self.went == 1)
+    def go_on(self, host: Host) -> None:
+        self.went = 4
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"max_depth": 2}, "depth 2"),
+        ({"within": lambda world: world["a"].went != 1}, "the bound `within`"),
+    ],
+    ids=["depth", "within"],
+)
+def test_that_bounds_left_worlds_out_before_is_told_after(
+    tmp_path: Path, bounds: dict[str, Any], said: str
+) -> None:
+    def judged(by: Bfs) -> tuple[str | None, str]:
+        @quiescent(World.of(Fork("a")))
+        def ends(world: World) -> bool:
+            FUSE.burn()
+            return True
+
+        report = explore(ends.scenario, ends, by=by, **bounds)
+        return report.stopped, str(report[ends])
+
+    FUSE.left = -1
+    wanted = judged(bfs())
+    assert said in wanted[1]
+    # The first end is judged when nothing is left to be seen of what lies outside.
+    FUSE.left = 1
+    file = tmp_path / "search.checkpoint"
+    assert judged(bfs(checkpoint=file))[0] == "interrupt"
+    assert judged(bfs(resume=file)) == wanted
 
 
 def first_worlds(file: Path, **bounds: Any) -> Report:
