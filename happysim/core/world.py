@@ -26,9 +26,10 @@ from typing import Any, Protocol
 
 from happysim.core.assembly import processes_of, symmetric_sets
 from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults, Kind
+from happysim.core.describe import digest
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
-from happysim.core.freeze import Frozen, digest
+from happysim.core.freeze import Frozen
 from happysim.core.history import History
 from happysim.core.local_step import NEW, NodeState
 from happysim.core.network import Delivery, duplicating, ordered, unordered

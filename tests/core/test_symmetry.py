@@ -21,7 +21,8 @@ from happysim import (
     on,
     ordered,
 )
-from happysim.core.freeze import describe, freeze, thaw
+from happysim.core.describe import describe
+from happysim.core.freeze import freeze, thaw
 from happysim.core.symmetry import rename
 
 NAMES = ("n1", "n2", "n3")
