@@ -562,6 +562,12 @@ class _Search:
         found = []
         if self.keeper is not None and self.keeper.trouble:
             found.append(f"no checkpoint could be written: {self.keeper.trouble}")
+        policy = self.bounds.by
+        if isinstance(policy, Bfs) and policy.disk is not None and kernel().name != "native":
+            found.append(
+                "bfs(disk=...): the reference kernel keeps all worlds in memory; "
+                "`happysim doctor` says why the native one is not in use"
+            )
         if not exploration.complete:
             return tuple(found)
         first = self.tables.faults.budgets
