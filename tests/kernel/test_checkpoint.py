@@ -29,7 +29,7 @@ from tests.kernel.test_kernels_agree import (
     starts_of,
 )
 from tests.oracles.models import two_phase
-from tests.oracles.test_naive_agrees import Case, cases, properties
+from tests.oracles.test_naive_agrees import Case, cases
 from tests.support.kernels import needs_native
 
 pytestmark = needs_native
@@ -67,7 +67,7 @@ def outcome(case: Case, options: Options, by: Bfs) -> Any:
         FUSE.burn()
         return len(world["n1"].timers) < 9 and world["n2"].state < 9
 
-    judged = [each.over(scenario) for each in properties(case)]
+    judged = [each.over(scenario) for each in options.properties(case)]
     try:
         report = explore(
             scenario,
@@ -143,7 +143,10 @@ def inside(world: World) -> bool:
     return bool(world["a"].went < 9)
 
 
-def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("within", [inside, None], ids=["bounded", "not bounded"])
+def test_an_interrupt_within_a_world_counts_no_step_twice(
+    tmp_path: Path, within: Callable[[World], bool] | None
+) -> None:
     def counts(by: Bfs) -> Any:
         world = World.of(*(Once(name) for name in "abc"))
 
@@ -153,7 +156,7 @@ def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> Non
             return [world[name].went for name in "abc"] != [2, 2, 2]
 
         try:
-            report = explore(world, judged, by=by, within=inside)
+            report = explore(world, judged, by=by, within=within)
         except KeyboardInterrupt:
             return None
         found = str(report[judged]), report[judged].schedule if report[judged].broken else ()
