@@ -132,8 +132,10 @@ class PropertyJudge:
         world = self.world_of(numbers)
         if not world.is_quiescent:
             return 0
+        said = self._ask(self._of_ends, index, world)
+        # An interrupt may come before this: then the world is judged again, and counts once.
         self.quiescent_worlds += 1
-        return self._ask(self._of_ends, index, world)
+        return said
 
     def raised(self, index: int, slot: int, move: Any) -> int:
         """See `Judge.raised`."""

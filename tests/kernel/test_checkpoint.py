@@ -198,14 +198,14 @@ class Fork(Node):
 def test_that_bounds_left_worlds_out_before_is_told_after(
     tmp_path: Path, bounds: dict[str, Any], said: str
 ) -> None:
-    def judged(by: Bfs) -> tuple[str | None, str]:
+    def judged(by: Bfs) -> tuple[str | None, str, int]:
         @quiescent(World.of(Fork("a")))
         def ends(world: World) -> bool:
             FUSE.burn()
             return True
 
         report = explore(ends.scenario, ends, by=by, **bounds)
-        return report.stopped, str(report[ends])
+        return report.stopped, str(report[ends]), report.quiescent_worlds
 
     FUSE.left = -1
     wanted = judged(bfs())
