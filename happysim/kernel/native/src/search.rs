@@ -171,9 +171,8 @@ impl Search {
         let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
         // A judge that does not say has bounds.
         let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
-        // A checkpoint may be written between two steps of a world, and so counts all of them; what
-        // is told of symmetry is told of every step.
-        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful || orbits.is_some();
+        // What is told of symmetry is told of every step.
+        let sees_all = plan.depth_first || exports.forgetful || orbits.is_some();
         let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
