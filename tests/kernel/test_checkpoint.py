@@ -202,7 +202,7 @@ def test_that_bounds_left_worlds_out_before_is_told_after(
         @quiescent(World.of(Fork("a")))
         def ends(world: World) -> bool:
             FUSE.burn()
-            return True
+            return bool(world["a"].went < 9)
 
         report = explore(ends.scenario, ends, by=by, **bounds)
         return report.stopped, str(report[ends]), report.quiescent_worlds
@@ -210,8 +210,8 @@ def test_that_bounds_left_worlds_out_before_is_told_after(
     FUSE.left = -1
     wanted = judged(bfs())
     assert said in wanted[1]
-    # The first end is judged when nothing is left to be seen of what lies outside.
-    FUSE.left = 1
+    # The last end is judged when nothing is left to be seen of what lies outside.
+    FUSE.left = 2
     file = tmp_path / "search.checkpoint"
     assert judged(bfs(checkpoint=file))[0] == "interrupt"
     assert judged(bfs(resume=file)) == wanted
