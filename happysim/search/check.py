@@ -295,9 +295,6 @@ class _Search:
                     "symmetry=False, or leave symmetric=... out of World.of"
                 )
             plan = _with_disk(plan, policy.disk, policy.spill_mib)
-        if self.symmetry is not None:
-            # Orbits are kept in memory: files are sorted by the worlds themselves.
-            plan = replace(plan, disk=None)
         if isinstance(policy, Dfs) and policy.deepening:
             return self.deepening(plan)
         kept = self.with_checkpoint(plan, policy) if isinstance(policy, Bfs) else plan
