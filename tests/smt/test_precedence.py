@@ -27,20 +27,7 @@ from happysim.smt.precedence import as_it_stands, precedence
 from happysim.smt.realise import Realised, Unrealisable
 from happysim.smt.timing import Timing
 from properties.clients import asks
-from tests.smt.random_protocols import NETWORKS, protocol
-
-
-def walk(world: World, seed: int, length: int) -> tuple[list[Choice], World]:
-    """A random run, and where it ends."""
-    random = Random(seed)
-    taken: list[Choice] = []
-    while len(taken) < length:
-        ways = list(world.steps())
-        if not ways:
-            break
-        choice, world = random.choice(ways)
-        taken.append(choice)
-    return taken, world
+from tests.smt.random_protocols import NETWORKS, protocol, walk
 
 
 def end_of(world: World, schedule: list[Choice]) -> World | None:
