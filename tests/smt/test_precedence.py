@@ -139,7 +139,7 @@ class Deaf(Node):
 def asking() -> World:
     """Two clients whose requests the history tells of, and servers that crash one at a time."""
     clients = (Script(name, asks, ("a", Ask())) for name in ("c1", "c2"))
-    faults = Faults(crashes=2, restarts=1, down_max=1)
+    faults = Faults(crashes=2, restarts=1, down_max=1, drops=1)
     return World.of(Deaf("a"), Deaf("b"), *clients, faults=faults)
 
 
@@ -155,6 +155,11 @@ FIRST, SECOND = (f"invoke {name} -> a Ask() as call 1" for name in ("c1", "c2"))
         (
             ["crash a", "restart a", FIRST, "crash b", SECOND],
             [(0, 1), (1, 2), (0, 3), (0, 4), (2, 4), (0, 5), (2, 5), (3, 5), (4, 5)],
+        ),
+        # A fault of the network keeps its place, whichever message it befalls.
+        (
+            [FIRST, SECOND, "drop c1 -> a Ask() as call 1", "crash b"],
+            [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), (3, 4)],
         ),
     ],
 )
