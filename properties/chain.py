@@ -45,7 +45,7 @@ from happysim.protocols.chain import (
     first_chain,
 )
 from properties.clients import asks, see_one_machine
-from properties.worlds import NETWORKS, along, no_copy_in_flight
+from properties.worlds import NETWORKS, along, ask, no_copy_in_flight
 
 X1, X2 = Update(Put("x", 1)), Update(Put("x", 2))
 READ = Query(Get("x"))
@@ -110,11 +110,6 @@ def chain_of(  # noqa: PLR0913
         faults=faults,
         network=NETWORKS[network](),
     )
-
-
-def ask(name: str, server: str) -> tuple[str, str]:
-    """A client's next request arrives."""
-    return f"invoke {name}", f"deliver {name} -> {server}"
 
 
 def quiet(world: World) -> bool:

@@ -15,7 +15,6 @@ from properties.chain import (
     X1,
     X2,
     a_server_joins,
-    ask,
     chain_of,
     client,
     in_chain,
@@ -23,7 +22,7 @@ from properties.chain import (
     reported_is_down,
     servers_of,
 )
-from properties.worlds import along, no_copy_in_flight
+from properties.worlds import along, ask, no_copy_in_flight
 
 Y1, READ_Y = Update(Put("y", 1)), Query(Get("y"))
 

@@ -38,7 +38,7 @@ from happysim.protocols.primary_backup import (
     first_view,
 )
 from properties.clients import asks, insists, see_one_machine
-from properties.worlds import NETWORKS, along, no_copy_in_flight
+from properties.worlds import NETWORKS, along, ask, no_copy_in_flight
 
 X1, X2, X3, READ = Put("x", 1), Put("x", 2), Put("x", 3), Get("x")
 
@@ -71,11 +71,6 @@ def servers_and_service(  # noqa: PLR0913
         faults=faults,
         network=NETWORKS[network](),
     )
-
-
-def ask(name: str, server: str) -> tuple[str, str]:
-    """A client's next request arrives."""
-    return f"invoke {name}", f"deliver {name} -> {server}"
 
 
 def suspect(world: World) -> World:

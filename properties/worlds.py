@@ -20,6 +20,11 @@ def along(world: World, *beginnings: str) -> World:
     return world
 
 
+def ask(name: str, server: str) -> tuple[str, str]:
+    """How a client's next request arrives, for `along`."""
+    return f"invoke {name}", f"deliver {name} -> {server}"
+
+
 def no_copy_in_flight(world: World) -> bool:
     """A bound: a message that is repeated is not in flight twice."""
     copies = Counter(map(repr, world.in_flight))

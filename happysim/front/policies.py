@@ -12,18 +12,22 @@ from happysim.sim.policy import simulated
 from happysim.sim.swarm import swarm
 from happysim.smt.prove import smt
 
-# Policies of random runs, each with the options that it takes.
-_RANDOM: dict[str, tuple[Callable[..., Policy], tuple[str, ...]]] = {
+# Policies, each with the options that it takes.
+_IN_TIME = ("seed", "runs", "until", "calm", "workers")
+_POLICIES: dict[str, tuple[Callable[..., Policy], tuple[str, ...]]] = {
+    "bfs": (bfs, ("memory", "reduce", "disk", "checkpoint", "every", "resume")),
+    "dfs": (dfs, ("memory", "reduce")),
+    "smt": (smt, ()),
     "uniform": (uniform, ("seed", "runs", "steps")),
     "pct": (pct, ("seed", "runs", "depth", "steps")),
-    "simulated": (simulated, ("seed", "runs", "until", "calm", "workers")),
-    "swarm": (swarm, ("seed", "runs", "until", "calm", "workers")),
+    "simulated": (simulated, _IN_TIME),
+    "swarm": (swarm, _IN_TIME),
 }
 
 
 def add_search(command: argparse.ArgumentParser) -> None:
     """The options that say how to search, and within which bounds."""
-    command.add_argument("--by", choices=("bfs", "dfs", "smt", *_RANDOM), help="how to search")
+    command.add_argument("--by", choices=_POLICIES, help="how to search")
     command.add_argument("--seed", type=int, help="of random runs (default 1)")
     command.add_argument("--runs", type=count, help="how many random runs")
     command.add_argument(
@@ -40,7 +44,10 @@ def add_search(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seconds", type=positive, metavar="S", help="for each scenario")
     command.add_argument("--memory", choices=get_args(Memory), help="what --by bfs or dfs keeps")
     command.add_argument(
-        "--reduce", action="store_true", help="leave dead messages out, with --by bfs or dfs"
+        "--reduce",
+        action="store_const",
+        const=True,
+        help="leave dead messages out, with --by bfs or dfs",
     )
     command.add_argument("--disk", metavar="FOLDER", help="for what memory does not hold; --by bfs")
     command.add_argument("--checkpoint", metavar="FILE", help="of --by bfs: to go on from")
@@ -61,32 +68,18 @@ def search_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _policy(options: argparse.Namespace) -> Policy | None:
-    names = dict.fromkeys(name for _, takes in _RANDOM.values() for name in takes)
+    names = dict.fromkeys(name for _, takes in _POLICIES.values() for name in takes)
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    make, takes = _RANDOM.get(options.by, (None, ()))
+    if options.by is None and not given:
+        return None
+    make, takes = _POLICIES[options.by or "bfs"]
     for name in given:
         if name not in takes:
-            fitting = " or ".join(by for by, (_, has) in _RANDOM.items() if name in has)
-            if make is None:
-                raise UsageError(f"--{name} is of random runs; add --by {fitting}")
-            own = ", ".join(f"--{each}" for each in takes)
+            fitting = " or ".join(by for by, (_, has) in _POLICIES.items() if name in has)
+            if options.by is None:
+                raise UsageError(f"--{name} goes with --by {fitting}; add it")
+            own = ", ".join(f"--{each}" for each in takes) or "none of these"
             raise UsageError(f"--{name} goes with --by {fitting}; --by {options.by} takes {own}")
-    exhaustive = options.by in (None, "bfs", "dfs")
-    if not exhaustive and (options.memory is not None or options.reduce):
-        told = "--memory" if options.memory is not None else "--reduce"
-        raise UsageError(f"{told} is of exhaustive searches; add --by bfs or dfs")
-    if make is not None:
-        return make(**{"seed": 1, **given})
-    kept = {name: getattr(options, name) for name in ("disk", "checkpoint", "every", "resume")}
-    given = {name: value for name, value in kept.items() if value is not None}
-    if given:
-        if options.by not in (None, "bfs"):
-            raise UsageError(f"--{next(iter(given))} is of searches breadth first; add --by bfs")
-        if "every" in given and not given.keys() & {"checkpoint", "resume"}:
-            raise UsageError("--every goes with --checkpoint FILE or --resume FILE")
-        return bfs(options.memory or "exact", **given, reduce=options.reduce)
-    if options.memory is not None or options.reduce:
-        make = dfs if options.by == "dfs" else bfs
-        return make(options.memory or "exact", reduce=options.reduce)
-    others: dict[str, Callable[[], Policy]] = {"bfs": bfs, "dfs": dfs, "smt": smt}
-    return others[options.by]() if options.by else None
+    if "every" in given and not given.keys() & {"checkpoint", "resume"}:
+        raise UsageError("--every goes with --checkpoint FILE or --resume FILE")
+    return make(**{**({"seed": 1} if "seed" in takes else {}), **given})

@@ -156,11 +156,9 @@ class Route:
             or link.reorder
             or link.corrupt
         )
-        line = None if link is None else link.latency.line
-        is_even = self._plain and link is not None and not (self._loss or self._occupied_ns)
-        self.ease = None
-        if line is not None and is_even and self._sample_jitter is None:
-            self.ease = (*line, self.draw, self.arrive, self.epoch)
+        is_even = self._plain and not (self._loss or self._occupied_ns or self._sample_jitter)
+        line = link.latency.line if link is not None and is_even else None
+        self.ease = None if line is None else (*line, self.draw, self.arrive, self.epoch)
 
     # -- the way of a message --------------------------------------------------------------------
 

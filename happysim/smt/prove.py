@@ -23,8 +23,9 @@ from happysim.smt.boxes import TooLargeError
 from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
+from happysim.smt.goal import Answer, Limits
 from happysim.smt.judging import proved, report_of, verdict_of
-from happysim.smt.question import Answer, Limits, ask, ask_raises
+from happysim.smt.question import ask, ask_raises
 from happysim.smt.solver import Effort
 from happysim.spec.property import Property, Sort, no_handler_raises
 from happysim.spec.report import Report

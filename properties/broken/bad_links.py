@@ -75,9 +75,6 @@ class WantsAnswersAtOnce(Member):
         echoes = {name: dict(self.beats[name].hears).get(self.name) for name in self.hears()}
         return [name for name, last in echoes.items() if last and last >= self.number - 5]
 
-    def choose(self) -> str:
-        return min([self.name, *self.mutual()])
-
 
 # -- copies ----------------------------------------------------------------------------------------
 

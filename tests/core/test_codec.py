@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque, namedtuple
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
+from collections import deque
 from typing import Any
 
 import pytest
@@ -16,47 +13,9 @@ from happysim import FreezeError
 from happysim.core import freeze as module
 from happysim.core.freeze import freeze, freeze_attributes, thaw, thaw_attributes
 from happysim.core.stable_set import StableFrozenSet, StableSet
+from tests.support.shapes import Box, Colour, Hooked, Label, Pair, Slotted
 
 pytestmark = pytest.mark.skipif(module._CODEC is None, reason="there is no native library")
-
-Pair = namedtuple("Pair", "left right")
-
-
-class Colour(Enum):
-    RED = "red"
-
-
-@dataclass
-class Box:
-    content: Any = None
-
-
-@dataclass(frozen=True)
-class Label:
-    text: Any = ""
-
-
-@dataclass(slots=True)
-class Slotted:
-    content: Any = None
-
-
-class Hooked:
-    def __init__(self, items: Iterable[Any] = ()) -> None:
-        self.items = list(items)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hooked) and self.items == other.items
-
-    __hash__ = None
-
-    def __freeze__(self) -> tuple[Any, ...]:
-        return tuple(self.items)
-
-    @classmethod
-    def __thaw__(cls, value: tuple[Any, ...]) -> Hooked:
-        return cls(value)
-
 
 atoms = st.one_of(
     st.none(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,7 @@ import pytest
 from happysim import FreezeError
 from happysim.core.describe import describe
 from happysim.core.freeze import freeze, thaw
-
-Pair = namedtuple("Pair", "left right")
-
-
-class Colour(enum.Enum):
-    RED = "red"
+from tests.support.shapes import Box, Colour, Hooked, Label, Pair, Slotted
 
 
 class Level(enum.IntEnum):
@@ -31,42 +26,10 @@ class Right(enum.Flag):
 
 
 @dataclass
-class Box:
-    content: Any = None
-
-
-@dataclass(frozen=True)
-class Label:
-    text: str = ""
-
-
-@dataclass(slots=True)
-class Slotted:
-    content: Any = None
-
-
-@dataclass
 class Mixed(Slotted):
     """Its own field lies in a __dict__, the one of its base in a slot."""
 
     more: int = 0
-
-
-class Hooked:
-    def __init__(self, items: tuple[int, ...] = ()) -> None:
-        self.items = list(items)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hooked) and self.items == other.items
-
-    __hash__ = None
-
-    def __freeze__(self) -> tuple[int, ...]:
-        return tuple(self.items)
-
-    @classmethod
-    def __thaw__(cls, value: tuple[int, ...]) -> Hooked:
-        return cls(value)
 
 
 VALUES = [

@@ -30,11 +30,10 @@ from properties.chain import (
     Watchdog,
     a_server_joins,
     a_tail_returns,
-    along,
-    ask,
     chain_of,
     client,
 )
+from properties.worlds import along, ask
 from tests.support.hosts import Noting, noting
 from tests.support.worlds import answers
 

@@ -27,13 +27,12 @@ from properties.primary_backup import (
     X3,
     a_deposed_primary_returns,
     a_server_restarts,
-    along,
-    ask,
     client,
     servers_and_service,
     succeed,
     suspect,
 )
+from properties.worlds import along, ask
 from tests.support.hosts import noting
 from tests.support.worlds import answers
 

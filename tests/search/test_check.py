@@ -565,7 +565,7 @@ def test_a_property_that_had_nothing_to_judge_is_reported(prop: Property, warnin
 def test_a_search_without_a_budget_ends_before_the_memory_and_says_how_to_bound_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("happysim.search.check.machine_mib", lambda: 1e-3)
+    monkeypatch.setattr("happysim.search.exhaustive.machine_mib", lambda: 1e-3)
 
     @always(lambda: chain(5000))
     def fine(world: World) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from happysim import Link, constant
 from happysim.sim.agenda import Agenda
 from happysim.sim.pool import Pool
+from happysim.sim.route import Route
 from tests.sim.models import Tick
 
 
@@ -45,6 +46,12 @@ def there(found: Pool) -> list[int]:
 
 def coming(found: Pool) -> list[int]:
     return [each.message.number for each in found.coming()]
+
+
+def test_no_sender_has_a_short_cut_past_a_pool() -> None:
+    surroundings: Any = (Agenda(), "a", Receiver(), None, Link(constant(1.0)), lambda: 0.0)
+    assert Route(*surroundings, ordered=False).ease is not None
+    assert Pool(*surroundings, ordered=False).ease is None
 
 
 @pytest.mark.parametrize(("ordered", "first"), [(False, [1, 2, 1]), (True, [1])])

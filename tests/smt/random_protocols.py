@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from happysim import (
+    Choice,
     Faults,
     Property,
     Random,
@@ -103,3 +104,16 @@ def properties(seed: int, network: str) -> list[Property]:
         return not ((was, now) == (one, other) and before["n2"].state == kept)
 
     return [never_together, never_alike_and_kept, once, never_from_to]
+
+
+def walk(world: World, seed: int, length: int) -> tuple[list[Choice], World]:
+    """A random run: messages, timers, actions, draws, clients and faults; and where it ends."""
+    random = Random(seed)
+    taken: list[Choice] = []
+    while len(taken) < length:
+        ways = list(world.steps())
+        if not ways:
+            break
+        choice, world = random.choice(ways)
+        taken.append(choice)
+    return taken, world

@@ -27,20 +27,7 @@ from happysim.smt.precedence import as_it_stands, precedence
 from happysim.smt.realise import Realised, Unrealisable
 from happysim.smt.timing import Timing
 from properties.clients import asks
-from tests.smt.random_protocols import NETWORKS, protocol
-
-
-def walk(world: World, seed: int, length: int) -> tuple[list[Choice], World]:
-    """A random run, and where it ends."""
-    random = Random(seed)
-    taken: list[Choice] = []
-    while len(taken) < length:
-        ways = list(world.steps())
-        if not ways:
-            break
-        choice, world = random.choice(ways)
-        taken.append(choice)
-    return taken, world
+from tests.smt.random_protocols import NETWORKS, protocol, walk
 
 
 def end_of(world: World, schedule: list[Choice]) -> World | None:
@@ -152,7 +139,7 @@ class Deaf(Node):
 def asking() -> World:
     """Two clients whose requests the history tells of, and servers that crash one at a time."""
     clients = (Script(name, asks, ("a", Ask())) for name in ("c1", "c2"))
-    faults = Faults(crashes=2, restarts=1, down_max=1)
+    faults = Faults(crashes=2, restarts=1, down_max=1, drops=1)
     return World.of(Deaf("a"), Deaf("b"), *clients, faults=faults)
 
 
@@ -168,6 +155,11 @@ FIRST, SECOND = (f"invoke {name} -> a Ask() as call 1" for name in ("c1", "c2"))
         (
             ["crash a", "restart a", FIRST, "crash b", SECOND],
             [(0, 1), (1, 2), (0, 3), (0, 4), (2, 4), (0, 5), (2, 5), (3, 5), (4, 5)],
+        ),
+        # A fault of the network keeps its place, whichever message it befalls.
+        (
+            [FIRST, SECOND, "drop c1 -> a Ask() as call 1", "crash b"],
+            [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3), (3, 4)],
         ),
     ],
 )

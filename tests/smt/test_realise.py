@@ -17,7 +17,6 @@ from happysim import (
     Link,
     Network,
     Node,
-    Random,
     ScenarioError,
     Script,
     World,
@@ -48,7 +47,7 @@ from happysim.smt.timing import Timing
 from properties import raft
 from properties.broken.lock import a_stale_write_is_accepted
 from properties.broken.raft import same_term_double_vote
-from tests.smt.random_protocols import protocol
+from tests.smt.random_protocols import protocol, walk
 
 NS = 10**9
 
@@ -107,26 +106,13 @@ def test_a_realised_counterexample_happens_so_in_a_simulation(timing: Timing) ->
     assert [choice.at for choice in simulation.schedule] == [c.at for c in run.schedule]
 
 
-def walk(seed: int, length: int = 12) -> tuple[World, list[Choice]]:
-    """A random run of a random protocol: messages, timers, actions, draws, clients and faults."""
-    random = Random(seed)
-    start = world = protocol(seed, "unordered")
-    taken: list[Choice] = []
-    while len(taken) < length:
-        ways = list(world.steps())
-        if not ways:
-            break
-        choice, world = random.choice(ways)
-        taken.append(choice)
-    return start, taken
-
-
 @pytest.mark.parametrize("drift", [0, "0.2"])
 def test_any_run_of_a_random_protocol_happens_where_little_is_bounded(drift: Any) -> None:
     kinds = set()
     timing = Timing(latency=("0.001", None), timers={"tick": ("0.5", None)}, drift=drift)
     for seed in range(80):
-        world, taken = walk(seed)
+        world = protocol(seed, "unordered")
+        taken, _ = walk(world, seed, 12)
         run = realise_schedule(world, taken, timing)
         assert isinstance(run, Realised), (seed, str(run))
         keeps(run, timing, {})
