@@ -1,4 +1,4 @@
-"""From the nodes and scripts that an author lists to the processes of a world, checked by name."""
+"""From the nodes and scripts that an author lists to the tables of a world, checked by name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,52 @@ from happysim.core.choice import Faults
 from happysim.core.errors import ScenarioError
 from happysim.core.host import Site
 from happysim.core.names import Name, plain_but
+from happysim.core.network import Delivery, duplicating, ordered, unordered
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess, Process, freeze_fields
 from happysim.core.script import Script
 from happysim.core.script_process import ScriptProcess
+from happysim.core.tables import Tables
+from happysim.core.topology import Network
 
 # More have more permutations than a kernel counts with.
 _SYMMETRIC_MAX = 20
 
 
-def processes_of(
+def tables_of(
+    processes: tuple[Node | Script, ...],
+    faults: Faults | None,
+    network: Network | Delivery | None,
+    symmetric: Iterable[str | Iterable[str]],
+) -> Tables:
+    """The tables of the worlds that `World.of` describes; see there.
+
+    Raises `ScenarioError` for what is none of these.
+    """
+    faults = Faults() if faults is None else faults
+    delivery = unordered() if network is None else network
+    topology = None
+    if isinstance(network, Network):
+        delivery, topology = network.delivery, network
+        processes = (*processes, *network.missing_from(processes))
+    if not isinstance(faults, Faults):
+        raise ScenarioError(f"World.of(faults={faults!r}): write faults=Faults(crashes=1)")
+    if delivery not in (unordered(), ordered(), duplicating()):
+        raise ScenarioError(
+            f"World.of(network={network!r}): write network=unordered(), ordered() or "
+            "duplicating(), or a Network of links"
+        )
+    sets = _symmetric_sets(symmetric, processes)
+    made = _processes_of(processes, faults, sets)
+    if topology is None:
+        topology = Network(delivery=delivery)
+    return Tables(made, delivery, faults, topology.kept_for(each.name for each in made), sets)
+
+
+def _processes_of(
     given: tuple[Node | Script, ...],
     faults: Faults,
-    symmetric: tuple[tuple[str, ...], ...] = (),
+    symmetric: tuple[tuple[str, ...], ...],
 ) -> list[Process]:
     """The processes of a world, in the order given. Raises `ScenarioError` for bad names.
 
@@ -61,7 +94,7 @@ def processes_of(
     return made
 
 
-def symmetric_sets(
+def _symmetric_sets(
     declared: Iterable[str | Iterable[str]], given: tuple[Node | Script, ...]
 ) -> tuple[tuple[str, ...], ...]:
     """The sets of interchangeable names that a world declares: of two or more, each in its order.

@@ -16,8 +16,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 from happysim.core.altered import altered
+from happysim.core.describe import describe
 from happysim.core.errors import ProtocolError
-from happysim.core.freeze import describe, freeze, thaw
+from happysim.core.freeze import freeze, thaw
 from happysim.core.host import Host, listed
 from happysim.core.node import Node
 

@@ -1,4 +1,4 @@
-"""Values as content: freeze to a hashable key, thaw to a fresh copy, describe as text, digest.
+"""Values as content: freeze to a hashable key, thaw to a fresh copy. Texts are in `describe.py`.
 
 A frozen value is an atom (`None`, `str`, `bytes`, `int`) or a tuple that starts with the type it
 came from. So `1`, `True` and `1.0` are three keys, and two message classes with equal fields are
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
 from operator import attrgetter
 from typing import Any
 
 from happysim.core.codec import field_names, held_fields, native_codec
+from happysim.core.describe import describe
 from happysim.core.errors import FreezeError
 from happysim.core.names import Name, holds_name
 from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
@@ -399,61 +399,6 @@ def _thawer(kind: type) -> Callable[[tuple[Any, ...]], Any]:
     if known is None:
         known = _THAWERS[kind] = _object_thawer(kind)
     return known
-
-
-def describe(frozen: Frozen) -> str:
-    """A frozen value as text: unambiguous, and the same on every machine and Python version."""
-    if type(frozen) is not tuple:
-        # ascii, because which characters repr escapes depends on Python's Unicode tables.
-        return ascii(frozen)
-    kind, *rest = frozen
-    if kind is bool or kind is Name:
-        return ascii(rest[0])
-    if kind is float:
-        return repr(float.fromhex(rest[0]))
-    if kind is list:
-        return f"[{', '.join(map(describe, rest))}]"
-    if kind is tuple:
-        return (
-            f"({describe(rest[0])},)" if len(rest) == 1 else f"({', '.join(map(describe, rest))})"
-        )
-    if kind is dict:
-        return f"{{{_describe_pairs(rest)}}}"
-    if kind is set:
-        return f"{{{', '.join(map(describe, rest))}}}" if rest else "set()"
-    return _describe_named(kind, rest)
-
-
-def _describe_pairs(flat: list[Any]) -> str:
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return ", ".join(f"{describe(key)}: {describe(item)}" for key, item in pairs)
-
-
-def _describe_named(kind: type, rest: list[Any]) -> str:
-    name = kind.__name__
-    if kind is frozenset:
-        return f"frozenset({{{', '.join(map(describe, rest))}}})" if rest else "frozenset()"
-    if kind is deque:
-        bound = "" if rest[0] is None else f", maxlen={rest[0]}"
-        return f"deque([{', '.join(map(describe, rest[1:]))}]{bound})"
-    if kind is defaultdict:
-        factory = "None" if rest[0] is None else rest[0].__name__
-        return f"defaultdict({factory}, {{{_describe_pairs(rest[1:])}}})"
-    if kind in _DICTS:
-        return f"{name}({{{_describe_pairs(rest)}}})"
-    if issubclass(kind, enum.Flag):
-        return f"{name}({rest[0]})"
-    if issubclass(kind, enum.Enum):
-        return f"{name}.{rest[0]}"
-    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__thaw__"):
-        pairs = zip(field_names(kind), rest, strict=True)
-        return f"{name}({', '.join(f'{field}={describe(item)}' for field, item in pairs)})"
-    return f"{name}({', '.join(map(describe, rest))})"
-
-
-def digest(text: str) -> str:
-    """A digest of text: 32 hexadecimal digits (BLAKE2b, 128 bits)."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 set_ordering(lambda element: describe(freeze(element, "an element of a set")))

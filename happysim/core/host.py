@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
+from happysim.core.describe import describe
 from happysim.core.disk import DAMAGED, TORN, Mark
 from happysim.core.errors import DiskFull, NoClock, ProtocolError
-from happysim.core.freeze import Frozen, describe, freeze
+from happysim.core.freeze import Frozen, freeze
 from happysim.core.message import freeze_message
 from happysim.core.script import Operation, Response
 from happysim.core.stable_set import in_order

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from happysim.core.describe import describe
 from happysim.core.entries import Effect, Ledger
 from happysim.core.errors import CheckpointError
-from happysim.core.freeze import describe
 from happysim.core.texts import state_texts
 
 if TYPE_CHECKING:

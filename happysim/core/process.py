@@ -12,17 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from happysim.core.choice import Faults
+from happysim.core.describe import describe
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import Mishap
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
-from happysim.core.freeze import (
-    Frozen,
-    describe,
-    freeze,
-    freeze_attributes,
-    thaw,
-    thaw_attributes,
-)
+from happysim.core.freeze import Frozen, freeze, freeze_attributes, thaw, thaw_attributes
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.local_step import (
     ADVICE,

@@ -19,10 +19,11 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from happysim.core.describe import describe
 from happysim.core.disk import Image
 from happysim.core.entries import Cell, Envelope, Ledger, Numbering
 from happysim.core.errors import ScenarioError
-from happysim.core.freeze import Frozen, describe, freeze, pairs_in_order, thaw
+from happysim.core.freeze import Frozen, freeze, pairs_in_order, thaw
 from happysim.core.history import Call, History
 from happysim.core.local_step import NodeState, ScriptState
 from happysim.core.names import Name, holds_name

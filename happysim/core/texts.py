@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from happysim.core.describe import describe
 from happysim.core.disk import Image, Mark
 from happysim.core.entries import DAMAGE, STATUS, SYNCED
-from happysim.core.freeze import Frozen, describe
+from happysim.core.freeze import Frozen
 from happysim.core.local_step import NodeState, is_response, response_parts
 from happysim.core.process import NodeProcess, Process
 from happysim.core.script import Operation

@@ -1,4 +1,4 @@
-"""The moves that a choice tells of, found without working out all others.
+"""The step that a choice tells of, found without working out all others.
 
 A choice may say what its handler reads from a clock: it is then run on that. So a schedule that was
 found where time passes can be followed where none does.
@@ -6,8 +6,9 @@ found where time passes can be followed where none does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.entries import FREE, NOWHERE, Effect, Envelope, Move
@@ -18,8 +19,53 @@ from happysim.core.network import Inbox
 from happysim.core.process import NodeProcess, Process
 from happysim.core.tables import Tables
 
+if TYPE_CHECKING:
+    from happysim.core.world import World
 
-def moves_told(tables: Tables, slot: int, cell: int, told: Choice) -> Sequence[Move]:
+
+def find(world: World, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
+    """For the engine: an enabled choice by its text, as `World.enabled` gives it; else None.
+
+    Only the moves of the node that it names are looked at.
+    """
+    told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+    if told is None:
+        return None
+    text, tables = str(told), world.tables
+    if told.kind in (Kind.PARTITION, Kind.HEAL):
+        network = ((each, -1, after) for after, each in tables.ledgers.network_faults(world.ledger))
+        return next((found for found in network if str(found[0]) == text), None)
+    slot = tables.slot_of.get(told.node, -1)
+    for move in _moves_told(tables, slot, world.cells[slot], told) if slot >= 0 else ():
+        if str(move.choice) == text:
+            if move.cost:
+                allowed = tables.pay(world.ledger, move.cost) >= 0
+            else:
+                allowed = not tables.blocked(world.ledger, move.source, slot)
+            return (move.choice, slot, move) if allowed else None
+    return None
+
+
+def is_idle(world: World, wanted: Choice | str) -> bool:
+    """True for a delivery that would change nothing, and so is no choice."""
+    told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
+    if told is None or told.kind is not Kind.DELIVER:
+        return False
+    slot, source = (world.tables.slot_of.get(name, -1) for name in (told.node, told.source))
+    return (
+        (told.source, told.what) in world.arriving(told.node)
+        and world.tables.receives(slot, world.state_number(slot))
+        and not world.tables.blocked(world.ledger, source, slot)
+    )
+
+
+def not_enabled(text: str, choices: Iterable[Choice]) -> str:
+    """The message for a choice that is not there."""
+    enabled = "".join(f"\n    {choice}" for choice in choices) or "\n    (nothing)"
+    return f"not enabled here: {text}\n  enabled are:{enabled}"
+
+
+def _moves_told(tables: Tables, slot: int, cell: int, told: Choice) -> Sequence[Move]:
     """The moves from a cell among which a choice is, if it is enabled."""
     try:
         return tuple(_steps(tables, slot, cell, told))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from happysim.core.freeze import Frozen, describe, thaw
+from happysim.core.describe import describe
+from happysim.core.freeze import Frozen, thaw
 from happysim.core.local_step import UP
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess

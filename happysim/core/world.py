@@ -24,20 +24,21 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from happysim.core.assembly import processes_of, symmetric_sets
-from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults, Kind
+from happysim.core.assembly import tables_of
+from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults
+from happysim.core.describe import digest
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
-from happysim.core.freeze import Frozen, digest
+from happysim.core.freeze import Frozen
 from happysim.core.history import History
 from happysim.core.local_step import NEW, NodeState
-from happysim.core.network import Delivery, duplicating, ordered, unordered
+from happysim.core.network import Delivery
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess
 from happysim.core.script import Operation, Script
 from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
-from happysim.core.told import moves_told
+from happysim.core.told import find, not_enabled
 from happysim.core.topology import Network
 from happysim.core.view import Message, NodeView
 
@@ -88,28 +89,10 @@ class World:
         is which. That they are is checked as the search goes on. A dict keyed by their names is in
         order of these names then, as a set is. Raises `ScenarioError` where they start unalike.
         """
-        faults = Faults() if faults is None else faults
-        delivery = unordered() if network is None else network
-        topology = None
-        if isinstance(network, Network):
-            delivery, topology = network.delivery, network
-            processes = (*processes, *network.missing_from(processes))
-        if not isinstance(faults, Faults):
-            raise ScenarioError(f"World.of(faults={faults!r}): write faults=Faults(crashes=1)")
-        if delivery not in (unordered(), ordered(), duplicating()):
-            raise ScenarioError(
-                f"World.of(network={network!r}): write network=unordered(), ordered() or "
-                "duplicating(), or a Network of links"
-            )
-        sets = symmetric_sets(symmetric, processes)
-        made = processes_of(processes, faults, sets)
-        if topology is None:
-            topology = Network(delivery=delivery)
-        kept = topology.kept_for(each.name for each in made)
-        tables = Tables(made, delivery, faults, kept, sets)
+        tables = tables_of(processes, faults, network, symmetric)
         cells = tuple(
             tables.cells[slot].number(Cell(tables.states[slot].number(each.initial()), ()))
-            for slot, each in enumerate(made)
+            for slot, each in enumerate(tables.processes)
         )
         world = _started(cls(tables, cells))
         tables.first = world.numbers
@@ -131,7 +114,7 @@ class World:
         """
         self._read(("history",))
         self._read_all()
-        found = self.find(choice)
+        found = find(self, choice)
         if found is None:
             raise ScheduleError(not_enabled(str(choice), self.choices()))
         return self.take(*found)
@@ -170,42 +153,6 @@ class World:
                 yield move.choice, slot, move
         for ledger, choice in tables.ledgers.network_faults(self.ledger):
             yield choice, -1, ledger
-
-    def find(self, wanted: Choice | str) -> tuple[Choice, int, Move | int] | None:
-        """For the engine: an enabled choice by its text, as `enabled` gives it; None if it is not.
-
-        Only the moves of the node that it names are looked at.
-        """
-        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
-        if told is None:
-            return None
-        text, tables = str(told), self.tables
-        if told.kind in (Kind.PARTITION, Kind.HEAL):
-            network = (
-                (each, -1, after) for after, each in tables.ledgers.network_faults(self.ledger)
-            )
-            return next((found for found in network if str(found[0]) == text), None)
-        slot = tables.slot_of.get(told.node, -1)
-        for move in moves_told(tables, slot, self.cells[slot], told) if slot >= 0 else ():
-            if str(move.choice) == text:
-                if move.cost:
-                    allowed = tables.pay(self.ledger, move.cost) >= 0
-                else:
-                    allowed = not tables.blocked(self.ledger, move.source, slot)
-                return (move.choice, slot, move) if allowed else None
-        return None
-
-    def is_idle(self, wanted: Choice | str) -> bool:
-        """For the engine: True for a delivery that would change nothing, and so is no choice."""
-        told = wanted if isinstance(wanted, Choice) else Choice.parse(wanted)
-        if told is None or told.kind is not Kind.DELIVER:
-            return False
-        slot, source = (self.tables.slot_of.get(name, -1) for name in (told.node, told.source))
-        return (
-            (told.source, told.what) in self.arriving(told.node)
-            and self.tables.receives(slot, self.state_number(slot))
-            and not self.tables.blocked(self.ledger, source, slot)
-        )
 
     def arriving(self, name: str) -> Iterator[tuple[str, str]]:
         """For the engine: sender and text of each message in flight to a process, by content."""
@@ -455,12 +402,6 @@ class HistoryNotKept(BaseException):
 
     Not an Exception, so that no property swallows it: the search starts again and keeps it.
     """
-
-
-def not_enabled(text: str, choices: Iterable[Choice]) -> str:
-    """The message for a choice that is not there."""
-    enabled = "".join(f"\n    {choice}" for choice in choices) or "\n    (nothing)"
-    return f"not enabled here: {text}\n  enabled are:{enabled}"
 
 
 def _started(world: World) -> World:

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from happysim.core.entries import Cell, Effect, Move
+from happysim.core.entries import NOWHERE, Cell, Effect, Move
 from happysim.core.errors import HappysimError
 from happysim.core.local import Local
 from happysim.core.network import Inbox
@@ -68,10 +68,11 @@ class Lean:
         return self.tables.cells[slot].number(Cell(cell.state, inbox))
 
     def _inbox(self, slot: int, state: int, inbox: Inbox) -> Inbox:
-        forgets = self._learnt[slot].forgets
-        if self.tables.network.kind == "duplicating":
-            return tuple(each for each in inbox if not forgets(state, each))
-        return tuple(each for each in inbox if not forgets(state, each[0]))
+        network, forgets = self.tables.network, self._learnt[slot].forgets
+        for envelope, copies in network.waiting(inbox):
+            for _ in range(copies if forgets(state, envelope) else 0):
+                inbox = network.drop(inbox, envelope, NOWHERE)
+        return inbox
 
     # -- for a kernel that asks for cells --------------------------------------------------------
 
@@ -141,11 +142,10 @@ class _Learnt:
         # Where a message does something; and from where that can be come to, as known so far.
         self.wakes: set[_Pair] = set()
         self.live: set[_Pair] = set()
-        self.left_out: set[_Pair] = set()
+        # Which messages this search leaves out, as far as it has asked.
         self.known: dict[_Pair, bool] = {}
 
     def begin(self) -> None:
-        self.left_out.clear()
         self.known.clear()
 
     def note(self, state: int, after: Iterable[int]) -> None:
@@ -158,8 +158,6 @@ class _Learnt:
         known = self.known.get(pair)
         if known is None:
             known = self.known[pair] = pair not in self.live and not self.does(pair)
-            if known:
-                self.left_out.add(pair)
         return known
 
     def does(self, pair: _Pair) -> bool:
@@ -184,7 +182,8 @@ class _Learnt:
         A local state that was never expanded is one of no world that leads on; what a message would
         do there says nothing.
         """
-        for envelope, states in _by_envelope(self.left_out).items():
+        left_out = [pair for pair, out in self.known.items() if out]
+        for envelope, states in _by_envelope(left_out).items():
             for state in _reached(states, self.steps) & self.expanded:
                 self.does((state, envelope))
         before: defaultdict[int, set[int]] = defaultdict(set)
@@ -194,7 +193,7 @@ class _Learnt:
         waking = [pair for pair in self.wakes if pair[0] in self.expanded]
         for envelope, states in _by_envelope(waking).items():
             self.live.update((state, envelope) for state in _reached(states, before))
-        return self.live.isdisjoint(self.left_out)
+        return self.live.isdisjoint(left_out)
 
 
 def _by_envelope(pairs: Iterable[_Pair]) -> dict[int, set[int]]:

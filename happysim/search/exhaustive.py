@@ -316,10 +316,16 @@ class Exhaustive(Search):
         return " and ".join(texts)
 
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
-        found = super().warnings(exploration)
+        found = []
         if self.keeper is not None and self.keeper.trouble:
-            return (f"no checkpoint could be written: {self.keeper.trouble}", *found)
-        return found
+            found.append(f"no checkpoint could be written: {self.keeper.trouble}")
+        policy = self.bounds.by
+        if isinstance(policy, Bfs) and policy.disk is not None and kernel().name != "native":
+            found.append(
+                "bfs(disk=...): the reference kernel keeps all worlds in memory; "
+                "`happysim doctor` says why the native one is not in use"
+            )
+        return (*found, *super().warnings(exploration))
 
 
 def _with_disk(plan: Plan, disk: str, spill_mib: float | None) -> Plan:

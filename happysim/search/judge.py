@@ -132,8 +132,10 @@ class PropertyJudge:
         world = self.world_of(numbers)
         if not world.is_quiescent:
             return 0
+        said = self._ask(self._of_ends, index, world)
+        # An interrupt may come before this: then the world is judged again, and counts once.
         self.quiescent_worlds += 1
-        return self._ask(self._of_ends, index, world)
+        return said
 
     def raised(self, index: int, slot: int, move: Any) -> int:
         """See `Judge.raised`."""
@@ -162,17 +164,16 @@ class PropertyJudge:
 
     def from_data(self, data: list[Any]) -> None:
         """Go on from what was found. Raises `KeyError` or the like for what does not fit."""
+        findings = {}
         for found in data:
-            prop = self.properties[found["property"]]
             after, raising = found["after"], found["raising"]
-            self.findings[prop] = Finding(
+            findings[self.properties[found["property"]]] = Finding(
                 int(found["at"]),
                 str(found["reason"]),
                 after and self._numbers(after),
                 raising and (raising[0], self._raising(raising[0], raising[1], found["reason"])),
             )
-            for open_ones in (self._of_worlds, self._of_steps, self._of_ends):
-                open_ones[:] = [each for each in open_ones if each[0] is not prop]
+        self.reopen(findings)
 
     def _content(self, numbers: Numbers) -> list[Any]:
         """A world with its cells by content: their numbers here are nobody else's."""

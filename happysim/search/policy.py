@@ -108,7 +108,7 @@ def bfs(
     the same; it takes about twice as long, plus one pass over the files for each depth, so
     this is for searches that are wide, not deep. The files have no names, so that nothing is left
     of them. A full disk ends the search as a memory budget does. The reference kernel keeps all in
-    memory. Source: Korf, "Best-first frontier search with delayed duplicate
+    memory, and a warning says so. Source: Korf, "Best-first frontier search with delayed duplicate
     detection", AAAI 2004.
 
     With a file `checkpoint` the search writes its state there `every` so many seconds, and where

@@ -12,7 +12,8 @@ from happysim.core.disk import budget_of
 from happysim.core.entries import Move
 from happysim.core.errors import NoClock, ScenarioError, ScheduleError
 from happysim.core.symmetry import Symmetry
-from happysim.core.world import World, not_enabled
+from happysim.core.told import find, is_idle, not_enabled
+from happysim.core.world import World
 from happysim.kernel.contract import Numbers
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario
@@ -70,11 +71,11 @@ def follow(
             taken.append(told)
             worlds.append(world)
             continue
-        found = None if told is None else world.find(told)
+        found = None if told is None else find(world, told)
         if found is None and similar and told is not None:
             found = stand_in(world, told)
         if found is None:
-            if skip_missing or (told is not None and world.is_idle(told)):
+            if skip_missing or (told is not None and is_idle(world, told)):
                 continue
             raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), _choices(world))}")
         choice, slot, move = found
@@ -99,7 +100,7 @@ def follow(
 
 
 def stand_in(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | None:
-    """An enabled choice of the same sort as one that is not, as `World.find` gives it; or None.
+    """An enabled choice of the same sort as one that is not, as `told.find` gives it; or None.
 
     For a delivery, that of a message of the same class from the same sender: the one whose text has
     most in common with it from the left, the last of these in order of content. For a request, the
@@ -118,7 +119,7 @@ def stand_in(world: World, wanted: Choice) -> tuple[Choice, int, Move | int] | N
         ]
         if texts:
             best = max(range(len(texts)), key=lambda at: (_common(texts[at], wanted.what), at))
-            return world.find(replace(wanted, what=texts[best]))
+            return find(world, replace(wanted, what=texts[best]))
     if wanted.kind is Kind.INVOKE:
         slot = world.tables.slot_of.get(wanted.node, -1)
         for move in world.tables.moves(slot, world.cells[slot])[0] if slot >= 0 else ():
@@ -136,7 +137,7 @@ def _other_mishap(world: World, wanted: Choice) -> tuple[Choice, int, Move | int
     like = [text for text in texts if _word_and_budget(text) == _word_and_budget(wanted.what)]
     if not like:
         return None
-    return world.find(replace(wanted, what=_likest(like, wanted.what)))
+    return find(world, replace(wanted, what=_likest(like, wanted.what)))
 
 
 def _word_and_budget(what: str) -> tuple[str, str]:
@@ -291,7 +292,7 @@ def _swaps_to(
 
 def raising_here(world: World, wanted: Choice) -> Choice:
     """That choice, whose handler raises; or where it is not enabled, another that raises here."""
-    if world.find(wanted) is not None:
+    if find(world, wanted) is not None:
         return wanted
     moves = ((choice, move) for choice, _, move in world.enabled() if isinstance(move, Move))
     return next((choice for choice, move in moves if move.raised is not None), wanted)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from happysim.core.describe import describe
 from happysim.core.errors import DiskFull
-from happysim.core.freeze import describe
 from happysim.core.host import FULL, Host, Site, check_immutable, listed, seconds_pair
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random

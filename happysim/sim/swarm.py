@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from happysim.core.describe import describe
 from happysim.core.errors import HandlerRaised, ScenarioError
-from happysim.core.freeze import describe, freeze
+from happysim.core.freeze import freeze
 from happysim.core.latency import Latency, lognormal, uniform_latency
 from happysim.core.link import Link
 from happysim.core.prng import Random

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from happysim.core.describe import describe
 from happysim.core.errors import ScenarioError
-from happysim.core.freeze import describe, freeze
+from happysim.core.freeze import freeze
 from happysim.core.history import History
 from happysim.core.local_step import UP
 from happysim.core.node import Node

@@ -22,8 +22,8 @@ from happysim.core.process import NodeProcess
 from happysim.core.script import Operation
 from happysim.core.script_process import ScriptProcess
 from happysim.core.tables import Tables
-from happysim.core.told import event_of
-from happysim.core.world import World, not_enabled
+from happysim.core.told import event_of, find, is_idle, not_enabled
+from happysim.core.world import World
 
 
 class Parcel(NamedTuple):
@@ -106,8 +106,8 @@ def occurrences(world: World, schedule: Iterable[Choice | str]) -> Iterator[Occu
     Raises `ScheduleError` where a choice is not enabled.
     """
     for number, wanted in enumerate(schedule, 1):
-        found = world.find(wanted)
-        if found is None and world.is_idle(wanted):
+        found = find(world, wanted)
+        if found is None and is_idle(world, wanted):
             continue
         if found is None:
             raise ScheduleError(f"choice {number}: {not_enabled(str(wanted), world.choices())}")
@@ -135,7 +135,7 @@ def hidden(
             states.setdefault(slot, set()).add(cell.state)
             envelopes.setdefault(slot, set()).update(waiting)
             taken |= {(slot, cell.state, envelope) for envelope in waiting}
-        step = None if wanted is None else world.find(wanted)
+        step = None if wanted is None else find(world, wanted)
         if step is not None:
             world = world.take(*step)
     if in_any_order:

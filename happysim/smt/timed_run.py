@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.freeze import describe
+from happysim.core.describe import describe
 from happysim.smt.moments import Moments
 from happysim.smt.occurrences import Parcel
 from happysim.smt.timing import seconds_text

@@ -11,8 +11,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from happysim.core.describe import describe
 from happysim.core.errors import HappysimError
-from happysim.core.freeze import describe, freeze
+from happysim.core.freeze import freeze
 
 
 class UnknownOperation(HappysimError, TypeError):

@@ -36,9 +36,10 @@ from pathlib import Path
 from typing import Any
 
 from happysim.core.choice import Kind
+from happysim.core.describe import describe, digest
 from happysim.core.entries import STATUS
 from happysim.core.errors import HappysimError
-from happysim.core.freeze import describe, digest, freeze
+from happysim.core.freeze import freeze
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.sim.agenda import NS, seconds_text

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from happysim import Faults, Host, World, bounded, must_break
-from happysim.core.freeze import digest
+from happysim.core.describe import digest
 from happysim.protocols.crdt import CRDTStore, LWWRegister, MVRegister, ORSet, dots, version_vector
 from happysim.protocols.crdt.codec import Tagged
 from happysim.protocols.crdt.replica import Replica, State

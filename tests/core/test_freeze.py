@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from happysim import FreezeError
-from happysim.core.freeze import describe, freeze, thaw
+from happysim.core.describe import describe
+from happysim.core.freeze import freeze, thaw
 from tests.support.shapes import Box, Colour, Hooked, Label, Pair, Slotted
 
 

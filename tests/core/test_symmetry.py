@@ -21,7 +21,8 @@ from happysim import (
     on,
     ordered,
 )
-from happysim.core.freeze import describe, freeze, thaw
+from happysim.core.describe import describe
+from happysim.core.freeze import freeze, thaw
 from happysim.core.symmetry import rename
 
 NAMES = ("n1", "n2", "n3")
@@ -74,11 +75,23 @@ class Listing(Claimant):
 class Favours(Claimant):
     """Claims to one node only, which it knows by a text."""
 
+    text: str = "n1"
+
     @action(when=lambda self: not self.claimed)
     def claim(self, host: Host) -> None:
         self.claimed = True
-        if host.name != "n1":
-            host.send("n1", Claim())
+        if host.name != self.text:
+            host.send(self.text, Claim())
+
+
+class Muses(Claimant):
+    """Claims to itself, on one node only."""
+
+    @action(when=lambda self: not self.claimed)
+    def claim(self, host: Host) -> None:
+        self.claimed = True
+        if host.name == "n2":
+            host.send(host.name, Claim())
 
 
 class Fails(Claimant):
@@ -151,19 +164,28 @@ def test_an_ordinary_text_equal_to_a_name_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "text", "said"),
     [
         (
             Ordered,
+            "",
             r"step `deliver n2 -> n3 Claim\(.*swapped .*n3.first should become 'n1', and is 'n2'",
         ),
-        (Favours, "there is the step `act n1 claim`.*should send nothing, and sends n1 Claim"),
-        (Fails, "there is no step of n2 like it"),
+        (
+            Favours,
+            "n1",
+            "there is the step `act n1 claim`.*should send nothing, and sends n1 Claim",
+        ),
+        (Favours, "n3", "with n2 and n3 swapped"),
+        (Fails, "", "there is no step of n2 like it"),
+        (Muses, "", "there is the step `act n1 claim`.*should send nothing, and sends n2 Claim"),
     ],
-    ids=["compares names", "knows one by a text", "raises on one"],
+    ids=["compares names", "knows the first", "knows the last", "raises on one", "sends itself"],
 )
-def test_a_protocol_that_tells_nodes_apart_is_refused(kind: type[Node], said: str) -> None:
-    broken = world(kind)
+def test_a_protocol_that_tells_nodes_apart_is_refused(
+    kind: type[Node], text: str, said: str
+) -> None:
+    broken = world(kind, text)
     for _ in range(2):  # what was refused once is refused again
         with pytest.raises(
             ScenarioError, match=f"(?s)declared symmetric, but {kind.__name__}"

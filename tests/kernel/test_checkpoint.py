@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from happysim import Broken, Host, Node, Report, World, action, always, bfs, explore
+from happysim import Broken, Host, Node, Report, World, action, always, bfs, explore, quiescent
 from happysim.core.errors import CheckpointError, HappysimError
 from happysim.core.prng import Random
 from happysim.core.tables import Tables
@@ -29,7 +29,7 @@ from tests.kernel.test_kernels_agree import (
     starts_of,
 )
 from tests.oracles.models import two_phase
-from tests.oracles.test_naive_agrees import Case, cases, properties
+from tests.oracles.test_naive_agrees import Case, cases
 from tests.support.kernels import needs_native
 
 pytestmark = needs_native
@@ -67,7 +67,7 @@ def outcome(case: Case, options: Options, by: Bfs) -> Any:
         FUSE.burn()
         return len(world["n1"].timers) < 9 and world["n2"].state < 9
 
-    judged = [each.over(scenario) for each in properties(case)]
+    judged = [each.over(scenario) for each in options.properties(case)]
     try:
         report = explore(
             scenario,
@@ -143,7 +143,10 @@ def inside(world: World) -> bool:
     return bool(world["a"].went < 9)
 
 
-def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("within", [inside, None], ids=["bounded", "not bounded"])
+def test_an_interrupt_within_a_world_counts_no_step_twice(
+    tmp_path: Path, within: Callable[[World], bool] | None
+) -> None:
     def counts(by: Bfs) -> Any:
         world = World.of(*(Once(name) for name in "abc"))
 
@@ -153,7 +156,7 @@ def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> Non
             return [world[name].went for name in "abc"] != [2, 2, 2]
 
         try:
-            report = explore(world, judged, by=by, within=inside)
+            report = explore(world, judged, by=by, within=within)
         except KeyboardInterrupt:
             return None
         found = str(report[judged]), report[judged].schedule if report[judged].broken else ()
@@ -168,6 +171,50 @@ def test_an_interrupt_within_a_world_counts_no_step_twice(tmp_path: Path) -> Non
         FUSE.left = -1
         if file.exists():
             assert counts(bfs(resume=file)) == wanted
+
+
+class Fork(Node):
+    """Goes one of three ways; the first of them leads on."""
+
+    went: int = 0
+
+    @action(when=lambda self: self.went == 0)
+    def go(self, host: Host) -> None:
+        self.went = host.choose([1, 2, 3])
+
+    @action(when=lambda self: self.went == 1)
+    def go_on(self, host: Host) -> None:
+        self.went = 4
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"max_depth": 2}, "depth 2"),
+        ({"within": lambda world: world["a"].went != 1}, "the bound `within`"),
+    ],
+    ids=["depth", "within"],
+)
+def test_that_bounds_left_worlds_out_before_is_told_after(
+    tmp_path: Path, bounds: dict[str, Any], said: str
+) -> None:
+    def judged(by: Bfs) -> tuple[str | None, str, int]:
+        @quiescent(World.of(Fork("a")))
+        def ends(world: World) -> bool:
+            FUSE.burn()
+            return bool(world["a"].went < 9)
+
+        report = explore(ends.scenario, ends, by=by, **bounds)
+        return report.stopped, str(report[ends]), report.quiescent_worlds
+
+    FUSE.left = -1
+    wanted = judged(bfs())
+    assert said in wanted[1]
+    # The last end is judged when nothing is left to be seen of what lies outside.
+    FUSE.left = 2
+    file = tmp_path / "search.checkpoint"
+    assert judged(bfs(checkpoint=file))[0] == "interrupt"
+    assert judged(bfs(resume=file)) == wanted
 
 
 def first_worlds(file: Path, **bounds: Any) -> Report:

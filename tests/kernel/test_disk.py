@@ -26,18 +26,13 @@ def native_kernel() -> None:
     """These tests name their kernel themselves."""
 
 
-# The reference kernel keeps all in memory, so one sort of memory says it all.
-EITHER = [pytest.param(("native", each), marks=needs_native) for each in get_args(Memory)]
-EITHER.append(pytest.param(("reference", "exact")))
-
-
-@pytest.fixture(params=EITHER, ids="-".join)
+@pytest.fixture(params=get_args(Memory))
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Memory:
-    name, memory = request.param
-    monkeypatch.setenv(VARIABLE, name)
-    return memory  # type: ignore[no-any-return]
+    monkeypatch.setenv(VARIABLE, "native")
+    return request.param  # type: ignore[no-any-return]
 
 
+@needs_native
 def test_the_worlds_are_the_same_and_no_file_is_left(tmp_path: Path, memory: Memory) -> None:
     folder = tmp_path / "made" / "here"
     world = two_phase.messages(5)
@@ -48,6 +43,7 @@ def test_the_worlds_are_the_same_and_no_file_is_left(tmp_path: Path, memory: Mem
     assert not list(folder.iterdir())
 
 
+@needs_native
 def test_a_counterexample_is_the_same(tmp_path: Path, memory: Memory) -> None:
     @always(two_phase.messages, managers=5)
     def nobody_is_last_to_commit(world: Any) -> bool:
@@ -59,6 +55,7 @@ def test_a_counterexample_is_the_same(tmp_path: Path, memory: Memory) -> None:
     assert found == wanted
 
 
+@needs_native
 @pytest.mark.parametrize("bound", ["max_depth", "max_worlds"])
 def test_a_bound_is_met_at_the_same_place(tmp_path: Path, memory: Memory, bound: str) -> None:
     bounds: dict[str, Any] = {bound: {"max_depth": 12, "max_worlds": 5_000}[bound]}
@@ -156,6 +153,29 @@ def test_a_full_disk_ends_the_search_with_what_is_known(tmp_path: Path) -> None:
     assert first.startswith("Unknown (the disk is full after "), first
     assert first.endswith(" worlds: File too large (os error 27))"), first
     assert second == "disk full True"
+
+
+@pytest.mark.parametrize("reduce", [False, True])
+def test_the_reference_kernel_says_that_it_keeps_all_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reduce: bool
+) -> None:
+    monkeypatch.setenv(VARIABLE, "reference")
+    wanted = explore(two_phase.messages, by=bfs(reduce=reduce))
+    found = explore(two_phase.messages, by=bfs(disk=tmp_path, spill_mib=FEW_MIB, reduce=reduce))
+    assert (found.worlds, found.steps) == (wanted.worlds, wanted.steps)
+    assert any("the reference kernel keeps all worlds in memory" in each for each in found.warnings)
+
+
+@needs_native
+def test_worlds_without_dead_messages_go_to_the_disk_as_others_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, "native")
+    wanted = explore(two_phase.messages(5), by=bfs(reduce=True))
+    by = bfs(disk=tmp_path, spill_mib=FEW_MIB, reduce=True)
+    found = explore(two_phase.messages(5), by=by)
+    told = found.worlds, found.steps, found.depth, found.reduction, found.warnings
+    assert told == (wanted.worlds, wanted.steps, wanted.depth, wanted.reduction, ())
 
 
 def test_a_folder_in_which_no_file_can_be_made_is_refused(tmp_path: Path) -> None:

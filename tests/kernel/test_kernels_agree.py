@@ -20,6 +20,7 @@ from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
 from happysim.search.judge import PropertyJudge
 from happysim.search.policy import Policy, pct
+from happysim.spec.property import Property, Sort
 from tests.kernel.test_reference import start
 from tests.oracles.test_naive_agrees import Case, cases, properties
 from tests.support.kernels import needs_native
@@ -44,6 +45,13 @@ class Options:
     history: bool | None
     within: str
     starts: int
+    # Where no property is of steps, a kernel need not look at each: see `native/src/sleep.rs`.
+    judges_steps: bool
+
+    def properties(self, case: Case) -> list[Property]:
+        """What is judged of a case."""
+        found = properties(case)
+        return [each for each in found if self.judges_steps or each.sort is not Sort.STEP_ALWAYS]
 
 
 def some_options() -> st.SearchStrategy[Options]:
@@ -55,6 +63,7 @@ def some_options() -> st.SearchStrategy[Options]:
         st.sampled_from([None, True]),
         st.sampled_from(["", "", "states", "messages", "ledger", "all"]),
         st.integers(1, 3),
+        st.booleans(),
     )
 
 
@@ -87,7 +96,7 @@ def seen_by_a_user(case: Case, options: Options, policy: Policy | None = None) -
     try:
         report = explore(
             scenario,
-            *(each.over(scenario) for each in properties(case)),
+            *(each.over(scenario) for each in options.properties(case)),
             by=policy or (dfs() if options.depth_first else bfs()),
             max_depth=options.max_depth,
             max_worlds=options.max_worlds,
@@ -177,7 +186,7 @@ class Recorder(PropertyJudge):
 def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any:
     """Each world by its number, with the way to it, and what the judge was told."""
     first = next(iter(starts_of(case, 1).values()))
-    judged = [each for each in properties(case) if each.name in ("ends", "steps")]
+    judged = [each for each in options.properties(case) if each.name in ("ends", "steps")]
     judge = Recorder(first.tables, judged, BOUNDS[options.within], case.history)
     judge.start = first.numbers
     plan = Plan(

@@ -19,6 +19,7 @@ from happysim import (
     sleep,
     unordered,
 )
+from happysim.core.told import find, is_idle
 from happysim.sim.simulation import Simulation
 from tests.support.grants import Release, Server
 from tests.support.nodes import Ping
@@ -102,7 +103,7 @@ def test_the_schedule_of_a_run_replays_in_a_search_step_by_step(
     world = first
     for choice in run.schedule:
         # An answer that comes too late changes nothing, and so is no choice of a search.
-        if delivery is ordered() or not world.is_idle(choice) or world.find(choice):
+        if delivery is ordered() or not is_idle(world, choice) or find(world, choice):
             world = world.step(choice)
     assert world["s"].released == run.world["s"].released
     assert world.history == run.world.history

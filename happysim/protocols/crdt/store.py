@@ -29,8 +29,8 @@ from dataclasses import InitVar
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
+from happysim.core.describe import digest
 from happysim.core.errors import ProtocolError
-from happysim.core.freeze import digest
 from happysim.core.host import Host
 from happysim.core.message import message
 from happysim.core.node import Node, durable, on

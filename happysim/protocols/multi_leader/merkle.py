@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from happysim.core.freeze import digest
+from happysim.core.describe import digest
 
 ROOT = ""
 _DIGITS = 16

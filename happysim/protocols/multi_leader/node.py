@@ -24,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from happysim.core.describe import describe
 from happysim.core.errors import ProtocolError
-from happysim.core.freeze import describe, freeze
+from happysim.core.freeze import freeze
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.protocols.crdt.hybrid_clock import after

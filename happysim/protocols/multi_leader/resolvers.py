@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol
 
-from happysim.core.freeze import describe, freeze
+from happysim.core.describe import describe
+from happysim.core.freeze import freeze
 from happysim.protocols.multi_leader.records import Version
 
 

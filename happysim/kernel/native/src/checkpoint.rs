@@ -61,7 +61,20 @@ impl<T: Write> Summed<T> {
     }
 }
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a file, whole or not at all.
+fn whole(path: &Path, write: impl FnOnce(BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let file = File::create(&part).map(|file| BufWriter::with_capacity(BUFFER, file));
+    let written = file.and_then(write).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// Writes a checkpoint.
 pub fn save<const W: usize, E: Entry<W>>(
     path: &Path,
     head: &[u8],
@@ -69,67 +82,51 @@ pub fn save<const W: usize, E: Entry<W>>(
     place: &Place,
     store: &Store<W, E>,
 ) -> io::Result<()> {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    let written = write(&part, head, search, place, store).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-fn write<const W: usize, E: Entry<W>>(
-    path: &Path,
-    head: &[u8],
-    search: &Search,
-    place: &Place,
-    store: &Store<W, E>,
-) -> io::Result<()> {
-    let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
-    let mut out = Summed { inner: file, sum: u32::MAX };
-    out.put(FIRST_LINE)?;
-    out.number(head.len() as u64)?;
-    out.put(head)?;
-    for number in place.layout.as_numbers() {
-        out.number(number)?;
-    }
-    for &largest in &place.tables.largest {
-        out.number(largest as u64)?;
-    }
-    for slot in 0..place.tables.slots {
-        let cells = place.tables.cells(slot);
-        out.number(cells.len() as u64)?;
-        for cell in cells {
-            out.number(cell.len() as u64)?;
-            for number in cell.iter() {
-                out.put(&number.to_le_bytes())?;
+    whole(path, |file| {
+        let mut out = Summed { inner: file, sum: u32::MAX };
+        out.put(FIRST_LINE)?;
+        out.number(head.len() as u64)?;
+        out.put(head)?;
+        for number in place.layout.as_numbers() {
+            out.number(number)?;
+        }
+        for &largest in &place.tables.largest {
+            out.number(largest as u64)?;
+        }
+        for slot in 0..place.tables.slots {
+            let cells = place.tables.cells(slot);
+            out.number(cells.len() as u64)?;
+            for cell in cells {
+                out.number(cell.len() as u64)?;
+                for number in cell.iter() {
+                    out.put(&number.to_le_bytes())?;
+                }
             }
         }
-    }
-    for number in search.counts() {
-        out.number(number)?;
-    }
-    out.number(search.ways.kept as u64)?;
-    search.ways.each(|way| out.put(way))?;
-    out.number(store.met())?;
-    let mut bytes = vec![0; size_of::<E>()];
-    store.each_met(|entry| {
-        entry.write(&mut bytes);
-        out.put(&bytes)
-    })?;
-    out.number(store.queue.len() as u64)?;
-    let (mut keys, mut at) = (Vec::new(), 0);
-    while store.queue.chunk(at, &mut keys)? {
-        for word in keys.iter().flatten() {
-            out.number(*word)?;
+        for number in search.counts() {
+            out.number(number)?;
         }
-        at += 1;
-    }
-    let sum = !out.sum;
-    out.put(&sum.to_le_bytes())?;
-    out.inner.flush()?;
-    out.inner.get_ref().sync_all()
+        out.number(search.ways.kept as u64)?;
+        search.ways.each(|way| out.put(way))?;
+        out.number(store.met())?;
+        let mut bytes = vec![0; size_of::<E>()];
+        store.each_met(|entry| {
+            entry.write(&mut bytes);
+            out.put(&bytes)
+        })?;
+        out.number(store.queue.len() as u64)?;
+        let (mut keys, mut at) = (Vec::new(), 0);
+        while store.queue.chunk(at, &mut keys)? {
+            for word in keys.iter().flatten() {
+                out.number(*word)?;
+            }
+            at += 1;
+        }
+        let sum = !out.sum;
+        out.put(&sum.to_le_bytes())?;
+        out.inner.flush()?;
+        out.inner.get_ref().sync_all()
+    })
 }
 
 /// What is left of a checkpoint to read. Its checksum was compared before: what does not fit now was

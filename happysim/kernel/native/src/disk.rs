@@ -344,29 +344,18 @@ impl Search {
     ) -> Result<(), Stop> {
         let parent = self.cursor as u32;
         let mut refused: Vec<E> = Vec::new();
-        for (at, next) in nexts.iter().enumerate().skip(self.begun) {
-            if next.event != STEP {
-                self.judge_raise(place, parent, next.event)?;
-            } else {
-                let entry = E::of(&next.key, next.hash);
-                if is_new(at as u64) {
-                    if !self.meet_on_disk(place, store, entry, next, parent, depth + 1)? {
-                        refused.push(entry);
-                        self.begun = at + 1;
-                        continue;
-                    }
-                } else if refused.contains(&entry) || (self.outside_met && self.lies_outside(place, &next.key)) {
-                    self.begun = at + 1;
-                    continue;
-                }
-                if self.judges_steps {
-                    self.judge_step(place, parent, &item.key, &next.key)?;
-                }
+        self.take_steps(place, store, item, parent, nexts, |search, store, at, next| {
+            let entry = E::of(&next.key, next.hash);
+            if !is_new(at as u64) {
+                let outside = || search.outside_met && search.lies_outside(place, &next.key);
+                return Ok(!refused.contains(&entry) && !outside());
             }
-            self.steps += 1;
-            self.begun = at + 1;
-        }
-        self.leave(place, store, item, parent)
+            let met = search.meet_on_disk(place, store, entry, next, parent, depth + 1)?;
+            if !met {
+                refused.push(entry);
+            }
+            Ok(met)
+        })
     }
 
     fn meet_on_disk<const W: usize, E: Entry<W>>(

@@ -302,10 +302,7 @@ fn explore<'py>(
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
         let began = with_store!(&mut worlds, store => match &mut saved {
-            Some(saved) => {
-                search.sleeping.end();
-                saved.search(&mut search, &place, store)
-            }
+            Some(saved) => saved.search(&mut search, &place, store),
             None => search.start(&place, store, &packed),
         });
         match began {

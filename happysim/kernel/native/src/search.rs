@@ -120,7 +120,7 @@ pub struct Search {
     pub exports: Exports,
     pub plan: Plan,
     pub judge: Py<PyAny>,
-    pub judges_steps: bool,
+    judges_steps: bool,
     judges_quiescence: bool,
     parts: Parts,
     worlds_judged: Memo,
@@ -171,9 +171,8 @@ impl Search {
         let judges_steps = judge.getattr(intern!(py, "judges_steps"))?.is_truthy()?;
         // A judge that does not say has bounds.
         let bounded = judge.getattr_opt(intern!(py, "judges_bounds"))?.map_or(Ok(true), |has| has.is_truthy())?;
-        // A checkpoint may be written between two steps of a world, and so counts all of them; what
-        // is told of symmetry is told of every step.
-        let sees_all = plan.depth_first || plan.keeper.is_some() || exports.forgetful || orbits.is_some();
+        // What is told of symmetry is told of every step.
+        let sees_all = plan.depth_first || exports.forgetful || orbits.is_some();
         let sleeping = Sleeping::new(!sees_all && !judges_steps && !bounded);
         Ok(Search {
             exports,
@@ -429,7 +428,7 @@ impl Search {
 
     /// A step, where some property looks at steps.
     #[inline(always)]
-    pub fn judge_step<const W: usize>(
+    fn judge_step<const W: usize>(
         &mut self,
         place: &Place,
         index: u32,
@@ -489,7 +488,7 @@ impl Search {
         Ok(())
     }
 
-    pub fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
+    fn judge_raise(&mut self, place: &Place, index: u32, event: u32) -> PyResult<()> {
         let (slot, object) = &place.tables.raising[event as usize];
         let said: u32 = Python::attach(|py| {
             let arguments = (index, *slot, object);
@@ -771,7 +770,7 @@ impl Search {
 
     /// A world has been expanded, unless something about it was missing.
     #[inline(always)]
-    pub fn leave<const W: usize, E: Entry<W>>(
+    fn leave<const W: usize, E: Entry<W>>(
         &mut self,
         place: &Place,
         store: &mut Store<W, E>,
@@ -810,39 +809,54 @@ impl Search {
         if let Some(near) = &mut store.near {
             again = std::mem::replace(&mut near.worlds[parent as usize].2, true);
         }
-        let end = item.end as usize;
-        let first = (item.start as usize + self.begun).min(end);
-        for (at, next) in (first..).zip(&nexts[first..end]) {
-            if next.event != STEP {
-                self.judge_raise(place, parent, next.event)?;
-                self.steps += 1;
-                self.begun += 1;
-                continue;
-            }
-            let (entry, hash) = self.entry(place, next, at);
+        self.take_steps(place, store, item, parent, nexts, |search, store, at, next| {
+            let (entry, hash) = search.entry(place, next, at);
             match store.seen.find(&entry, hash) {
-                Ok(_) if self.cut => self.meet_again(store, next, parent, depth + 1)?,
+                Ok(_) if search.cut => search.meet_again(store, next, parent, depth + 1)?,
                 Ok(_) => {}
                 Err(free) => {
-                    if !self.meet(place, store, free, next, (entry, hash), parent, depth + 1)? {
-                        self.begun += 1;
-                        continue;
+                    if !search.meet(place, store, free, next, (entry, hash), parent, depth + 1)? {
+                        return Ok(false);
                     }
-                    self.count_orbit(at);
+                    search.count_orbit(at);
                 }
             }
-            if self.judges_steps {
-                self.judge_step(place, parent, &item.key, &next.key)?;
-            }
-            self.steps += 1;
-            self.begun += 1;
-        }
-        self.leave(place, store, item, parent)?;
+            Ok(true)
+        })?;
         if again {
             // Expanded before, from farther away: its steps have been counted.
             self.steps = steps_before;
         }
         Ok(())
+    }
+
+    /// Takes the steps of the world at `parent` that were not taken in yet. `arrive` is told the place
+    /// of each among `nexts`, and says whether it leads to a world inside the bounds.
+    #[inline(always)]
+    pub fn take_steps<const W: usize, E: Entry<W>>(
+        &mut self,
+        place: &Place,
+        store: &mut Store<W, E>,
+        item: &Item<W>,
+        parent: u32,
+        nexts: &[Next<W>],
+        mut arrive: impl FnMut(&mut Self, &mut Store<W, E>, usize, &Next<W>) -> Result<bool, Stop>,
+    ) -> Result<(), Stop> {
+        let end = item.end as usize;
+        let first = (item.start as usize + self.begun).min(end);
+        for (at, next) in (first..).zip(&nexts[first..end]) {
+            if next.event != STEP {
+                self.judge_raise(place, parent, next.event)?;
+            } else if !arrive(self, store, at, next)? {
+                self.begun += 1;
+                continue;
+            } else if self.judges_steps {
+                self.judge_step(place, parent, &item.key, &next.key)?;
+            }
+            self.steps += 1;
+            self.begun += 1;
+        }
+        self.leave(place, store, item, parent)
     }
 
     /// A world at the depth limit: it is judged, and not expanded. False: a number outgrew its

@@ -18,8 +18,13 @@
 //!
 //! That holds where every world met is expanded, and breadth first: a search with bounds has nobody
 //! sleep. Nor has one that judges steps, since it must see each, that leaves messages out of inboxes,
-//! that writes checkpoints, or that tells worlds apart up to symmetry. A fault may do more to an
-//! inbox than to take out a message; it counts as a step like others on an unordered network only.
+//! or that tells worlds apart up to symmetry. A fault may do more to an inbox than to take out a
+//! message; it counts as a step like others on an unordered network only.
+//!
+//! A checkpoint does not say who sleeps, and who goes on from one has nobody sleep. Where it was
+//! written between two steps of a world, of which `n` were done, the first `n` of all its steps are
+//! left out. None of them comes after those that were done, so each was done, or slept; and what is
+//! done twice leads to a world met by then. The count of steps is the same.
 
 use std::collections::VecDeque;
 

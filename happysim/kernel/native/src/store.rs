@@ -143,18 +143,16 @@ impl<const W: usize, E: Entry<W>> Store<W, E> {
 
 impl<const W: usize, E: Entry<W>> Store<W, E> {
     /// A world's entry; a fingerprint stays what it was.
-    fn entry(&self, layout: &Layout, numbers: &[u32], hash: u64) -> (E, u64, Key<W>) {
+    fn entry(&self, layout: &Layout, numbers: &[u32], hash: u64) -> (E, Key<W>) {
         let key = if numbers.is_empty() { [0; W] } else { layout.pack(numbers) };
         let hash = E::hash_of(&key, hash);
-        (E::of(&key, hash), hash, key)
+        (E::of(&key, hash), key)
     }
 }
 
 impl<const W: usize, E: Entry<W>> Sink for Store<W, E> {
     fn see(&mut self, layout: &Layout, numbers: &[u32], hash: u64) -> Result<(), Stop> {
-        let (entry, hash, _) = self.entry(layout, numbers, hash);
-        let _ = hash;
-        self.add_met(entry)
+        self.add_met(self.entry(layout, numbers, hash).0)
     }
 
     fn wait(&mut self, layout: &Layout, numbers: &[u32]) -> Result<(), Stop> {
@@ -172,7 +170,7 @@ impl<const W: usize, E: Entry<W>> Sink for Store<W, E> {
     }
 
     fn near(&mut self, layout: &Layout, numbers: &[u32], hash: u64, depth: u32, expanded: bool) {
-        let (entry, _, key) = self.entry(layout, numbers, hash);
+        let (entry, key) = self.entry(layout, numbers, hash);
         if let Some(near) = &mut self.near {
             near.index.insert(entry, near.worlds.len() as u32);
             near.worlds.push((key, depth, expanded));
