@@ -41,6 +41,13 @@ def configuration_at(node: RaftNode, host: Host, index: int) -> tuple[int, Confi
     return 0, node.first_configuration(host)
 
 
+def committed(node: RaftNode, host: Host) -> Configuration:
+    """The newest configuration that this server knows to be committed."""
+    if node.configuration_index <= node.commit_index:
+        return node.configuration
+    return configuration_at(node, host, node.commit_index)[1]
+
+
 def adopt(node: RaftNode, index: int, configuration: Configuration) -> None:
     """Section 4.1: a configuration is in use from now on; a leader looks after its new members."""
     node.configuration, node.configuration_index = configuration, index
@@ -89,9 +96,10 @@ def settle(node: RaftNode, host: Host) -> None:
         return
     if node.configuration.is_joint:
         if node.has_committed_in_term():
-            asked = node.log.entry(index) if index > node.log.offset else Entry(0)
-            settled, operation = node.configuration.settled, asked.operation
-            node.append(host, Entry(node.current_term, settled, operation, asked.serial))
+            # It is still in the log (see `snapshots.is_due`), and says who asked for the change.
+            asked = node.log.entry(index)
+            settled = replace(asked, term=node.current_term, command=node.configuration.settled)
+            node.append(host, settled)
     elif not node.configuration.has_vote(node.name):
         node.become_follower(host)
 

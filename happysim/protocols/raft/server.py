@@ -618,7 +618,7 @@ class RaftNode(Node):
             self.apply(host, self.commit_index)
         if before < self.commit_index and self.is_leader:
             membership.settle(self, host)
-        if snapshots.is_due(self):
+        if snapshots.is_due(self, host):
             snapshots.compact(self, host)
 
     def apply(self, host: Host, index: int) -> None:
