@@ -363,7 +363,7 @@ def test_peers_divide_a_world_into_clusters() -> None:
 
 @pytest.mark.parametrize("peers", [("n1", "n2"), ("n2", "n2")])
 def test_peers_that_are_no_others_are_refused(peers: tuple[str, ...]) -> None:
-    with pytest.raises(ProtocolError, match=r"n1: peers=.* each of the other servers, once"):
+    with pytest.raises(ProtocolError, match=r"n1: peers=.* each of the others, once"):
         RaftNode("n1", peers=peers)
 
 
