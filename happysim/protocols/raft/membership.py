@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
 
 
+def first_configuration(node: RaftNode, host: Host) -> Configuration:
+    """Section 4.4: what each server of a new cluster starts with."""
+    if node.joins:
+        return Configuration()
+    others = host.peers if node.peers is None else node.peers
+    return Configuration(frozenset((node.name, *others)))
+
+
 def configuration_at(node: RaftNode, host: Host, index: int) -> tuple[int, Configuration]:
     """Section 4.1: the newest configuration up to `index`, and its own index.
 
@@ -38,7 +46,7 @@ def configuration_at(node: RaftNode, host: Host, index: int) -> tuple[int, Confi
             return at, command
     if node.snapshot.configuration is not None:
         return 0, node.snapshot.configuration
-    return 0, node.first_configuration(host)
+    return 0, first_configuration(node, host)
 
 
 def committed(node: RaftNode, host: Host) -> Configuration:
@@ -78,7 +86,7 @@ def change(node: RaftNode, host: Host, operation: Operation, entry: Entry) -> No
     if target == node.configuration and node.configuration_index <= node.commit_index:
         host.respond(target, to=operation)
         return
-    reason = node.objection(host, target)
+    reason = objection(node, host, target)
     if reason is None:
         node.append(host, replace(entry, command=node.next_step(target)))
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
-from happysim.protocols.raft import clients, snapshots, transfer
+from happysim.protocols.raft import applying, clients, snapshots, transfer
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.messages import AppendEntries, AppendEntriesRefusal
 
@@ -48,7 +48,7 @@ def note_success(node: RaftNode, host: Host, peer: str, index: int) -> None:
     node.next_index[peer] = max(following, index + 1)
     if index > node.match_index[peer]:
         node.match_index[peer] = index
-        node.advance_commit_index(host)
+        applying.advance(node, host)
         # What was committed may have been that the peer leaves, or this server.
         if node.transfer is not None:
             transfer.hand_over(node, host)

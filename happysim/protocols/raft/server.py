@@ -197,13 +197,6 @@ class RaftNode(Node):
         """True while this server leads its term."""
         return self.role is _LEADER
 
-    def first_configuration(self, host: Host) -> Configuration:
-        """Section 4.4 of the dissertation: what each server of a new cluster starts with."""
-        if self.joins:
-            return Configuration()
-        others = host.peers if self.peers is None else self.peers
-        return Configuration(frozenset((self.name, *others)))
-
     def electorates(self) -> tuple[frozenset[str], ...]:
         """The sets of servers of which a majority each makes a quorum."""
         return self.configuration.electorates
@@ -225,22 +218,10 @@ class RaftNode(Node):
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
-        self.restore(host)
+        snapshots.restore(self, host)
         # It may have answered a leader just before it crashed, which counts on that.
         self.hears_leader = self.lease_reads and self.current_term > 0
         self.set_election_timer(host)
-
-    def restore(self, host: Host) -> None:
-        """What is not durable follows from what is; only the snapshot is known to be committed."""
-        snapshot = self.snapshot
-        self.state = snapshot.state if snapshot.index else self.machine.initial
-        self.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
-        self.commit_index = snapshot.index
-        self.configure(host)
-        self.pending = {}
-        for index, entry in enumerate(self.log.behind(snapshot.index), snapshot.index + 1):
-            if entry.operation is not None:
-                self.pending[entry.operation] = index
 
     def configure(self, host: Host) -> None:
         """Use the newest configuration in the log."""
@@ -363,7 +344,7 @@ class RaftNode(Node):
         self.persist(host)
         self.replicate(host)
         # In a cluster of one there is no reply to wait for.
-        self.advance_commit_index(host)
+        applying.advance(self, host)
 
     def record(self, host: Host, entry: Entry) -> None:
         """Add an entry to the log. Dissertation, section 4.1: a configuration is used from then."""
@@ -477,10 +458,6 @@ class RaftNode(Node):
 
     # -- dissertation, section 4: cluster membership ---------------------------------------------
 
-    def objection(self, host: Host, target: Configuration) -> str | None:
-        """Why this leader may not change to `target` now; None where it may."""
-        return membership.objection(self, host, target)
-
     def next_step(self, target: Configuration) -> Configuration:
         """Section 4.3: many votes change by way of old and new voters jointly."""
         return self.configuration.step_to(target)
@@ -490,10 +467,6 @@ class RaftNode(Node):
         return self.log.term_at(self.commit_index) == self.current_term
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
-
-    def advance_commit_index(self, host: Host) -> None:
-        """Figure 2, leaders, last rule: commit what a majority of servers holds."""
-        applying.advance(self, host)
 
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""

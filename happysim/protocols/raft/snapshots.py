@@ -69,5 +69,18 @@ def install(node: RaftNode, host: Host, snapshot: Snapshot) -> None:
                 clients.overwrite(node, host, entry)
         node.log = Log([], snapshot.index, snapshot.term)
     node.snapshot = snapshot
-    node.restore(host)
+    restore(node, host)
     node.persist(host)
+
+
+def restore(node: RaftNode, host: Host) -> None:
+    """What is not durable follows from what is; only the snapshot is known to be committed."""
+    snapshot = node.snapshot
+    node.state = snapshot.state if snapshot.index else node.machine.initial
+    node.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
+    node.commit_index = snapshot.index
+    node.configure(host)
+    node.pending = {}
+    for index, entry in enumerate(node.log.behind(snapshot.index), snapshot.index + 1):
+        if entry.operation is not None:
+            node.pending[entry.operation] = index
