@@ -34,7 +34,7 @@ from happysim.protocols.raft import (
     Role,
 )
 from happysim.protocols.raft.configuration import is_quorum
-from properties.clients import asks
+from properties.clients import answers_of, asks
 from properties.raft import (
     PLAIN,
     ask,
@@ -136,6 +136,21 @@ def a_joint_change(kind: type[RaftNode] = RaftNode) -> World:
     world = changing(3, 1, admins, kind=kind, no_op=True, joint_consensus=True)
     world = elect(world, "n1", "n2")
     world = along(world, "deliver n1 -> n2 AppendEntries", "deliver n2 -> n1 AppendEntriesReply")
+    return ask(world, "a1")
+
+
+@bounded(by=bfs(), within=terms(2, "n2"))
+def a_joint_change_and_snapshots(kind: type[RaftNode] = RaftNode) -> World:
+    """n1 is to leave the vote to n3 alone; n2, a learner then, may stand while both have it.
+
+    Each server takes a snapshot of whatever it has applied, and is sent one entry at a time.
+    """
+    options = {"joint_consensus": True, "snapshot_entries": 1, "max_entries": 1, "no_op": True}
+    plan = Script("a1", asks, ("n1", ChangeMembership(("n3",), ("n2",))))
+    world = elect(changing(3, 0, plan, kind=kind, **options), "n1", "n2")
+    for voter in ("n2", "n3"):
+        request = f"deliver n1 -> {voter} AppendEntries"
+        world = along(world, request, f"deliver {voter} -> n1 AppendEntriesReply")
     return ask(world, "a1")
 
 
@@ -262,6 +277,16 @@ def a_leader_that_has_left_leads_no_more(world: World) -> bool | str:
         if settled and not leader.configuration.has_vote(leader.name):
             return f"{leader.name} leads {members(leader.configuration)}"
     return True
+
+
+@always(a_joint_change_and_snapshots)
+def a_change_that_is_made_is_answered(world: World) -> bool | str:
+    """Section 4.3: whoever brings a change to its end answers, even if another began it."""
+    made = Configuration(frozenset({"n3"}), frozenset({"n2"}))
+    is_made = any(
+        configurations(server, server.commit_index)[-1] == made for server in servers_of(world)
+    )
+    return not is_made or bool(answers_of(world, "a1", 1)) or "a1 waits for what is done"
 
 
 every_theorem_of_changes = together(
@@ -411,6 +436,14 @@ def the_old_half_alone_elects_nobody(world: World) -> bool:
     second = world["n2"]
     alone = second.votes == {"n2", "n3"} and second.configuration.is_joint
     return alone and second.role is Role.CANDIDATE
+
+
+@reachable(a_joint_change_and_snapshots)
+def a_change_is_finished_by_another_leader(world: World) -> bool:
+    """n2 leads, and has taken the votes from n1 and itself; a1 is to hear of it from n2."""
+    second = world["n2"]
+    done = second.current_term == 2 and not second.configuration.is_joint
+    return done and second.snapshot.configuration == second.configuration
 
 
 @reachable(joint_changes_in_rough_seas)
