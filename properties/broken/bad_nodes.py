@@ -1,8 +1,15 @@
-"""Protocols of `properties/bad_nodes.py` without one precaution, each shown by one fault alone."""
+"""Protocols of `properties/bad_nodes.py` without one precaution, each shown by one fault alone.
+
+Properties that ask for something within a time are only judged in time: told without a clock, a run
+that breaks them need not show why.
+"""
 
 from __future__ import annotations
 
-from happysim import Host, on
+from typing import Any
+
+from happysim import Host, World, bounded, must_break, on, simulated
+from properties import bad_nodes
 from properties.bad_nodes import (
     LEASE,
     MARGIN,
@@ -112,3 +119,90 @@ class SyncsEachEntry(Log):
 
 class KeepsItInMemory(Log):
     log: list[int] = []
+
+
+# -- as properties ---------------------------------------------------------------------------------
+
+
+def under(fault: str) -> Any:
+    """A scenario that is looked at under a fault of the menu."""
+    runs = simulated(1, runs=5, until=bad_nodes.UNTIL, faults=bad_nodes.MENU[fault])
+    return bounded(by=runs)
+
+
+@under("pause")
+def a_timer_is_trusted() -> World:
+    return bad_nodes.reading(holder=TrustsItsTimer)
+
+
+@under("clock offset")
+def clocks_are_to_agree() -> World:
+    return bad_nodes.reading(holder=ReadsTheLendersClock)
+
+
+@under("clock drift")
+def a_margin_is_fixed() -> World:
+    return bad_nodes.reading(holder=KeepsAFixedMargin)
+
+
+@under("clock jumps back")
+def time_is_to_go_on() -> World:
+    return bad_nodes.stamping(author=BreaksTiesOnly)
+
+
+@under("clock stops")
+def time_is_to_pass() -> World:
+    return bad_nodes.buffering(buffer=FlushesByTheClock)
+
+
+@under("clock jumps ahead")
+def one_look_is_enough() -> World:
+    return bad_nodes.watching(watcher=ReadsTimeoutsOffTheClock)
+
+
+@under("slow node")
+def all_is_asked_again() -> World:
+    return bad_nodes.asking(asker=AsksAllAgain)
+
+
+@under("slow disk")
+def each_entry_is_synced() -> World:
+    return bad_nodes.logging(log=SyncsEachEntry)
+
+
+@under("crash")
+def a_log_is_in_memory() -> World:
+    return bad_nodes.logging(log=KeepsItInMemory)
+
+
+a_read_is_stale_after_a_pause = must_break(
+    bad_nodes.no_read_is_stale.over(a_timer_is_trusted, "a_read_is_stale_after_a_pause")
+)
+a_read_is_stale_by_another_clock = must_break(
+    bad_nodes.no_read_is_stale.over(clocks_are_to_agree, "a_read_is_stale_by_another_clock")
+)
+a_read_is_stale_by_a_slow_clock = must_break(
+    bad_nodes.no_read_is_stale.over(a_margin_is_fixed, "a_read_is_stale_by_a_slow_clock")
+)
+a_write_is_lost_to_the_past = must_break(
+    bad_nodes.the_last_write_wins.over(time_is_to_go_on, "a_write_is_lost_to_the_past")
+)
+a_buffer_is_never_emptied = must_break(
+    bad_nodes.no_buffer_grows_too_large.over(time_is_to_pass, "a_buffer_is_never_emptied")
+)
+all_are_suspected_at_once = must_break(
+    bad_nodes.nobody_who_beats_is_suspected.over(one_look_is_enough, "all_are_suspected_at_once")
+)
+who_is_slow_drowns = must_break(
+    bad_nodes.questions_are_answered_in_the_end.over(all_is_asked_again, "who_is_slow_drowns")
+)
+who_waits_for_a_disk_falls_behind = must_break(
+    bad_nodes.entries_are_stored_in_the_end.over(
+        each_entry_is_synced, "who_waits_for_a_disk_falls_behind"
+    )
+)
+a_log_is_lost_in_a_crash = must_break(
+    bad_nodes.what_is_acknowledged_is_in_the_log.over(
+        a_log_is_in_memory, "a_log_is_lost_in_a_crash"
+    )
+)
