@@ -6,9 +6,8 @@ that breaks them need not show why.
 
 from __future__ import annotations
 
-from typing import Any
-
 from happysim import Host, World, bounded, must_break, on, simulated
+from happysim.sim.policy import Simulated
 from properties import bad_links
 from properties.bad_links import (
     NAMES,
@@ -140,68 +139,67 @@ class TakesOldWrites(Store):
 # -- as properties ---------------------------------------------------------------------------------
 
 
-def under(fault: str) -> Any:
-    """A scenario that is looked at under a fault of the menu."""
-    runs = simulated(1, runs=5, until=bad_links.UNTIL, faults=bad_links.MENU[fault])
-    return bounded(by=runs)
+def under(fault: str) -> Simulated:
+    """Runs under a fault of the menu."""
+    return simulated(1, runs=5, until=bad_links.UNTIL, faults=bad_links.MENU[fault])
 
 
-@under("partition")
+@bounded(by=under("partition"))
 def a_majority_of_who_is_left() -> World:
     return bad_links.group(kind=CountsWhoIsLeft)
 
 
-@under("one-way cut, nobody hears n1")
+@bounded(by=under("one-way cut, nobody hears n1"))
 def sends_are_trusted() -> World:
     return bad_links.group(kind=TrustsItsOwnSends)
 
 
-@under("one-way cut, n1 hears nobody")
+@bounded(by=under("one-way cut, n1 hears nobody"))
 def support_is_for_who_is_heard() -> World:
     return bad_links.group(kind=SupportsWhomItHears)
 
 
-@under("bridge")
+@bounded(by=under("bridge"))
 def who_is_heard_votes() -> World:
     return bad_links.group(kind=CountsWhomItHears)
 
 
-@under("ring")
+@bounded(by=under("ring"))
 def all_are_to_be_seen() -> World:
     return bad_links.group(kind=WantsToSeeAll)
 
 
-@under("clog")
+@bounded(by=under("clog"))
 def old_writes_are_taken() -> World:
     return bad_links.lending(store=TakesOldWrites)
 
 
-@under("swizzle")
+@bounded(by=under("swizzle"))
 def the_first_peer_is_trusted() -> World:
     return bad_links.group(kind=TrustsTheFirstPeerBack)
 
 
-@under("latency")
+@bounded(by=under("latency"))
 def answers_are_due_at_once() -> World:
     return bad_links.group(kind=WantsAnswersAtOnce)
 
 
-@under("loss")
+@bounded(by=under("loss"))
 def only_silence_is_loss() -> World:
     return bad_links.copying(source=ResendsAfterSilence)
 
 
-@under("duplication")
+@bounded(by=under("duplication"))
 def copies_are_marked() -> World:
     return bad_links.copying(shelf=KnowsOnlyItsOwnCopies)
 
 
-@under("reordering")
+@bounded(by=under("reordering"))
 def the_last_is_the_newest() -> World:
     return bad_links.copying(shelf=ShowsTheLastToArrive)
 
 
-@under("bandwidth")
+@bounded(by=under("bandwidth"))
 def everything_is_sent_again() -> World:
     return bad_links.copying(source=ResendsAtOnce)
 

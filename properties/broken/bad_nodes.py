@@ -6,9 +6,8 @@ that breaks them need not show why.
 
 from __future__ import annotations
 
-from typing import Any
-
 from happysim import Host, World, bounded, must_break, on, simulated
+from happysim.sim.policy import Simulated
 from properties import bad_nodes
 from properties.bad_nodes import (
     LEASE,
@@ -124,53 +123,52 @@ class KeepsItInMemory(Log):
 # -- as properties ---------------------------------------------------------------------------------
 
 
-def under(fault: str) -> Any:
-    """A scenario that is looked at under a fault of the menu."""
-    runs = simulated(1, runs=5, until=bad_nodes.UNTIL, faults=bad_nodes.MENU[fault])
-    return bounded(by=runs)
+def under(fault: str) -> Simulated:
+    """Runs under a fault of the menu."""
+    return simulated(1, runs=5, until=bad_nodes.UNTIL, faults=bad_nodes.MENU[fault])
 
 
-@under("pause")
+@bounded(by=under("pause"))
 def a_timer_is_trusted() -> World:
     return bad_nodes.reading(holder=TrustsItsTimer)
 
 
-@under("clock offset")
+@bounded(by=under("clock offset"))
 def clocks_are_to_agree() -> World:
     return bad_nodes.reading(holder=ReadsTheLendersClock)
 
 
-@under("clock drift")
+@bounded(by=under("clock drift"))
 def a_margin_is_fixed() -> World:
     return bad_nodes.reading(holder=KeepsAFixedMargin)
 
 
-@under("clock jumps back")
+@bounded(by=under("clock jumps back"))
 def time_is_to_go_on() -> World:
     return bad_nodes.stamping(author=BreaksTiesOnly)
 
 
-@under("clock stops")
+@bounded(by=under("clock stops"))
 def time_is_to_pass() -> World:
     return bad_nodes.buffering(buffer=FlushesByTheClock)
 
 
-@under("clock jumps ahead")
+@bounded(by=under("clock jumps ahead"))
 def one_look_is_enough() -> World:
     return bad_nodes.watching(watcher=ReadsTimeoutsOffTheClock)
 
 
-@under("slow node")
+@bounded(by=under("slow node"))
 def all_is_asked_again() -> World:
     return bad_nodes.asking(asker=AsksAllAgain)
 
 
-@under("slow disk")
+@bounded(by=under("slow disk"))
 def each_entry_is_synced() -> World:
     return bad_nodes.logging(log=SyncsEachEntry)
 
 
-@under("crash")
+@bounded(by=under("crash"))
 def a_log_is_in_memory() -> World:
     return bad_nodes.logging(log=KeepsItInMemory)
 
