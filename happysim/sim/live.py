@@ -16,7 +16,7 @@ from happysim.core.errors import DiskFull, HappysimError, ProtocolError, Scenari
 from happysim.core.freeze import Frozen, thaw, thaw_attributes
 from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
-from happysim.core.process import NodeProcess, freeze_fields, unknown_message
+from happysim.core.process import NodeProcess, check_fields, freeze_fields, unknown_message
 from happysim.core.script import Operation
 from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
@@ -262,7 +262,7 @@ class LiveNode:
             )
         self._audit_at *= 2
         if self.raised is None:
-            freeze_fields(self.node, self.name, where)
+            check_fields(self.node, self.name, where)
         if self._settler is not None:
             self._settler.settle_all(self.values)
         self.host.audit(self.calls + 1 == self._audit_at)

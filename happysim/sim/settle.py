@@ -20,7 +20,7 @@ from functools import cache
 from operator import attrgetter, is_
 from typing import Any, get_origin
 
-from happysim.core.codec import field_names
+from happysim.core.codec import field_names, native_part
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.values import (
     STABLE,
@@ -29,6 +29,7 @@ from happysim.sim.values import (
     is_log,
     is_record,
     is_set_free,
+    looked_at,
     promise_of,
     stable,
 )
@@ -67,14 +68,21 @@ class Settler:
     """Settles the fields of one node: remembers what they held when they were last looked at.
 
     `settle(values)` leaves no built-in set in these fields, given the `vars` of the node. It is
-    another function once a field holds another sort of value.
+    another function once a field holds another sort of value. Where there is a native library, it
+    is that of `Settling`, which leaves to the fields here what it does not know.
     """
 
-    __slots__ = ("_fields", "settle")
+    __slots__ = ("_fields", "_native", "settle")
 
     def __init__(self, fields: dict[str, Make]) -> None:
         self._fields = [_Field(self, name, make) for name, make in fields.items()]
-        self.settle: Callable[[dict[str, Any]], None] = self.sort
+        looks, settling = native_part("Looks"), native_part("Settling")
+        self.settle: Callable[[dict[str, Any]], None]
+        if looks is None or settling is None:
+            self._native, self.settle = None, self.sort
+        else:
+            self._native = settling(_looks(looks), self._fields)
+            self.settle = self._native.settle
 
     def sort(self, values: dict[str, Any]) -> None:
         """Settle, and from now on compare each field as befits what it holds."""
@@ -83,11 +91,24 @@ class Settler:
         self.settle = write(fields)
         self.settle(values)
 
+    def sort_anew(self) -> None:
+        """A field holds another sort of value than before."""
+        if self._native is None:
+            self.settle = self.sort
+
     def settle_all(self, values: dict[str, Any]) -> None:
         """The same, but look at every part of every field, changed or not."""
+        if self._native is not None:
+            self._native.settle_all(values)
+            return
         for field in self._fields:
-            values[field.name] = stable(values[field.name])
-            field.look(values)
+            field.settle_all(values)
+
+
+@cache
+def _looks(make: Any) -> Any:
+    """What looks for sets in the native library; one serves all nodes."""
+    return make(looked_at, StableSet, StableFrozenSet)
 
 
 Write = Callable[[Sequence[Any]], Callable[[dict[str, Any]], None]]
@@ -177,6 +198,11 @@ class _Field:
         seen = [] if self.log is None else self.log.tail.seen
         return len(seen), seen[-1] if seen else None
 
+    def settle_all(self, values: dict[str, Any]) -> None:
+        """Settle every part of what the field holds, changed or not."""
+        values[self.name] = stable(values[self.name])
+        self.look(values)
+
     def look(self, values: dict[str, Any]) -> tuple[Any, Any]:
         """Settle what the field holds now; returns it, and with what it is to be compared."""
         before, value = self.sort, values[self.name]
@@ -184,7 +210,7 @@ class _Field:
         if made is not value:
             values[self.name] = made
         if self.sort != before:
-            self._owner.settle = self._owner.sort
+            self._owner.sort_anew()
         return self.held, self.shown
 
     def _look(self, value: Any) -> Any:

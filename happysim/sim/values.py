@@ -252,15 +252,22 @@ def _are_set_free(values: Iterable[Any]) -> bool:
     return True
 
 
-def _make_look(kind: type) -> Callable[[Any], bool]:
-    """What looks for a set in values of a class, and for what can change."""
-    if issubclass(kind, enum.Enum):
-        return lambda value: True
+def looked_at(kind: type) -> list[str] | None:
+    """The fields in which values of a class may hold a set; None where that is not all to see."""
+    if kind in _ATOMS or issubclass(kind, enum.Enum):
+        return []
     if not is_frozen_class(kind) or not _compares_all(kind):
-        return lambda value: False
+        return None
     hints = hints_of(kind)
     # Fields that promise atoms are not looked at.
-    names = [name for name in field_names(kind) if not _promises_atoms(hints.get(name, Any))]
+    return [name for name in field_names(kind) if not _promises_atoms(hints.get(name, Any))]
+
+
+def _make_look(kind: type) -> Callable[[Any], bool]:
+    """What looks for a set in values of a class, and for what can change."""
+    names = looked_at(kind)
+    if names is None:
+        return lambda value: False
     if len(names) > 1:
         values_of = attrgetter(*names)
         return lambda value: _are_set_free(values_of(value))
