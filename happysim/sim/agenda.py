@@ -6,7 +6,7 @@ the order in which they were put here, so a run has one order whatever the machi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -32,10 +32,11 @@ class Queue:
         # As methods they would take a call more.
         self.push: Callable[[Entry], None] = partial(heappush, self._heap)
 
-    def pop_until(self, limit: int) -> Entry | None:
-        """Take out the first entry; None where there is none up to and including `limit`."""
+    def until(self, limit: int) -> Iterator[Entry]:
+        """Take out the entries up to and including `limit`, also those that come meanwhile."""
         heap = self._heap
-        return heappop(heap) if heap and heap[0][0] <= limit else None
+        while heap and heap[0][0] <= limit:
+            yield heappop(heap)
 
     def first(self) -> Entry | None:
         """The first entry, which stays; None where there is none."""
@@ -75,12 +76,8 @@ class Agenda:
 
     def run_until(self, limit: int) -> None:
         """Make every call up to and including the time `limit`, unless `stopped` is set."""
-        pop = self.queue.pop_until
-        while True:
-            entry = pop(limit)
-            if entry is None:
-                break
-            self.now, _, run, first, second, third = entry
+        coming = self.queue.until(limit)
+        for self.now, _, run, first, second, third in coming:
             run(first, second, third)
             if self.stopped:
                 return
@@ -88,11 +85,10 @@ class Agenda:
 
     def step(self) -> bool:
         """Make the next call; False where there is none."""
-        entry = self.queue.first()
-        if entry is None:
+        due = self.next_at
+        if due is None:
             return False
-        self.queue.pop_until(entry[0])
-        self.now, _, run, first, second, third = entry
+        self.now, _, run, first, second, third = next(self.queue.until(due))
         run(first, second, third)
         return True
 

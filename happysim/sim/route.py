@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from happysim.core.link import Link
 from happysim.core.script import Operation
 from happysim.sim.agenda import Agenda
+from happysim.sim.values import Check
 
 if TYPE_CHECKING:
     from happysim.sim.client import LiveClient
@@ -106,7 +107,7 @@ class Route:
         self.target: Any = target
         self.ordered = ordered
         # What the sender does with a message of each class that was sent here already.
-        self.checks: dict[type, Callable[[Any], Any] | None] = {}
+        self.checks: dict[type, Check | None] = {}
         self.draw = draw
         # Hands a message to its receiver, unless it was cut off on its way.
         self.arrive: Callable[[Any, Any, Any], None] = MethodType(target.receive, self)

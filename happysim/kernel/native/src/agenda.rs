@@ -77,13 +77,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes out the first entry; None where there is none up to and including the time `limit`.
-    fn pop_until(&mut self, limit: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyTuple>>> {
-        let limit = time_of(limit)?;
-        if self.heap.peek().is_none_or(|first| first.time > limit) {
-            return Ok(None);
-        }
-        Ok(self.heap.pop().map(|first| first.told))
+    /// Takes out the entries up to and including the time `limit`, one by one, also those that come
+    /// meanwhile.
+    fn until(slf: Bound<'_, Self>, limit: &Bound<'_, PyAny>) -> PyResult<Until> {
+        Ok(Until { limit: time_of(limit)?, queue: slf.unbind() })
     }
 
     /// The first entry, which stays; None where there is none.
@@ -108,5 +105,30 @@ impl Queue {
 
     fn __clear__(&mut self) {
         self.heap.clear();
+    }
+}
+
+#[pyclass]
+pub struct Until {
+    limit: i128,
+    queue: Py<Queue>,
+}
+
+#[pymethods]
+impl Until {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
+        let heap = &mut self.queue.borrow_mut(py).heap;
+        if heap.peek().is_none_or(|first| first.time > self.limit) {
+            return None;
+        }
+        heap.pop().map(|first| first.told)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.queue)
     }
 }

@@ -152,6 +152,8 @@ enum Sort {
 /// A field: what it held when it was last looked at, and with what that is compared.
 struct Field {
     name: Py<PyString>,
+    /// Where `PyDict_Next` finds it.
+    place: ffi::Py_ssize_t,
     /// The field in Python, what it settles deep values with, and the name of its log.
     python: Py<PyAny>,
     settle: Py<PyAny>,
@@ -163,6 +165,10 @@ struct Field {
     last: Option<Py<PyAny>>,
 }
 
+fn is_at(one: Option<&Py<PyAny>>, other: *mut ffi::PyObject) -> bool {
+    one.is_some_and(|one| one.as_ptr() == other)
+}
+
 fn is(one: Option<&Py<PyAny>>, other: &Bound<'_, PyAny>) -> bool {
     one.is_some_and(|one| one.as_ptr() == other.as_ptr())
 }
@@ -172,18 +178,24 @@ fn is(one: Option<&Py<PyAny>>, other: &Bound<'_, PyAny>) -> bool {
 pub struct Settling {
     looks: Py<Looks>,
     fields: Vec<Field>,
+    values: Py<PyDict>,
 }
 
 #[pymethods]
 impl Settling {
-    /// `fields` are the objects of `settle.py`, one for each field.
+    /// `fields` are the objects of `settle.py`, one for each field; `values` the `vars` of the node.
     #[new]
-    fn new(looks: Py<Looks>, fields: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(
+        looks: Py<Looks>,
+        fields: Vec<Bound<'_, PyAny>>,
+        values: Py<PyDict>,
+    ) -> PyResult<Self> {
         let fields = fields.into_iter().map(|each| {
             let log: Py<PyString> = each.getattr("log_name")?.extract()?;
             let is_log = log.bind(each.py()).is_truthy()?;
             Ok(Field {
                 name: each.getattr("name")?.extract()?,
+                place: 0,
                 settle: each.getattr("settle")?.unbind(),
                 log: is_log.then_some(log),
                 python: each.unbind(),
@@ -194,27 +206,24 @@ impl Settling {
                 last: None,
             })
         });
-        Ok(Settling { looks, fields: fields.collect::<PyResult<_>>()? })
+        Ok(Settling { looks, fields: fields.collect::<PyResult<_>>()?, values })
     }
 
-    /// Leaves no built-in set in these fields of a node, given its `vars`.
-    fn settle(&mut self, values: &Bound<'_, PyDict>) -> PyResult<()> {
-        let looks = self.looks.get();
+    /// Leaves no built-in set in these fields.
+    fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
+        let (looks, values) = (self.looks.get(), self.values.bind(py));
         for field in &mut self.fields {
-            // SAFETY: a dict and text, both alive; what is returned is borrowed from the dict,
-            // where it stays as long as it is compared by its address alone.
-            let value = unsafe { ffi::PyDict_GetItemWithError(values.as_ptr(), field.name.as_ptr()) };
-            let held = field.held.as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
-            if value != held || field.sort != Sort::Same || value.is_null() {
-                field.compare(looks, values)?;
+            let same = is_at(field.held.as_ref(), field.at_its_place(values));
+            if !same || (field.sort != Sort::Same && field.has_changed(looks, py)?) {
+                field.look_again(looks, values)?;
             }
         }
         Ok(())
     }
 
     /// The same, but looks at every part of every field, changed or not.
-    fn settle_all(&mut self, values: &Bound<'_, PyDict>) -> PyResult<()> {
-        let looks = self.looks.get();
+    fn settle_all(&mut self, py: Python<'_>) -> PyResult<()> {
+        let (looks, values) = (self.looks.get(), self.values.bind(py));
         for field in &mut self.fields {
             field.look_at_all(looks, values)?;
         }
@@ -222,6 +231,7 @@ impl Settling {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.values)?;
         for field in &self.fields {
             visit.call(&field.python)?;
             visit.call(&field.settle)?;
@@ -238,18 +248,51 @@ impl Settling {
 }
 
 impl Field {
+    /// The address of what the field holds, if it is where it was before; else null.
+    ///
+    /// Places are those of `PyDict_Next`, which says not what they mean, so the name has to fit.
+    fn at_its_place(&self, values: &Bound<'_, PyDict>) -> *mut ffi::PyObject {
+        let (mut place, mut key, mut value) = (self.place, std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: a dict that is alive, and what is found is looked at by its address alone. A place
+        // beyond the end of the dict is none.
+        let found = unsafe { ffi::PyDict_Next(values.as_ptr(), &mut place, &mut key, &mut value) };
+        if found != 0 && key == self.name.as_ptr() { value } else { std::ptr::null_mut() }
+    }
+
+    /// Notes the place of the field, if it has one.
+    fn find_place(&mut self, values: &Bound<'_, PyDict>) {
+        let (mut place, mut key) = (0, std::ptr::null_mut());
+        self.place = 0;
+        loop {
+            let before = place;
+            // SAFETY: as above.
+            let found =
+                unsafe { ffi::PyDict_Next(values.as_ptr(), &mut place, &mut key, std::ptr::null_mut()) };
+            if found == 0 {
+                return;
+            }
+            if key == self.name.as_ptr() {
+                self.place = before;
+                return;
+            }
+        }
+    }
+
     fn value<'py>(&self, values: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let found = values.get_item(&self.name)?;
         found.ok_or_else(|| PyKeyError::new_err(self.name.clone_ref(values.py())))
     }
 
-    /// Looks at what the field holds now, unless it is known to be what it held.
-    fn compare(&mut self, looks: &Looks, values: &Bound<'_, PyDict>) -> PyResult<()> {
+    /// Looks at what the field holds, which has changed or is not at its place.
+    fn look_again(&mut self, looks: &Looks, values: &Bound<'_, PyDict>) -> PyResult<()> {
         let value = self.value(values)?;
-        if !is(self.held.as_ref(), &value) || self.has_changed(looks, &value)? {
-            self.look(looks, values, value)?;
+        if value.as_ptr() != self.at_its_place(values) {
+            self.find_place(values);
+            if is(self.held.as_ref(), &value) && !self.has_changed(looks, values.py())? {
+                return Ok(());
+            }
         }
-        Ok(())
+        self.look(looks, values, value)
     }
 
     /// Looks at every part, whatever was known of it.
@@ -270,20 +313,14 @@ impl Field {
         self.look_in_python(values)
     }
 
-    /// Whether the parts have changed of a value that is the one that the field held.
-    fn has_changed(&mut self, looks: &Looks, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = value.py();
+    /// Whether the parts have changed of the value that the field held, and holds.
+    fn has_changed(&mut self, looks: &Looks, py: Python<'_>) -> PyResult<bool> {
+        let Some(value) = self.held.as_ref().map(|held| held.bind(py).clone()) else { return Ok(true) };
         match self.sort {
             Sort::Same => Ok(false),
-            Sort::Flat => match &self.shown {
-                Some(shown) => {
-                    let shown = shown.bind(py);
-                    Ok((value.len()? > 0 || shown.len()? > 0) && value.ne(shown)?)
-                }
-                None => Ok(true),
-            },
-            Sort::Log => self.has_log_changed(looks, value),
-            Sort::Deep => Ok(!self.settle.bind(py).call1((value,))?.is(value)),
+            Sort::Flat => Ok(self.shown.as_ref().is_none_or(|shown| !has_parts_of(&value, shown.bind(py)))),
+            Sort::Log => self.has_log_changed(looks, &value),
+            Sort::Deep => Ok(!self.settle.bind(py).call1((&value,))?.is(&value)),
         }
     }
 
@@ -296,8 +333,15 @@ impl Field {
         }
         let Ok(entries) = entries.cast_exact::<PyList>() else { return Ok(true) };
         let size = entries.len();
-        if size < self.size || (self.size > 0 && !is(self.last.as_ref(), &entries.get_item(self.size - 1)?)) {
+        if size < self.size {
             return Ok(true);
+        }
+        if self.size > 0 {
+            // SAFETY: an item of a list, compared by its address alone.
+            let last = unsafe { ffi::PyList_GetItem(entries.as_ptr(), self.size as isize - 1) };
+            if !is_at(self.last.as_ref(), last) {
+                return Ok(true);
+            }
         }
         for at in self.size..size {
             let entry = entries.get_item(at)?;
@@ -362,6 +406,40 @@ impl Field {
         }
         self.note(sort, held, Some(shown));
         Ok(())
+    }
+}
+
+/// True where two lists, or two dicts, hold the same objects in the same order.
+fn has_parts_of(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
+    let null = std::ptr::null_mut();
+    if let (Ok(one), Ok(other)) = (one.cast_exact::<PyList>(), other.cast_exact::<PyList>()) {
+        // SAFETY: both are lists, and no longer than that; items are compared by address alone.
+        let item = |list: &Bound<'_, PyList>, at| unsafe { ffi::PyList_GetItem(list.as_ptr(), at) };
+        let size = one.len();
+        return size == other.len() && (0..size as ffi::Py_ssize_t).all(|at| item(one, at) == item(other, at));
+    }
+    let (Ok(one), Ok(other)) = (one.cast_exact::<PyDict>(), other.cast_exact::<PyDict>()) else {
+        return false;
+    };
+    if one.len() != other.len() {
+        return false;
+    }
+    let (mut place, mut key, mut value) = (0, null, null);
+    let (mut other_place, mut other_key, mut other_value) = (0, null, null);
+    loop {
+        // SAFETY: both are dicts, which nothing changes meanwhile.
+        let (found, other_found) = unsafe {
+            (
+                ffi::PyDict_Next(one.as_ptr(), &mut place, &mut key, &mut value),
+                ffi::PyDict_Next(other.as_ptr(), &mut other_place, &mut other_key, &mut other_value),
+            )
+        };
+        if found == 0 || other_found == 0 {
+            return found == other_found;
+        }
+        if key != other_key || value != other_value {
+            return false;
+        }
     }
 }
 
