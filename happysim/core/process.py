@@ -16,7 +16,14 @@ from happysim.core.describe import describe
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import Mishap
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
-from happysim.core.freeze import Frozen, freeze, freeze_attributes, thaw, thaw_attributes
+from happysim.core.freeze import (
+    Frozen,
+    freeze,
+    freeze_attributes,
+    have_content,
+    thaw,
+    thaw_attributes,
+)
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.local_step import (
     ADVICE,
@@ -369,6 +376,14 @@ def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
         f"{where}: two fields of {name} hold the same list, dict or set; "
         "each field must own its value, so store a copy"
     )
+
+
+def check_fields(node: Node, name: str, where: str) -> None:
+    """Raise what `freeze_fields` raises, where it does."""
+    values, kind = vars(node), type(node)
+    declared = len(values) == len(kind.happysim_fields) + 1 and values.get("name") == name
+    if not declared or not have_content(values, kind.happysim_fields):
+        freeze_fields(node, name, where)
 
 
 def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:

@@ -273,7 +273,7 @@ class Simulation(ByHand):
     @property
     def is_over(self) -> bool:
         """True where a property is broken, or nothing is left to happen."""
-        return self.broken is not None or not self.agenda.heap
+        return self.broken is not None or not self.agenda.queue
 
     def run(self, seconds: float) -> Simulation:
         """Let so much time pass, or less where a property is broken; returns the simulation.
@@ -302,8 +302,8 @@ class Simulation(ByHand):
         limit = self.now + _duration(within, "run_until(within=...)")
         with rare_collection(_OBJECTS_A_COLLECTION):
             while not wanted(self.world):
-                heap = self.agenda.heap
-                if self.broken is not None or not heap or heap[0][0] > limit:
+                due = self.agenda.next_at
+                if self.broken is not None or due is None or due > limit:
                     return False
                 self.step()
         return True
@@ -333,7 +333,7 @@ class Simulation(ByHand):
 
     def on_their_way(self) -> Iterator[tuple[Route, Any]]:
         """Every message that will arrive, with its route, in order of arrival."""
-        for entry in sorted(self.agenda.heap, key=lambda entry: entry[:2]):
+        for entry in self.agenda.queue.entries():
             route = getattr(entry[2], "__self__", None)
             if isinstance(route, Route) and entry[5] == route.epoch:
                 yield route, entry[3]
@@ -343,7 +343,7 @@ class Simulation(ByHand):
         """True where nothing is left to happen, and no client script awaits an answer."""
         clients = [each for each in self.processes.values() if isinstance(each, LiveClient)]
         waits = any(each.waiting for each in clients)
-        return not waits and not any(self._matters(entry) for entry in self.agenda.heap)
+        return not waits and not any(self._matters(entry) for entry in self.agenda.queue.entries())
 
     @staticmethod
     def _matters(entry: Any) -> bool:
