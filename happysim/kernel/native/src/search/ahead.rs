@@ -19,11 +19,13 @@ use crate::sleep::Sleepers;
 pub const WORLDS_MIN: usize = 2048;
 const WORLDS_A_SHARE: usize = 128;
 /// Shares that are handed out ahead: what was found should still be in a processor's cache.
-const SHARES: usize = 32;
+const SHARES: usize = 64;
 /// How far ahead of taking them in the places of worlds are fetched.
 const NEXTS_AHEAD: usize = 32;
-/// Looks for a share, before a thread that finds none goes to sleep.
-const LOOKS: u32 = 1 << 12;
+/// How often a thread that finds no share lets others have the processor before it goes to sleep.
+const LOOKS: u32 = 256;
+/// Shares that nobody has claimed, for which one is woken: that takes as long as looking a few up.
+const SHARES_A_CALL: usize = 8;
 
 /// Worlds of one depth, and the steps that lead on from them.
 struct Share<const W: usize> {
@@ -105,8 +107,9 @@ impl<const W: usize> Ring<W> {
 
     /// Hands out the share that was filled.
     fn hand_out(&self) {
-        self.planned.fetch_add(1, Ordering::SeqCst);
-        if self.sleeping.load(Ordering::SeqCst) > 0 {
+        let planned = 1 + self.planned.fetch_add(1, Ordering::SeqCst);
+        let many = planned - self.claimed.load(Ordering::SeqCst) >= SHARES_A_CALL;
+        if many && self.sleeping.load(Ordering::SeqCst) > 0 {
             self.call();
         }
     }
@@ -133,7 +136,7 @@ impl<const W: usize> Ring<W> {
             if !self.is_idle() {
                 return;
             }
-            std::hint::spin_loop();
+            std::thread::yield_now();
         }
         self.sleeping.fetch_add(1, Ordering::SeqCst);
         let mut bed = self.bed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
