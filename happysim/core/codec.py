@@ -1,4 +1,4 @@
-"""What the native library is told of a class, to freeze and thaw values as `freeze` does.
+"""What the native library is told of a class, to freeze, thaw and tell values as `freeze` does.
 
 The native codec knows the common kinds of values and leaves the rest to Python. It is there for
 speed alone: with it or without it the same values come out.
@@ -62,7 +62,7 @@ def native_codec(shape: Callable[[type], str], describe: Callable[[Any], str]) -
     more, and something else of all others.
     """
     built, _ = native() if os.environ.get(VARIABLE) != "reference" else (None, "")
-    if built is None or not hasattr(built, "Codec"):
+    if built is None or not hasattr(getattr(built, "Codec", None), "describe"):
         return None
 
     def plan(kind: type) -> Plan:
