@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::flat::fold;
 use crate::layout::Key;
-use crate::memory::in_large_pages;
+use crate::memory::{in_large_pages, Apart};
 use crate::search::Stop;
 
 /// The system would not give more memory.
@@ -206,7 +206,7 @@ pub struct Part<const W: usize, E> {
     /// Where the first line of the processor's cache begins among the entries.
     first: usize,
     lines: u64,
-    filled: usize,
+    filled: Apart<usize>,
     room: usize,
 }
 
@@ -242,7 +242,7 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         let slots = lines * Self::A_LINE;
         let small = size_of::<E>() * slots <= Self::SMALL;
         let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 15 / 16 } else { slots * 3 / 4 };
-        Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
+        Ok(Part { entries, first, lines: lines as u64, filled: Apart(0), room })
     }
 
     /// The first entry of the line to look at, and the place in it to begin with.
@@ -277,13 +277,13 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     /// Adds an entry that is not there, at the place that `find` gave.
     #[inline(always)]
     pub fn insert_at(&mut self, mut at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
-        if self.filled == self.room {
+        if self.filled.0 == self.room {
             self.grow()?;
             at = self.find(&entry, hash).unwrap_or_else(|at| at);
         }
         // SAFETY: `find` gave the place; threads that look meanwhile see an entry as a whole, or none.
         unsafe { entry.fill(self.entries[at..].as_mut_ptr()) };
-        self.filled += 1;
+        self.filled.0 += 1;
         Ok(())
     }
 
@@ -298,7 +298,7 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
 
     /// Makes room for so many more, so that adding them moves nothing.
     pub fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
-        while self.room - self.filled < more {
+        while self.room - self.filled.0 < more {
             self.grow()?;
         }
         Ok(())
@@ -316,12 +316,14 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
                 larger.entries[at] = *entry;
             }
         }
-        larger.filled = self.filled;
+        larger.filled.0 = self.filled.0;
         *self = larger;
         Ok(())
     }
 }
 
+/// Read by all threads; next to it lies what one of them writes.
+#[repr(align(64))]
 pub struct Seen<const W: usize, E> {
     pub parts: Vec<Part<W, E>>,
 }
@@ -338,6 +340,13 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
     pub fn prefetch(&self, hash: u64) {
         let part = &self.parts[part_of(hash)];
         prefetch(part.entries.as_ptr().wrapping_add(part.home(hash).0));
+    }
+
+    /// Takes the line away from a processor that has looked at it.
+    #[inline(always)]
+    pub fn prefetch_to_write(&self, hash: u64) {
+        let part = &self.parts[part_of(hash)];
+        prefetch_to_write(part.entries.as_ptr().wrapping_add(part.home(hash).0));
     }
 
     /// As `Part::find`.
@@ -358,7 +367,7 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
 
     /// True where some part may have to grow for so many more in each.
     pub fn lacks_room(&self, more: &[usize; PARTS]) -> bool {
-        self.parts.iter().zip(more).any(|(part, &more)| part.room - part.filled < more)
+        self.parts.iter().zip(more).any(|(part, &more)| part.room - part.filled.0 < more)
     }
 
     /// Makes room for so many more in each part.
@@ -386,7 +395,7 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.filled).sum()
+        self.parts.iter().map(|part| part.filled.0).sum()
     }
 
     pub fn bytes(&self) -> usize {
@@ -399,6 +408,16 @@ fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::x86_64::_mm_prefetch(at.cast::<i8>(), std::arch::x86_64::_MM_HINT_T0)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+#[inline(always)]
+fn prefetch_to_write<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(at.cast::<i8>(), std::arch::x86_64::_MM_HINT_ET0)
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;

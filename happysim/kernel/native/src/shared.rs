@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use crate::gather::Ground;
 use crate::judge::{Memo, Parts, Quiet, Verdict};
 use crate::layout::{Key, Layout};
+use crate::memory::Apart;
 use crate::seen::{Entry, Seen};
 use crate::tables::{Question, Tables};
 
@@ -55,10 +56,6 @@ impl Place {
         self.layout.fits(&self.tables.largest)
     }
 }
-
-/// On a line of the processor's cache of its own.
-#[repr(align(64))]
-struct Apart<T>(T);
 
 pub struct Shared {
     place: UnsafeCell<Place>,

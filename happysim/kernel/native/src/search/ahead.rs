@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::*;
+use crate::memory::Apart;
 use crate::seen::{part_of, PARTS};
 use crate::shared::wait_until;
 use crate::sleep::Sleepers;
@@ -36,10 +37,11 @@ struct Share<const W: usize> {
 }
 
 /// A share's place in the ring, used again and again.
+#[repr(align(64))]
 struct Slot<const W: usize> {
     share: UnsafeCell<Share<W>>,
     /// One more than the number of the share that was looked up here last.
-    done: AtomicUsize,
+    done: Apart<AtomicUsize>,
 }
 
 // SAFETY: a share belongs to the thread that claimed it until it is done, and then, as before it was
@@ -50,9 +52,9 @@ unsafe impl<const W: usize> Sync for Slot<W> {}
 struct Ring<const W: usize> {
     slots: Vec<Slot<W>>,
     /// How many were handed out so far.
-    planned: AtomicUsize,
+    planned: Apart<AtomicUsize>,
     /// How many of these somebody has claimed.
-    claimed: AtomicUsize,
+    claimed: Apart<AtomicUsize>,
     /// No more come.
     closed: AtomicBool,
     /// A thread has failed; it will not finish its share.
@@ -84,11 +86,11 @@ impl<const W: usize> Drop for Failing<'_, W> {
 impl<const W: usize> Ring<W> {
     fn new() -> Self {
         let share = || Share { keys: Vec::new(), asleep: Vec::new(), depth: 0, batch: Batch::new() };
-        let slot = |_| Slot { share: UnsafeCell::new(share()), done: AtomicUsize::new(0) };
+        let slot = |_| Slot { share: UnsafeCell::new(share()), done: Apart::default() };
         Ring {
             slots: (0..SHARES).map(slot).collect(),
-            planned: AtomicUsize::new(0),
-            claimed: AtomicUsize::new(0),
+            planned: Apart::default(),
+            claimed: Apart::default(),
             closed: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             sleeping: AtomicUsize::new(0),
@@ -102,13 +104,13 @@ impl<const W: usize> Ring<W> {
     }
 
     fn is_done(&self, number: usize) -> bool {
-        self.slot(number).done.load(Ordering::Acquire) == number + 1
+        self.slot(number).done.0.load(Ordering::Acquire) == number + 1
     }
 
     /// Hands out the share that was filled.
     fn hand_out(&self) {
-        let planned = 1 + self.planned.fetch_add(1, Ordering::SeqCst);
-        let many = planned - self.claimed.load(Ordering::SeqCst) >= SHARES_A_CALL;
+        let planned = 1 + self.planned.0.fetch_add(1, Ordering::SeqCst);
+        let many = planned - self.claimed.0.load(Ordering::SeqCst) >= SHARES_A_CALL;
         if many && self.sleeping.load(Ordering::SeqCst) > 0 {
             self.call();
         }
@@ -121,12 +123,12 @@ impl<const W: usize> Ring<W> {
 
     /// The next share that nobody has claimed.
     fn claim(&self) -> Option<usize> {
-        let next = |claimed| (claimed < self.planned.load(Ordering::SeqCst)).then_some(claimed + 1);
-        self.claimed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()
+        let next = |claimed| (claimed < self.planned.0.load(Ordering::SeqCst)).then_some(claimed + 1);
+        self.claimed.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()
     }
 
     fn is_idle(&self) -> bool {
-        let nothing = self.claimed.load(Ordering::SeqCst) >= self.planned.load(Ordering::SeqCst);
+        let nothing = self.claimed.0.load(Ordering::SeqCst) >= self.planned.0.load(Ordering::SeqCst);
         nothing && !self.closed.load(Ordering::SeqCst)
     }
 
@@ -155,7 +157,7 @@ impl<const W: usize> Ring<W> {
         on.steps(share);
         on.news(share);
         std::mem::forget(failing);
-        self.slot(number).done.store(number + 1, Ordering::Release);
+        self.slot(number).done.0.store(number + 1, Ordering::Release);
         true
     }
 
@@ -170,6 +172,7 @@ impl<const W: usize> Ring<W> {
 }
 
 /// How a share is looked up.
+#[repr(align(64))]
 struct LookUp<'a, const W: usize, E> {
     place: &'a Shared,
     seen: *const Seen<W, E>,
@@ -281,7 +284,7 @@ impl Search {
                 self.next_depth(store);
             }
             self.hand_out(ring, store, number, &mut handed_out);
-            if number == ring.planned.load(Ordering::SeqCst) {
+            if number == ring.planned.0.load(Ordering::SeqCst) {
                 break;
             }
             while !ring.is_done(number) {
@@ -317,7 +320,7 @@ impl Search {
         next: &mut usize,
     ) {
         loop {
-            let planned = ring.planned.load(Ordering::SeqCst);
+            let planned = ring.planned.0.load(Ordering::SeqCst);
             let same_depth = *next < self.level_end;
             let end = if same_depth { self.level_end } else { self.ways.count };
             let depth = self.depth + !same_depth as u32;
@@ -366,7 +369,7 @@ impl Search {
             let item = &left[0];
             let ahead = |at: u32| nexts.len().min(at as usize + NEXTS_AHEAD);
             for next in &nexts[ahead(item.start)..ahead(item.end)] {
-                store.seen.prefetch(next.hash);
+                store.seen.prefetch_to_write(next.hash);
             }
             self.expand(place, store, item, *depth, nexts)?;
             self.after_world(store)?;
