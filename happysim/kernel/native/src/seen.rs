@@ -422,3 +422,9 @@ fn prefetch_to_write<T>(at: *const T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
 }
+
+/// Has all of these on their way.
+pub fn fetch<T>(values: &[T]) {
+    let start = values.as_ptr().cast::<u8>();
+    (0..size_of_val(values)).step_by(LINE).for_each(|at| prefetch(start.wrapping_add(at)));
+}

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::memory::Apart;
-use crate::seen::{part_of, PARTS};
+use crate::seen::{fetch, part_of, PARTS};
 use crate::shared::wait_until;
 use crate::sleep::Sleepers;
 
@@ -354,6 +354,9 @@ impl Search {
         share: &Share<W>,
     ) -> Result<Exit, Stop> {
         let Share { depth, batch: Batch { nexts, items, .. }, .. } = share;
+        // Another processor wrote them; to have them come one by one takes longer than to take them in.
+        fetch(items);
+        fetch(nexts);
         let begin = self.cursor;
         self.make_room(place, store, nexts)?;
         while self.stopped.is_none() && self.cursor - begin < items.len() {
