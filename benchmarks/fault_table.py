@@ -47,7 +47,7 @@ _ELECTED = "bad_disks:one_is_elected_at_the_most"
 _COPIED = "bad_disks:a_trusted_copy_holds_what_it_acknowledged"
 _REJOINED = "bad_disks:a_copy_that_rejoined_holds_what_it_acknowledged"
 _AGREED = "byzantine:no_two_members_deliver_different_values"
-_READ = "bad_nodes:no_read_is_stale"
+_READ = "bad_clocks:no_read_is_stale"
 _AT_RESTART = "sim/test_disk.py::test_a_disk_fault_at_a_restart_is_the_choice_of_a_search"
 _OF_CLOCKS = "sim/test_clock.py::test_timers_and_readings_follow_the_nodes_own_clock"
 _RATES = "sim/test_route.py::test_rates_are_kept"
@@ -109,7 +109,7 @@ ROWS = (
         CLOCK,
         _OF_CLOCKS,
         ("bad_nodes:ReadsTimeoutsOffTheClock", "bad_nodes:BreaksTiesOnly"),
-        ("bad_nodes:nobody_who_beats_is_suspected", "bad_nodes:the_last_write_wins"),
+        ("bad_clocks:nobody_who_beats_is_suspected", "bad_clocks:the_last_write_wins"),
     ),
     Row(
         "clock that stops",
@@ -117,7 +117,7 @@ ROWS = (
         CLOCK,
         _OF_CLOCKS,
         ("bad_nodes:FlushesByTheClock",),
-        ("bad_nodes:no_buffer_grows_too_large",),
+        ("bad_clocks:no_buffer_grows_too_large",),
     ),
     Row(
         "partition",

@@ -244,13 +244,14 @@ def choices_along(
 ) -> list[Choice]:
     """The choices that lead along a path of worlds, given by their numbers.
 
-    `shown` is what a kernel was shown of a world, where that was not all of it. Where nodes are
+    `shown` is what a kernel was shown of a world, where that was not all of it: its steps are those
+    of what it was shown, and in the whole world they are the same. Where nodes are
     interchangeable a step of the path may be one up to a permutation of them: what is returned
     leads from `start` through worlds that are all images of those of the path.
     """
     end = None if histories else -1
     symmetry = start.tables.symmetry
-    world, swaps = start, list[int]()
+    world, swaps = _bare(start, shown), list[int]()
     taken: list[Choice] = []
     for wanted in path[1:]:
         numbers = wanted
@@ -268,8 +269,14 @@ def choices_along(
         if found is None:
             raise AssertionError("a path of the kernel holds a step that the world does not have")
         taken.append(found[0])
-        world = found[1]
+        world = _bare(found[1], shown)
     return taken
+
+
+def _bare(world: World, shown: Callable[[Numbers], Numbers]) -> World:
+    """A world as a kernel was shown it. A message left out here would be in the way later on."""
+    cells = shown(world.numbers)[:-2]
+    return World(world.tables, cells, world.ledger, world.history_number)
 
 
 def _swaps_to(

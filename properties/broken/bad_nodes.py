@@ -1,4 +1,4 @@
-"""Protocols of `properties/bad_nodes.py` without one precaution, each shown by one fault alone.
+"""Protocols of `bad_nodes.py` and `bad_clocks.py` that lack a precaution, shown by one fault alone.
 
 Properties that ask for something within a time are only judged in time: told without a clock, a run
 that breaks them need not show why.
@@ -8,22 +8,9 @@ from __future__ import annotations
 
 from happysim import Host, World, bounded, must_break, on, simulated
 from happysim.sim.policy import Simulated
-from properties import bad_nodes
-from properties.bad_nodes import (
-    LEASE,
-    MARGIN,
-    SECOND,
-    SILENCE,
-    Append,
-    Asker,
-    Author,
-    Buffer,
-    Holder,
-    Lent,
-    Log,
-    Question,
-    Watcher,
-)
+from properties import bad_clocks, bad_nodes
+from properties.bad_clocks import LEASE, MARGIN, SILENCE, Author, Buffer, Holder, Lent, Watcher
+from properties.bad_nodes import SECOND, Append, Asker, Log, Question
 
 # -- a lease ---------------------------------------------------------------------------------------
 
@@ -130,32 +117,32 @@ def under(fault: str) -> Simulated:
 
 @bounded(by=under("pause"))
 def a_timer_is_trusted() -> World:
-    return bad_nodes.reading(holder=TrustsItsTimer)
+    return bad_clocks.reading(holder=TrustsItsTimer)
 
 
 @bounded(by=under("clock offset"))
 def clocks_are_to_agree() -> World:
-    return bad_nodes.reading(holder=ReadsTheLendersClock)
+    return bad_clocks.reading(holder=ReadsTheLendersClock)
 
 
 @bounded(by=under("clock drift"))
 def a_margin_is_fixed() -> World:
-    return bad_nodes.reading(holder=KeepsAFixedMargin)
+    return bad_clocks.reading(holder=KeepsAFixedMargin)
 
 
 @bounded(by=under("clock jumps back"))
 def time_is_to_go_on() -> World:
-    return bad_nodes.stamping(author=BreaksTiesOnly)
+    return bad_clocks.stamping(author=BreaksTiesOnly)
 
 
 @bounded(by=under("clock stops"))
 def time_is_to_pass() -> World:
-    return bad_nodes.buffering(buffer=FlushesByTheClock)
+    return bad_clocks.buffering(buffer=FlushesByTheClock)
 
 
 @bounded(by=under("clock jumps ahead"))
 def one_look_is_enough() -> World:
-    return bad_nodes.watching(watcher=ReadsTimeoutsOffTheClock)
+    return bad_clocks.watching(watcher=ReadsTimeoutsOffTheClock)
 
 
 @bounded(by=under("slow node"))
@@ -174,22 +161,22 @@ def a_log_is_in_memory() -> World:
 
 
 a_read_is_stale_after_a_pause = must_break(
-    bad_nodes.no_read_is_stale.over(a_timer_is_trusted, "a_read_is_stale_after_a_pause")
+    bad_clocks.no_read_is_stale.over(a_timer_is_trusted, "a_read_is_stale_after_a_pause")
 )
 a_read_is_stale_by_another_clock = must_break(
-    bad_nodes.no_read_is_stale.over(clocks_are_to_agree, "a_read_is_stale_by_another_clock")
+    bad_clocks.no_read_is_stale.over(clocks_are_to_agree, "a_read_is_stale_by_another_clock")
 )
 a_read_is_stale_by_a_slow_clock = must_break(
-    bad_nodes.no_read_is_stale.over(a_margin_is_fixed, "a_read_is_stale_by_a_slow_clock")
+    bad_clocks.no_read_is_stale.over(a_margin_is_fixed, "a_read_is_stale_by_a_slow_clock")
 )
 a_write_is_lost_to_the_past = must_break(
-    bad_nodes.the_last_write_wins.over(time_is_to_go_on, "a_write_is_lost_to_the_past")
+    bad_clocks.the_last_write_wins.over(time_is_to_go_on, "a_write_is_lost_to_the_past")
 )
 a_buffer_is_never_emptied = must_break(
-    bad_nodes.no_buffer_grows_too_large.over(time_is_to_pass, "a_buffer_is_never_emptied")
+    bad_clocks.no_buffer_grows_too_large.over(time_is_to_pass, "a_buffer_is_never_emptied")
 )
 all_are_suspected_at_once = must_break(
-    bad_nodes.nobody_who_beats_is_suspected.over(one_look_is_enough, "all_are_suspected_at_once")
+    bad_clocks.nobody_who_beats_is_suspected.over(one_look_is_enough, "all_are_suspected_at_once")
 )
 who_is_slow_drowns = must_break(
     bad_nodes.questions_are_answered_in_the_end.over(all_is_asked_again, "who_is_slow_drowns")

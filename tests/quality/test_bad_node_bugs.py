@@ -7,17 +7,9 @@ from typing import Any
 import pytest
 
 from happysim import Property, simulate
-from properties import bad_nodes
-from properties.bad_nodes import (
-    MENU,
-    UNTIL,
-    asking,
-    buffering,
-    logging,
-    reading,
-    stamping,
-    watching,
-)
+from properties import bad_clocks, bad_nodes
+from properties.bad_clocks import buffering, reading, stamping, watching
+from properties.bad_nodes import MENU, UNTIL, asking, logging
 from properties.broken import bad_nodes as broken
 
 SEEDS = range(1, 4)
@@ -25,20 +17,20 @@ SEEDS = range(1, 4)
 # Each mistake: its scenario and the argument that is wrong, the property that it breaks, and the
 # fault that shows it.
 MISTAKES: dict[str, tuple[Any, str, Property, str]] = {
-    "TrustsItsTimer": (reading, "holder", bad_nodes.no_read_is_stale, "pause"),
-    "ReadsTheLendersClock": (reading, "holder", bad_nodes.no_read_is_stale, "clock offset"),
-    "KeepsAFixedMargin": (reading, "holder", bad_nodes.no_read_is_stale, "clock drift"),
-    "BreaksTiesOnly": (stamping, "author", bad_nodes.the_last_write_wins, "clock jumps back"),
+    "TrustsItsTimer": (reading, "holder", bad_clocks.no_read_is_stale, "pause"),
+    "ReadsTheLendersClock": (reading, "holder", bad_clocks.no_read_is_stale, "clock offset"),
+    "KeepsAFixedMargin": (reading, "holder", bad_clocks.no_read_is_stale, "clock drift"),
+    "BreaksTiesOnly": (stamping, "author", bad_clocks.the_last_write_wins, "clock jumps back"),
     "FlushesByTheClock": (
         buffering,
         "buffer",
-        bad_nodes.no_buffer_grows_too_large,
+        bad_clocks.no_buffer_grows_too_large,
         "clock stops",
     ),
     "ReadsTimeoutsOffTheClock": (
         watching,
         "watcher",
-        bad_nodes.nobody_who_beats_is_suspected,
+        bad_clocks.nobody_who_beats_is_suspected,
         "clock jumps ahead",
     ),
     "AsksAllAgain": (asking, "asker", bad_nodes.questions_are_answered_in_the_end, "slow node"),
@@ -48,7 +40,12 @@ MISTAKES: dict[str, tuple[Any, str, Property, str]] = {
 SCENARIOS = [reading, stamping, buffering, watching, asking, logging]
 # What a right protocol says that it does not survive, and so no variant of it does.
 OUTSIDE = {reading: ["clock stops"]}
-THEOREMS = [each for each in vars(bad_nodes).values() if isinstance(each, Property)]
+THEOREMS = [
+    each
+    for module in (bad_nodes, bad_clocks)
+    for each in vars(module).values()
+    if isinstance(each, Property)
+]
 
 
 def said(scenario: Any, fault: str, seed: int, **wrong: Any) -> str:

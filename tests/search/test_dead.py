@@ -245,6 +245,17 @@ def test_a_message_that_does_nothing_yet_is_not_dead() -> None:
     assert report.reduction == "without dead messages: 3 worlds (5 in 2 searches)"
 
 
+@pytest.mark.parametrize("by", [bfs(reduce=True), dfs(reduce=True)], ids=["bfs", "dfs"])
+def test_a_search_that_ends_before_it_knows_better_tells_the_way_all_the_same(by: Any) -> None:
+    @always(sleeper)
+    def it_sleeps_on(world: World) -> bool:
+        return not world["sleeper"].awake
+
+    found = check(it_sleeps_on, by=by)
+    assert found.broken
+    assert check(it_sleeps_on, by=replay(found.schedule)).broken
+
+
 def test_an_end_that_may_be_none_is_not_believed_where_the_search_breaks_off() -> None:
     # The first search leaves the message out, and comes to an end that is none.
     props = in_the_end_it_is_heard, nothing_is_heard.over(noisy, name="nothing_is_heard")
