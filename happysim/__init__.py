@@ -80,7 +80,7 @@ from happysim.search.policy import bfs, dfs, pct, replay, uniform
 from happysim.search.shrink import shrink
 from happysim.sim.disk import Disk
 from happysim.sim.nemesis import at, randomly
-from happysim.sim.net_faults import Bridge, Clog, Degrade, Partition, Ring, Swizzle
+from happysim.sim.net_faults import Bridge, Clog, Degrade, Echo, Partition, Ring, Swizzle
 from happysim.sim.node_faults import (
     Crash,
     Drift,
@@ -167,6 +167,7 @@ __all__ = [
     "DiskFull",
     "DistributedLock",
     "Drift",
+    "Echo",
     "Faults",
     "FencedStore",
     "FencedWrite",

@@ -12,6 +12,7 @@ from happysim import (
     Bridge,
     Clog,
     Degrade,
+    Echo,
     Host,
     Link,
     Network,
@@ -31,7 +32,6 @@ from happysim import (
     uniform_latency,
 )
 from happysim.sim.nemesis import At
-from happysim.sim.net_faults import Echo
 
 SECOND = 1_000_000_000
 NAMES = ("n1", "n2", "n3", "n4", "n5")
