@@ -14,7 +14,7 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw, thaw_attributes
-from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
+from happysim.core.local_step import DOWN, FAILING, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
 from happysim.core.process import NodeProcess, check_fields, freeze_fields, unknown_message
 from happysim.core.script import Operation
@@ -241,8 +241,7 @@ class LiveNode:
         if isinstance(error, DiskFull) and self.host.disk is not None:
             # A crash follows at once; until then nothing else happens here.
             self.host.disk.undo()
-            self.gate = self._wait
-            self.agenda.at(self.agenda.now, self._fail, self.life)
+            self._await_crash()
             return
         if isinstance(error, HappysimError):
             raise error
@@ -280,6 +279,8 @@ class LiveNode:
         self.set_fields(state.fields)
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
+        if state.status == FAILING:
+            self._await_crash()
 
     def resume_actions(self) -> None:
         """Plan what this node may do by itself, in a world in mid-run."""
@@ -331,6 +332,10 @@ class LiveNode:
         """Take what has arrived meanwhile and ring what was due, all in its order."""
         self.is_held = False
         self._serve()
+
+    def _await_crash(self) -> None:
+        self.gate = self._wait
+        self.agenda.at(self.agenda.now, self._fail, self.life)
 
     def _fail(self, life: int, *_: Any) -> None:
         if life == self.life and self.fail is not None:

@@ -189,6 +189,7 @@ class Simulation(ByHand):
             check_disk(each)
         general = Disk() if disks is None or isinstance(disks, Mapping) else check_disk(disks)
         faulty = any(getattr(getattr(plan, "fault", None), "needs_disk", False) for plan in faults)
+        faulty = faulty or any(self._first_state(live).full for live in self.nodes)
         for live in self.nodes:
             policy = by_name.get(live.name, general)
             for wanted, budget in (policy.loses_unsynced, "unsynced_loss"), (policy.tears, "tears"):
@@ -202,11 +203,16 @@ class Simulation(ByHand):
 
     def _adopt(self) -> None:
         """Let disks remember what the first world does: it has started its nodes already."""
-        world = self.first_world
         for live in self.nodes:
-            state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+            state = self._first_state(live)
             if live.host.disk is not None and state.status != NEW:
                 live.host.disk.adopt(state)
+                live.host.disk.full = int(state.full)
+
+    def _first_state(self, live: Process) -> Any:
+        """The local state of a process in the first world."""
+        world = self.first_world
+        return world.tables.states[live.slot].values[world.state_number(live.slot)]
 
     def check_declared(self, budget: str, what: str) -> None:
         """Raise `ScenarioError` where a recorded run could not be replayed for want of a budget."""
@@ -220,8 +226,7 @@ class Simulation(ByHand):
             )
 
     def _resume(self, live: Process) -> None:
-        world = self.first_world
-        state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+        state = self._first_state(live)
         live.resume_as(state)
         if isinstance(live, LiveNode):
             if state.status == NEW:
