@@ -101,7 +101,6 @@ def _effects(
     tables: Tables, slot: int, state: int, inbox: Inbox, told: Choice
 ) -> Iterator[tuple[list[Effect], Inbox, int]]:
     """What a choice may do, with the inbox that it leaves, and who sent what it delivers."""
-    bare = replace(told, choosing="", reading="", at=None)
     process, value = tables.processes[slot], tables.states[slot].values[state]
     if told.kind is Kind.DELIVER and tables.receives(slot, state):
         for number in _letters(tables, slot, inbox, told):
@@ -112,17 +111,23 @@ def _effects(
                 yield tables.delivery_effects(slot, state, number), rest, source
                 continue
             event = event_of(process, value, told, envelope)
-            yield tables.effects_of(slot, state, event, bare, FREE), rest, source
+            yield tables.effects_of(slot, state, event, _bare(told), FREE), rest, source
     elif told.kind in (Kind.FIRE, Kind.ACT, Kind.START, Kind.INVOKE):
         event = event_of(process, value, told)
         if event._replace(readings=()) in tables.events(slot, state):
             yield tables.event_effects(slot, state, event), inbox, NOWHERE
     elif told.kind in (Kind.RESTART, Kind.FILL, Kind.FREE):
+        bare = _bare(told)
         ways = tables.restarts if told.kind is Kind.RESTART else tables.fillings
         for event, choice, cost in ways(slot, value):
             if choice == bare:
                 told_event = event._replace(readings=_readings(told))
                 yield tables.effects_of(slot, state, told_event, bare, cost), inbox, NOWHERE
+
+
+def _bare(told: Choice) -> Choice:
+    """The choice without what its handler draws and reads, and without its time."""
+    return replace(told, choosing="", reading="", at=None)
 
 
 def event_of(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.disk import budget_of
@@ -15,10 +17,13 @@ from happysim.core.symmetry import Symmetry
 from happysim.core.told import find, is_idle, not_enabled
 from happysim.core.world import World
 from happysim.kernel.contract import Numbers
+from happysim.search.memory import NoCopyError, copy_of
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario
 
 _NUMBER = re.compile(r"\d+")
+# A copy of what a monitor remembers takes as long as a few choices.
+KEPT_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def follow(
     skip_missing: bool = False,
     similar: bool = False,
     within: Callable[[World], bool] | None = None,
+    judge: Judge | None = None,
 ) -> Run:
     """Take the choices of a schedule in turn, until the property is broken (or reached).
 
@@ -58,10 +64,11 @@ def follow(
     choice that is not enabled raises `ScheduleError`, or is left out where `skip_missing`. So is
     one that leads to a world for which `within` is False, as in a search within that bound. With
     `similar`, another of its sort is taken in its place, where there is one: see `stand_in`.
+    `judge` is what judges the property, where it has seen a part of the run already.
     """
     taken: list[Choice] = []
     worlds = [world]
-    judge = _judge_of(prop)
+    judge = judge or _judge_of(prop)
     wrong = judge.first(world)
     for number, wanted in enumerate(schedule, 1):
         if wrong is not None:
@@ -165,7 +172,7 @@ def _common(one: str, other: str) -> int:
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-class _NoJudge:
+class Judge:
     """Judges one property along one run; this one judges nothing."""
 
     def first(self, world: World) -> str | None:
@@ -179,7 +186,7 @@ class _NoJudge:
 
 
 @dataclass
-class _WorldJudge(_NoJudge):
+class _WorldJudge(Judge):
     prop: Property
 
     def first(self, world: World) -> str | None:
@@ -189,7 +196,7 @@ class _WorldJudge(_NoJudge):
 
 
 @dataclass
-class _StepJudge(_NoJudge):
+class _StepJudge(Judge):
     prop: Property
 
     def step(self, before: World, choice: Choice, after: World) -> str | None:
@@ -197,7 +204,7 @@ class _StepJudge(_NoJudge):
 
 
 @dataclass
-class _LastJudge(_NoJudge):
+class _LastJudge(Judge):
     """Demands of a run what must have become true by its end."""
 
     prop: Property
@@ -206,7 +213,7 @@ class _LastJudge(_NoJudge):
         return self.prop.judge(world)
 
 
-class _MonitorJudge(_NoJudge):
+class _MonitorJudge(Judge):
     def __init__(self, prop: Property) -> None:
         self.prop, self.watch = prop, prop.function()
 
@@ -218,9 +225,34 @@ class _MonitorJudge(_NoJudge):
         return self.prop.ask(self.watch, after, choice.node)
 
 
-def _judge_of(prop: Property | None) -> _NoJudge:
+class Remembering(_MonitorJudge):
+    """A monitor along a run, of which copies are kept: by the number of choices it has seen.
+
+    It may begin with such a copy, which stays as it is.
+    """
+
+    def __init__(self, prop: Property, seen: int = 0, watch: Any = None) -> None:
+        super().__init__(prop)
+        self.kept: dict[int, Any] = {}
+        self.seen = seen
+        if seen:
+            self.watch = copy_of(watch)
+
+    def first(self, world: World) -> str | None:
+        return None if self.seen else super().first(world)
+
+    def step(self, before: World, choice: Choice, after: World) -> str | None:
+        self.seen += 1
+        said = super().step(before, choice, after)
+        if self.seen % KEPT_EVERY == 0:
+            with suppress(NoCopyError):
+                self.kept[self.seen] = copy_of(self.watch)
+        return said
+
+
+def _judge_of(prop: Property | None) -> Judge:
     if prop is None or prop.sort is Sort.NO_RAISE:
-        return _NoJudge()
+        return Judge()
     if prop.sort is Sort.MONITOR:
         return _MonitorJudge(prop)
     if prop.sort is Sort.STEP_ALWAYS:

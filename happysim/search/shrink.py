@@ -28,7 +28,7 @@ from happysim.core.rehome import rehome, with_faults
 from happysim.core.world import World
 from happysim.search.check import explore
 from happysim.search.policy import Bfs, Elsewhere
-from happysim.search.schedule import Run, first_world, follow
+from happysim.search.schedule import Judge, Remembering, Run, first_world, follow
 from happysim.spec.property import Property, Sort
 from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken
@@ -121,13 +121,17 @@ class _Shrinker:
         self.within = broken.within or (None if in_time else broken.of.scenario.bounds.within)
         # Once a choice is left out, the times of a simulation are true no more.
         untimed = [replace(each, at=None) for each in broken.schedule if not each.kind.is_timed]
-        self.best = self.follow(self.world, untimed)
+        # What a monitor remembers of the best after so many choices.
+        self.kept: dict[int, Any] = {}
+        judge = self.judge(0)
+        self.best = self.follow(self.world, untimed, judge)
+        self.kept = judge.kept if judge is not None else {}
         if not self.breaks(self.best):
             raise ValueError(
                 f"the schedule does not break {self.prop.name}; has the protocol changed?"
             )
 
-    def follow(self, world: World, schedule: Sequence[Choice]) -> Run:
+    def follow(self, world: World, schedule: Sequence[Choice], judge: Judge | None) -> Run:
         """What a candidate does, inside the bound that the search kept to."""
         run = follow(
             world,
@@ -136,9 +140,20 @@ class _Shrinker:
             skip_missing=True,
             similar=self.similar,
             within=self.within,
+            judge=judge,
         )
         self.effort += len(run.schedule)
         return run
+
+    def judge(self, same: int) -> Remembering | None:
+        """What judges a candidate that shares so many first choices with the best.
+
+        A monitor remembers the run, so it begins where a copy of it was kept, perhaps sooner.
+        """
+        if self.prop.sort is not Sort.MONITOR:
+            return None
+        at = max((at for at in self.kept if at <= same), default=0)
+        return Remembering(self.prop, at, self.kept.get(at))
 
     def breaks(self, run: Run) -> bool:
         if run.wrong is None:
@@ -267,10 +282,10 @@ class _Shrinker:
         if self.effort >= self.effort_max:
             raise _SpentError
         self.tried.add(tuple(schedule))
-        if self.prop.sort is Sort.MONITOR:
-            same = 0  # its memory of the run begins with the run
         # The prefix breaks nothing, or the best would be shorter; start behind it.
-        tail = self.follow(self.best.worlds[same], schedule[same:])
+        judge = self.judge(same)
+        same = same if judge is None else judge.seen
+        tail = self.follow(self.best.worlds[same], schedule[same:], judge)
         run = Run(
             (*self.best.schedule[:same], *tail.schedule),
             (*self.best.worlds[:same], *tail.worlds),
@@ -279,6 +294,8 @@ class _Shrinker:
         if not self.breaks(run) or measure(run.schedule) >= measure(self.best.schedule):
             return False
         self.best = run
+        if judge is not None:
+            self.kept = {at: each for at, each in self.kept.items() if at <= same} | judge.kept
         if self.progress is not None:
             self.progress(run.schedule)
         return True

@@ -37,16 +37,18 @@ from happysim import (
     durable,
     linearizable,
     message,
+    monitor,
     on,
     quiescent,
     reachable,
+    replay,
     shrink,
     smt,
     step_always,
     uniform,
 )
 from happysim.core.prng import Random
-from happysim.search.schedule import first_world, follow
+from happysim.search.schedule import Run, first_world, follow
 from happysim.search.shrink import measure
 from happysim.spec.property import no_handler_raises
 
@@ -548,3 +550,76 @@ def test_a_crash_that_loses_fewer_writes_stands_in_for_one_that_loses_more() -> 
     broken = broken_by(nothing_is_lost, *["act d write"] * 60, "crash d losing 60")
     small = shrink(broken, prove_worlds=0)
     assert list(map(str, schedule_of(small))) == ["act d write", "crash d losing 1"]
+
+
+class Tick(Node):
+    """Counts, as often as it likes."""
+
+    ticks: int = 0
+
+    @on.timer("tick")
+    def tick(self, host: Host) -> None:
+        self.ticks += 1
+        host.set_timer("tick")
+
+    def on_start(self, host: Host) -> None:
+        host.set_timer("tick")
+
+
+def two_clocks() -> World:
+    return World.of(Tick("a"), Tick("b"))
+
+
+@monitor(two_clocks)
+class never_ten_turns:
+    """It is not ten times that the other clock ticks than the one before."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, world: World, name: str) -> bool:
+        self.seen.append(name)
+        return sum(here != there for here, there in pairwise(self.seen)) < 10
+
+
+@monitor(two_clocks)
+class never_ten_turns_of_an_iterator:
+    """The same, by something of which there is no copy."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.turns = iter(range(1_000))
+        self.count = 0
+
+    def __call__(self, world: World, name: str) -> bool:
+        if self.seen and self.seen[-1] != name:
+            self.count = next(self.turns) + 1
+        self.seen.append(name)
+        return self.count < 10
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_monitor_that_can_be_copied_shrinks_to_the_same_with_less_effort(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    random = Random(1)
+    schedule = [Choice(Kind.FIRE, random.choice("ab"), what="tick") for _ in range(120)]
+    made: list[Run] = []
+
+    def counted(*arguments: Any, **options: Any) -> Run:
+        made.append(follow(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr("happysim.search.schedule.KEPT_EVERY", every)
+    monkeypatch.setattr("happysim.search.shrink.follow", counted)
+    found = []
+    for prop in (never_ten_turns_of_an_iterator, never_ten_turns):
+        made.clear()
+        broken = check(prop, by=replay(follow(two_clocks(), schedule, prop).schedule))
+        small = shrink(broken, prove_worlds=0)
+        found.append((small.schedule, sum(len(run.schedule) for run in made)))
+    (slow, most), (fast, less) = found
+    assert fast == slow
+    # A monitor is told of each node of the first world, and that was the first turn.
+    assert len(slow) == 9
+    assert less < 0.8 * most

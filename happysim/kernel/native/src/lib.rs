@@ -49,7 +49,7 @@ use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 7;
+const CONTRACT: u32 = 8;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {

@@ -1,0 +1,85 @@
+"""Copies of what a monitor remembers, so that a run can be taken up in its middle.
+
+A monitor is an object of its author's, and may hold anything. What nobody can change is shared
+between copies, and what is made of lists, dicts, sets and plain objects is copied. Where there is
+anything else, or a key that may change, there is no copy.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict, deque
+from typing import Any
+
+from happysim.core.stable_set import StableFrozenSet, StableSet
+
+_ATOMS = frozenset({type(None), str, bytes, int, bool, float, type})
+_OF_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a `class` statement
+
+
+class NoCopyError(Exception):
+    """There is something in it of which it is not known how to copy it."""
+
+
+def copy_of(value: Any, made: dict[int, Any] | None = None) -> Any:
+    """A copy that shares nothing which may change. Raises `NoCopyError` where there is none.
+
+    What is reached twice is one object in the copy, too; `made` holds what was copied, by id.
+    """
+    if _is_fixed(value):
+        return value
+    made = {} if made is None else made
+    if id(value) not in made:
+        _copy(value, made)
+    return made[id(value)]
+
+
+def _copy(value: Any, made: dict[int, Any]) -> None:
+    kind, at = type(value), id(value)
+    other: Any
+    if kind is list or kind is deque:
+        other = made[at] = kind() if kind is list else deque(maxlen=value.maxlen)
+        other.extend(copy_of(each, made) for each in value)
+    elif kind is dict or (kind is defaultdict and _is_fixed(value.default_factory)):
+        made[at] = other = kind() if kind is dict else defaultdict(value.default_factory)
+        for key, each in value.items():
+            other[_fixed(key)] = copy_of(each, made)
+    elif kind is set or kind is StableSet:
+        made[at] = kind(map(_fixed, set.__iter__(value)))
+    elif kind is tuple:
+        made[at] = tuple(copy_of(each, made) for each in value)
+    elif _is_plain(kind):
+        made[at] = other = object.__new__(kind)
+        for name, each in vars(value).items():
+            object.__setattr__(other, name, copy_of(each, made))
+    else:
+        raise NoCopyError
+
+
+def _fixed(value: Any) -> Any:
+    if not _is_fixed(value):
+        raise NoCopyError
+    return value
+
+
+def _is_fixed(value: Any) -> bool:
+    """True for what nobody can change."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if kind is tuple or kind is frozenset or kind is StableFrozenSet:
+        return all(map(_is_fixed, frozenset.__iter__(value) if kind is not tuple else value))
+    if issubclass(kind, enum.Enum):
+        return True
+    params = getattr(kind, "__dataclass_params__", None)
+    if params is None or not params.frozen or not _is_plain(kind):
+        return False
+    return all(map(_is_fixed, vars(value).values()))
+
+
+def _is_plain(kind: type) -> bool:
+    """True for a class whose objects are what is in their `__dict__`, and nothing more."""
+    return kind.__dictoffset__ != 0 and all(
+        base is object or (base.__flags__ & _OF_PYTHON and not base.__dict__.get("__slots__"))
+        for base in kind.__mro__
+    )
