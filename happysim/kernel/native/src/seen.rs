@@ -381,8 +381,8 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
         let grow = |some: &mut [(usize, &mut Part<W, E>)]| {
             some.iter_mut().try_for_each(|(more, part)| part.reserve(*more))
         };
-        if lacking.iter().map(|(_, part)| part.entries.len()).sum::<usize>() >= ENTRIES_A_THREAD {
-            let half = lacking.len() / 2;
+        let (half, entries) = (lacking.len() / 2, lacking.iter().map(|(_, part)| part.entries.len()));
+        if half > 0 && entries.sum::<usize>() >= ENTRIES_A_THREAD {
             let (these, those) = lacking.split_at_mut(half);
             std::thread::scope(|scope| {
                 let other = std::thread::Builder::new().spawn_scoped(scope, || grow(these));
