@@ -22,6 +22,7 @@ pub struct Next<const W: usize> {
 }
 
 pub const STEP: u32 = u32::MAX;
+const NUMBERS_APART: usize = 256;
 
 /// A world whose steps were gathered: those from `start` to `end` in the batch.
 #[derive(Clone, Copy)]
@@ -60,7 +61,9 @@ pub struct Ground<'a, const W: usize, E> {
 
 impl<const W: usize> Batch<W> {
     pub fn new() -> Self {
-        Batch { nexts: Vec::new(), items: Vec::new(), numbers: Vec::new(), slept: 0 }
+        // With room to spare, so that no two batches have these on one line of the processor's cache.
+        let numbers = Vec::with_capacity(NUMBERS_APART);
+        Batch { nexts: Vec::new(), items: Vec::new(), numbers, slept: 0 }
     }
 
     pub fn clear(&mut self) {

@@ -339,7 +339,8 @@ impl Orbits {
         order.clear();
         order.extend(0..self.moving.len());
         order.sort_unstable_by(|&one, &other| mark(one).cmp(mark(other)));
-        let mut rank = 0;
+        // Not from 0: `branch` multiplies a colour to tell those apart that share it.
+        let mut rank = 1;
         for at in 0..order.len() {
             rank += (at > 0 && mark(order[at]) != mark(order[at - 1])) as u64;
             colours[self.moving[order[at]]] = rank;

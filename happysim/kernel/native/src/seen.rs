@@ -194,6 +194,8 @@ fn word(bytes: &[u8]) -> u64 {
 const PARTS_BITS: u32 = 4;
 pub const PARTS: usize = 1 << PARTS_BITS;
 const LINE: usize = 64;
+/// Fewer entries are not worth a thread of their own to move.
+const ENTRIES_A_THREAD: usize = 1 << 16;
 
 /// Which part of the table a hash belongs to.
 #[inline(always)]
@@ -370,9 +372,25 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
         self.parts.iter().zip(more).any(|(part, &more)| part.room - part.filled.0 < more)
     }
 
-    /// Makes room for so many more in each part.
+    /// Makes room for so many more in each part, on two threads. Where one part has to grow, others
+    /// will soon: those of a table of worlds are equally large.
     pub fn reserve(&mut self, more: &[usize; PARTS]) -> Result<(), OutOfMemory> {
-        self.parts.iter_mut().zip(more).try_for_each(|(part, &more)| part.reserve(more))
+        let soon = |part: &Part<W, E>| if E::MIXED { 0 } else { part.room / PARTS };
+        let each = self.parts.iter_mut().zip(more).map(|(part, &more)| (more.max(soon(part)), part));
+        let mut lacking: Vec<_> = each.filter(|(more, part)| part.room - part.filled.0 < *more).collect();
+        let grow = |some: &mut [(usize, &mut Part<W, E>)]| {
+            some.iter_mut().try_for_each(|(more, part)| part.reserve(*more))
+        };
+        let (half, entries) = (lacking.len() / 2, lacking.iter().map(|(_, part)| part.entries.len()));
+        if half > 0 && entries.sum::<usize>() >= ENTRIES_A_THREAD {
+            let (these, those) = lacking.split_at_mut(half);
+            std::thread::scope(|scope| {
+                let other = std::thread::Builder::new().spawn_scoped(scope, || grow(these));
+                other.is_ok() && grow(those).is_ok()
+            });
+        }
+        // What is done already takes no time here; what failed fails again, and is told.
+        grow(&mut lacking)
     }
 
     /// Calls `each` with every entry.
