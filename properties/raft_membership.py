@@ -241,7 +241,8 @@ def members(configuration: Configuration) -> str:
 def configurations_in_force_intersect(world: World) -> bool | str:
     """What the newest leader decides by, and what was committed last, share a server.
 
-    Two configurations that may decide at one time are never further apart than one change.
+    Two configurations that may decide at one time are never further apart than one change. A leader
+    that was deposed decides nothing, however long it takes to hear of it.
     """
     leaders = sorted(leaders_of(world), key=lambda leader: leader.current_term)
     known = [(each.commit_index, each.name) for each in servers_of(world) if each.is_up]
@@ -249,7 +250,8 @@ def configurations_in_force_intersect(world: World) -> bool | str:
         committed_index, name = max(known)
         committed = configurations(world[name], committed_index)[-1]
         leader = leaders[-1]
-        if committed.voters and not intersect(leader.configuration, committed):
+        is_deposed = leader.current_term < world[name].current_term
+        if committed.voters and not is_deposed and not intersect(leader.configuration, committed):
             return (
                 f"{leader.name} leads {members(leader.configuration)}, "
                 f"and {members(committed)} is committed on {name}"

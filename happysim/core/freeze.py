@@ -60,6 +60,13 @@ def freeze_attributes(values: dict[str, Any], names: tuple[str, ...]) -> tuple[F
         return None
 
 
+def have_content(values: dict[str, Any], names: tuple[str, ...]) -> bool:
+    """True where `freeze_attributes` makes contents of those values."""
+    if _CODEC is not None and _CODEC.can_freeze_fields(values, names):
+        return True
+    return freeze_attributes(values, names) is not None
+
+
 def thaw_attributes(
     values: dict[str, Any], names: tuple[str, ...], fields: tuple[Frozen, ...]
 ) -> None:

@@ -21,13 +21,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import BUDGET_OF, Choice, Faults, Kind
 from happysim.core.disk import Mishap
 from happysim.core.entries import (
     COSTS,
     CRASH,
     DROP,
     DUPLICATE,
+    FAIL,
     FREE,
     NOWHERE,
     RESTART,
@@ -45,6 +46,7 @@ from happysim.core.journal import DELIVER, OWN, RECORD, Entry
 from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
+    FAILING,
     UP,
     Event,
     NodeState,
@@ -164,14 +166,25 @@ class Tables:
     def crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
         """Each way in which a process may crash, if there is a budget for it; or the one told."""
         made: list[Effect] = []
-        if self.faults.budgets[CRASH - 1]:
-            for event in self.processes[slot].crashes(self.states[slot].values[state]):
+        value = self.states[slot].values[state]
+        fails = isinstance(value, NodeState) and value.status == FAILING
+        if self.faults.budgets[CRASH - 1] or fails:
+            for event in self.processes[slot].crashes(value):
                 assert isinstance(event.what, Mishap)
                 choice = Choice(Kind.CRASH, self.names[slot], "", event.text)
                 if told in (None, event.text):
-                    cost = COSTS[event.what.budget]
+                    is_free = fails and event.what.budget == "crashes"
+                    cost = FAIL if is_free else COSTS[event.what.budget]
                     made += self.effects_of(slot, state, event, choice, cost)
         return made
+
+    def fillings(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+        """That the disk of a process becomes full, or has room again, if there is a budget."""
+        process = self.processes[slot]
+        if self.faults.fills and isinstance(process, NodeProcess):
+            for event in process.fillings(value):
+                choice = Choice(Kind(event.kind), self.names[slot])
+                yield event, choice, COSTS[BUDGET_OF[choice.kind]]
 
     def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
@@ -237,7 +250,7 @@ class Tables:
         return (effect for effects in known for effect in effects if effect.raised is not None)
 
     def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
-        """What a process can do by itself, and the crashes and restarts that can befall it."""
+        """What a process can do by itself, and what can befall it, such as crashes."""
         known = self._own[slot].get(state)
         if known is None:
             value = self.states[slot].values[state]
@@ -246,7 +259,7 @@ class Tables:
                 own += self.event_effects(slot, state, event)
             faults: list[Effect] = []
             faults += self.crash_effects(slot, state)
-            for event, choice, cost in self.restarts(slot, value):
+            for event, choice, cost in (*self.restarts(slot, value), *self.fillings(slot, value)):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
             self.journal.append((OWN, slot, state, 0))
@@ -331,7 +344,7 @@ class Tables:
         own: list[Effect],
         letters: Iterable[int] | None = None,
     ) -> Iterator[Move]:
-        """Drops and duplicates of what waits in a cell, then the crashes and restarts.
+        """Drops and duplicates of what waits in a cell, then what befalls its process.
 
         Where `letters` are given, the messages looked at are these.
         """

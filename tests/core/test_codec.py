@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from happysim import FreezeError
 from happysim.core import freeze as module
-from happysim.core.freeze import freeze, freeze_attributes, thaw, thaw_attributes
+from happysim.core.freeze import freeze, freeze_attributes, have_content, thaw, thaw_attributes
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from tests.support.shapes import Box, Colour, Hooked, Label, Pair, Slotted
 
@@ -80,6 +80,9 @@ def test_both_freeze_and_thaw_the_fields_of_a_node_alike(pair: tuple[Any, Any]) 
     frozen = freeze_attributes(fields, names)
 
     assert frozen == in_python(freeze_attributes, fields, names)
+    known = module._CODEC.freeze_fields(fields, names) is not NotImplemented
+    assert module._CODEC.can_freeze_fields(fields, names) == known
+    assert have_content(fields, names) == (frozen is not None)
     if frozen is not None:
         made: dict[str, Any] = {}
         thaw_attributes(made, names, frozen)
@@ -105,9 +108,11 @@ def test_what_python_refuses_it_leaves_to_python() -> None:
     del deleted.content
     for value in ([shared, shared], [lambda: None], [extra], [deleted], Box([shared, shared])):
         assert module._CODEC.freeze(value) is NotImplemented
+        assert not module._CODEC.can_freeze_fields({"a": value}, ("a",))
         with pytest.raises(FreezeError):
             freeze(value)
     assert freeze_attributes({"a": shared, "b": shared}, ("a", "b")) is None
+    assert not have_content({"a": shared, "b": shared}, ("a", "b"))
 
 
 def test_it_does_the_common_kinds_by_itself() -> None:

@@ -148,6 +148,15 @@ impl Codec {
         made.unwrap_or_else(|_| py.NotImplemented().into_bound(py))
     }
 
+    /// True where `freeze_fields` would not ask Python: all of it has content.
+    fn can_freeze_fields(&self, values: &Bound<'_, PyDict>, names: &Bound<'_, PyTuple>) -> bool {
+        let mut entered = Entered::new();
+        names.iter_borrowed().all(|name| match values.get_item(name) {
+            Ok(Some(value)) => self.check(&value, &mut entered, DEPTH_MAX).is_ok(),
+            _ => false,
+        })
+    }
+
     /// A fresh value with that content; NotImplemented: ask Python.
     fn thaw<'py>(&self, frozen: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let made = self.thawed(frozen, DEPTH_MAX);
@@ -290,6 +299,55 @@ impl Codec {
             Kind::Unknown => return Err(Pass::ToPython),
         }
         Ok(PyTuple::new(py, made)?.into_any())
+    }
+
+    /// Goes where `frozen` goes, and makes nothing.
+    fn check(&self, value: &Bound<'_, PyAny>, entered: &mut Entered, depth: u32) -> Done<()> {
+        let atoms = [&raw mut ffi::PyUnicode_Type as usize, &raw mut ffi::PyLong_Type as usize];
+        if atoms.contains(&class_of(value)) || value.is_none() {
+            return Ok(());
+        }
+        let depth = depth.checked_sub(1).ok_or(Pass::ToPython)?;
+        let (py, class) = (value.py(), value.get_type());
+        let known = self.known(&class)?;
+        match &known.kind {
+            Kind::Atom | Kind::Bool | Kind::Float => {}
+            Kind::Tuple | Kind::NamedTuple => {
+                // SAFETY: the class is `tuple` or derives from it.
+                for item in unsafe { value.cast_unchecked::<PyTuple>() }.iter_borrowed() {
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::List => {
+                enter(value, entered)?;
+                for item in value.cast_exact::<PyList>()?.iter() {
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::Dict => {
+                enter(value, entered)?;
+                for (key, item) in value.cast_exact::<PyDict>()?.iter() {
+                    self.check(&key, entered, depth)?;
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::Fields { names, held, mutable } => {
+                if *mutable {
+                    enter(value, entered)?;
+                }
+                if *held > 0 && value.getattr(intern!(py, "__dict__"))?.cast::<PyDict>()?.len() != *held {
+                    return Err(Pass::ToPython);
+                }
+                for name in names {
+                    self.check(&value.getattr(name.bind(py))?, entered, depth)?;
+                }
+            }
+            // These are few, or have to be made to see that they can be.
+            _ => {
+                self.frozen(value, entered, depth + 1)?;
+            }
+        }
+        Ok(())
     }
 
     /// The contents of a set, in their order, after what is in `made`.

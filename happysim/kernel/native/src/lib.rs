@@ -5,6 +5,7 @@
 //! `seen.rs` (the worlds met), `ways.rs` (how they were met), `judge.rs` (what was judged) and
 //! `search.rs` (the loop).
 
+mod agenda;
 mod ahead;
 mod checkpoint;
 mod codec;
@@ -22,6 +23,7 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod settle;
 mod sleep;
 mod spool;
 mod store;
@@ -46,7 +48,7 @@ use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 6;
+const CONTRACT: u32 = 7;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {
@@ -349,5 +351,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(explore, module)?)?;
     module.add_class::<Paths>()?;
     module.add_class::<codec::Codec>()?;
+    module.add_class::<agenda::Queue>()?;
+    module.add_class::<settle::Looks>()?;
+    module.add_class::<settle::Settling>()?;
     module.add_class::<walk::Walks>()
 }
