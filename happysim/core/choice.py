@@ -138,7 +138,7 @@ class Choice:
         """True where the choice costs budget."""
         return self.kind.is_fault
 
-    @property
+    @cached_property
     def budgets(self) -> tuple[str, ...]:
         """The budgets that pay for it, by name."""
         paid = [BUDGET_OF.get(self.kind, "")]

@@ -1,4 +1,4 @@
-"""What the native library is told of a class, to freeze and thaw values as `freeze` does.
+"""What the native library is told of a class, to freeze, thaw and tell values as `freeze` does.
 
 The native codec knows the common kinds of values and leaves the rest to Python. It is there for
 speed alone: with it or without it the same values come out.

@@ -103,10 +103,11 @@ class Numbering:
 
     def number(self, value: Any) -> int:
         """The number of a value: the same for equal values."""
-        known = self._numbers.get(value)
-        if known is None:
-            known = self._numbers[value] = len(self.values)
-            self.values.append(value)
+        # One look-up also for a new value: what is numbered here takes long to hash.
+        values = self.values
+        known = self._numbers.setdefault(value, len(values))
+        if known == len(values):
+            values.append(value)
         return known
 
     def __len__(self) -> int:

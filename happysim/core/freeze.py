@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from happysim.core.codec import field_names, held_fields, native_codec
-from happysim.core.describe import describe
+from happysim.core.describe import describe, described_by, in_python
 from happysim.core.errors import FreezeError
 from happysim.core.names import Name, holds_name
 from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
@@ -425,4 +425,6 @@ def _shape(kind: type) -> str:
     return "dataclass"
 
 
-_CODEC = native_codec(_shape, describe)
+_CODEC = native_codec(_shape, in_python)
+if _CODEC is not None:
+    described_by(_CODEC.describe)

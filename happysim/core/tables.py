@@ -113,6 +113,13 @@ class Tables:
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        # Of nodes that never change their class.
+        self.fixed_keys = [
+            self.field_keys(slot, each.kind)
+            if isinstance(each, NodeProcess) and not each.later
+            else None
+            for slot, each in enumerate(self.processes)
+        ]
         self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
         self.symmetric = symmetric
@@ -133,15 +140,15 @@ class Tables:
             return nullcontext()
         return self.equivariance.demanded()
 
-    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
-        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+    def field_keys(self, slot: int, kind: type[Node]) -> dict[str, tuple[str, int, int]]:
+        """How `World.read` calls the fields of a node that runs a class, by name."""
         known = self._field_keys.get((slot, kind))
         if known is None:
             fields = enumerate(kind.happysim_fields)
             known = self._field_keys[slot, kind] = {
                 field: ("field", slot, index) for index, field in fields
             }
-        return known.get(name)
+        return known
 
     def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
         """The nodes that run a class, or a subclass; None where a node may change its class."""
@@ -168,7 +175,7 @@ class Tables:
         made: list[Effect] = []
         value = self.states[slot].values[state]
         fails = isinstance(value, NodeState) and value.status == FAILING
-        if self.faults.budgets[CRASH - 1] or fails:
+        if self.budgets[CRASH - 1] or fails:
             for event in self.processes[slot].crashes(value):
                 assert isinstance(event.what, Mishap)
                 choice = Choice(Kind.CRASH, self.names[slot], "", event.text)
@@ -189,7 +196,7 @@ class Tables:
     def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
         process = self.processes[slot]
-        if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
+        if self.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
                 choice = Choice(Kind.RESTART, self.names[slot], "", event.text)
                 cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART

@@ -390,6 +390,16 @@ class World:
         if self._log is not None:
             self._log.append((("all",), None))
 
+    def _read_field(self, key: tuple[str, int, int]) -> Frozen:
+        """As `_read`, of a field."""
+        _, slot, index = key
+        tables = self.tables
+        state = tables.cells[slot].values[self.cells[slot]].state
+        value: Frozen = tables.states[slot].values[state].fields[index]
+        if self._log is not None:
+            self._log.append((key, value))
+        return value
+
     def _read(self, key: tuple[Any, ...]) -> Any:
         value = self.read(key)
         if self._log is not None:

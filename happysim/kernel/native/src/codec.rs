@@ -1,7 +1,8 @@
 //! Freezing and thawing of the common kinds of values, as `happysim/core/freeze.py` does it.
 //!
 //! What is here is fast, and the rest is left to Python: `freeze` and `thaw` return NotImplemented
-//! where a value holds anything that they do not know, or that is to be refused with an error. So
+//! where a value holds anything that they do not know, or that is to be refused with an error, and
+//! `describe` has Python tell such a part. So
 //! the rules, and what is said where one is broken, stand in one place.
 
 use std::collections::HashMap;
@@ -59,6 +60,7 @@ enum Kind {
 
 struct Known {
     kind: Kind,
+    name: String,
     /// Keeps the class, and so its address, alive.
     _class: Py<PyAny>,
 }
@@ -94,8 +96,8 @@ fn enter(value: &Bound<'_, PyAny>, entered: &mut Entered) -> Done<()> {
 
 #[pymethods]
 impl Codec {
-    /// `plan(kind)` tells of a class what `Kind` says; `describe` is that of `freeze.py`, and the
-    /// two classes are those that sets are thawed as.
+    /// `plan(kind)` tells of a class what `Kind` says; `describe` is `in_python` of `describe.py`, and
+    /// the two classes are those that sets are thawed as.
     #[new]
     fn new(
         py: Python<'_>,
@@ -163,6 +165,11 @@ impl Codec {
         made.unwrap_or_else(|_| frozen.py().NotImplemented().into_bound(frozen.py()))
     }
 
+    /// A frozen value as text, as `describe.py` tells it.
+    fn describe(&self, frozen: &Bound<'_, PyAny>) -> PyResult<String> {
+        self.text(frozen)
+    }
+
     /// Sets attributes to fresh values with those contents; false: ask Python.
     fn thaw_fields(
         &self,
@@ -192,7 +199,10 @@ impl Codec {
         if let Some(known) = self.lock().get(&at) {
             return Ok(known.clone());
         }
-        let made = Arc::new(Known { kind: self.planned(class)?, _class: class.clone().unbind() });
+        let name = class.getattr(intern!(class.py(), "__name__")).and_then(|name| name.extract());
+        let kind = self.planned(class)?;
+        let made = Known { kind, name: name.unwrap_or_default(), _class: class.clone().unbind() };
+        let made = Arc::new(made);
         self.lock().insert(at, made.clone());
         Ok(made)
     }
@@ -375,13 +385,59 @@ impl Codec {
         Ok(())
     }
 
-    /// As `describe` of `freeze.py`.
+    /// As `describe` of `describe.py`.
     fn text(&self, frozen: &Bound<'_, PyAny>) -> PyResult<String> {
-        if class_of(frozen) == &raw mut ffi::PyTuple_Type as usize {
-            return self.describe.bind(frozen.py()).call1((frozen,))?.extract();
+        let mut told = String::new();
+        self.tell(frozen, DEPTH_MAX, &mut told)?;
+        Ok(told)
+    }
+
+    /// Adds a frozen value as text; what is not known here Python tells.
+    fn tell(&self, frozen: &Bound<'_, PyAny>, depth: u32, into: &mut String) -> PyResult<()> {
+        if class_of(frozen) != &raw mut ffi::PyTuple_Type as usize {
+            return atom(frozen, into);
         }
-        // SAFETY: a new reference to text, or null with an error set.
-        unsafe { Bound::from_owned_ptr_or_err(frozen.py(), ffi::PyObject_ASCII(frozen.as_ptr())) }?.extract()
+        // SAFETY: its class is `tuple`.
+        let parts = unsafe { frozen.cast_unchecked::<PyTuple>() };
+        let known = self.known(&parts.get_item(0)?)?;
+        let count = parts.len() - 1;
+        let (open, close) = match &known.kind {
+            Kind::Bool => return atom(&parts.get_item(1)?, into),
+            _ if depth == 0 => return self.told_in_python(frozen, into),
+            Kind::List => ("[", "]"),
+            Kind::Tuple if count == 1 => ("(", ",)"),
+            Kind::Tuple => ("(", ")"),
+            Kind::Set if count == 0 => ("set(", ")"),
+            Kind::FrozenSet if count == 0 => ("frozenset(", ")"),
+            Kind::Set | Kind::Dict => ("{", "}"),
+            Kind::FrozenSet => ("frozenset({", "})"),
+            Kind::Fields { names, .. } if names.len() == count => {
+                into.push_str(&known.name);
+                ("(", ")")
+            }
+            _ => return self.told_in_python(frozen, into),
+        };
+        into.push_str(open);
+        for (at, part) in parts.iter_borrowed().skip(1).enumerate() {
+            match &known.kind {
+                Kind::Dict if at % 2 == 1 => into.push_str(": "),
+                _ if at > 0 => into.push_str(", "),
+                _ => {}
+            }
+            if let Kind::Fields { names, .. } = &known.kind {
+                into.push_str(names[at].bind(frozen.py()).to_str()?);
+                into.push('=');
+            }
+            self.tell(&part, depth - 1, into)?;
+        }
+        into.push_str(close);
+        Ok(())
+    }
+
+    fn told_in_python(&self, frozen: &Bound<'_, PyAny>, into: &mut String) -> PyResult<()> {
+        let told = self.describe.bind(frozen.py()).call1((frozen,))?;
+        into.push_str(told.cast::<PyString>()?.to_str()?);
+        Ok(())
     }
 
     fn thawed<'py>(&self, frozen: &Bound<'py, PyAny>, depth: u32) -> Done<Bound<'py, PyAny>> {
@@ -444,4 +500,24 @@ impl Codec {
             Kind::Atom | Kind::Unknown => return Err(Pass::ToPython),
         })
     }
+}
+
+/// Adds what is no tuple as text, as `ascii` does.
+fn atom(value: &Bound<'_, PyAny>, into: &mut String) -> PyResult<()> {
+    if class_of(value) == &raw mut ffi::PyUnicode_Type as usize {
+        // SAFETY: its class is `str`.
+        let text = unsafe { value.cast_unchecked::<PyString>() }.to_str();
+        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\'' && byte != b'\\';
+        // A text with half of a surrogate pair is no UTF-8.
+        if let Some(text) = text.ok().filter(|text| text.bytes().all(plain)) {
+            into.push('\'');
+            into.push_str(text);
+            into.push('\'');
+            return Ok(());
+        }
+    }
+    // SAFETY: a new reference to text, or null with an error set.
+    let told = unsafe { Bound::from_owned_ptr_or_err(value.py(), ffi::PyObject_ASCII(value.as_ptr())) }?;
+    into.push_str(told.cast::<PyString>()?.to_str()?);
+    Ok(())
 }
