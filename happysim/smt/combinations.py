@@ -15,7 +15,7 @@ from happysim.core.entries import CRASH
 from happysim.smt.boxes import Box, TooLargeError
 from happysim.smt.closure import RAISED, Closure, Edge
 from happysim.smt.question import WrongStep
-from happysim.smt.solver import Effort, load_z3
+from happysim.smt.solver import Effort, fresh_z3
 
 
 class Found(NamedTuple):
@@ -35,7 +35,7 @@ class Combinations:
 
     def __init__(self, closure: Closure, deadline: float) -> None:
         self.closure, self.deadline = closure, deadline
-        self.z3 = z3 = load_z3()
+        self.z3 = z3 = fresh_z3()
         self.solver = z3.SimpleSolver()
         self.at = [
             [z3.Bool(f"v{slot}.{vertex}") for vertex in range(len(graph.vertices))]
