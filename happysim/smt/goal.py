@@ -17,7 +17,7 @@ from happysim.smt.encoding import Encoding, Step
 from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
 from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
-from happysim.smt.solver import SPENT, Effort
+from happysim.smt.solver import LATE, SPENT, Effort
 from happysim.spec.property import Property
 
 # A formula of short runs may have so many arcs, unrolled.
@@ -25,8 +25,9 @@ _ARCS_MAX = 20_000
 # The solver's effort, in turns: for a formula of all runs, and for those of ever longer runs. The
 # one has most of the proofs, the others most counterexamples, and nobody knows which it will be.
 _EFFORT_WHOLE, _EFFORT_SHORT, _FACTOR = 30_000_000, 20_000_000, 4
-# To make a formula of short runs is work as well: about so much for each of its arcs.
-_EFFORT_ARC = 7_000
+# To make a formula of short runs is work as well: about so much for each edge that is looked at,
+# and for each arc that it has.
+_EFFORT_EDGE, _EFFORT_ARC = 2_000, 7_000
 # Where the formula of all runs has said what it can, short runs are looked for in so much more.
 _EFFORT_AFTER = 20_000_000
 
@@ -254,7 +255,7 @@ class Search:
         while self.excluded < (math.inf if steps_max is None else steps_max):
             most = int(self.excluded) + 1
             # The next one will be larger than the last.
-            if effort.left is not None and _EFFORT_ARC * self.arcs > effort.left:
+            if effort.left is not None and _EFFORT_ARC * self.arcs >= effort.left:
                 return Answer(unknown=SPENT, note=self.note)
             answer = self.ask_up_to(most, effort)
             if answer.run is not None:
@@ -266,6 +267,9 @@ class Search:
 
     def ask_up_to(self, most: int, effort: Effort) -> Answer:
         """A run of at most so many steps, or that there is none."""
+        if self.limits.seconds <= 0:
+            return Answer(unknown=LATE, note=self.note)
+        effort.spend(_EFFORT_EDGE * sum(len(g.edges) for g in self.reduced.closure.graphs))
         formula = self.runs_of(most)
         if formula is None:
             return Answer(note=self.note)

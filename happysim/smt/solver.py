@@ -13,7 +13,7 @@ from happysim.core.errors import HappysimError
 _OLDEST = (4, 12)
 # Of z3's parameters that are whole numbers.
 _LARGEST = 2**31 - 1
-_LATE, SPENT = "the time ran out", "the effort is spent"
+LATE, SPENT = "the time ran out", "the effort is spent"
 
 
 class SolverMissingError(HappysimError):
@@ -107,7 +107,7 @@ class Effort:
         While it solves, z3 takes Ctrl-C for itself: raises `KeyboardInterrupt` for such an end.
         """
         if seconds <= 0:
-            return _LATE
+            return LATE
         if self.is_spent:
             return SPENT
         if not math.isinf(seconds):
@@ -141,7 +141,7 @@ def why_unknown(reason: str, is_late: bool = False) -> str:
     It says "canceled" of an end by Ctrl-C, of some by a limit too. Raises `KeyboardInterrupt`.
     """
     if is_late or "timeout" in reason:
-        return _LATE
+        return LATE
     if "cancel" in reason or "interrupt" in reason:
         raise KeyboardInterrupt
     return f"the solver gave up: {reason}"

@@ -527,3 +527,26 @@ def crashing(down_max: int) -> World:
 def test_no_more_nodes_are_down_at_once_than_allowed(down_max: int) -> None:
     prop = always(crashing, down_max=down_max)(lambda world: world["n1"].is_up or world["n2"].is_up)
     assert check(prop, by=smt()).holds == check(prop, by=bfs()).holds == (down_max == 1)
+
+
+# -- the same bytes out ---------------------------------------------------------------------------
+
+
+def test_what_was_asked_before_changes_no_answer() -> None:
+    """By a solver or by a search, of the same scenario or of another one."""
+
+    def asked(*order: str) -> dict[str, list[str]]:
+        broken = lock.the_store_is_written_in_order_of_tokens.over(stale_writers_are_trusted)
+        vote = election_safety(3, kind=VotesInMemory, faults=Faults(crashes=1))
+        said = {}
+        for name in order:
+            prop = {"lock": broken, "vote": vote}[name.split()[0]]
+            by = smt(least="") if name.endswith("smt") else bfs()
+            verdict = check(prop, by=by, within=raft.terms(1) if prop is vote else None)
+            assert isinstance(verdict, Broken)
+            said[name] = [*map(str, verdict.schedule), *verdict.notes]
+        return said
+
+    one = asked("lock smt", "vote smt")
+    other = asked("vote bfs", "vote smt", "lock bfs", "lock smt")
+    assert {name: other[name] for name in one} == one
