@@ -43,12 +43,14 @@ NOT_EXPLAINED = "Nobody has looked into it yet."
 CHECKED_BY = {
     "ballot": ("paxos", "multi_paxos"),
     "chain": ("chain", "craq", "requests"),
+    "cluster": ("paxos", "multi_paxos", "raft", "election"),
     "lock": ("lock", "replicated_lock"),
     "machine": ("machine", "multi_paxos", "chain", "primary_backup"),
     "multi_paxos": ("multi_paxos", "flexible_paxos", "replicated_lock", "requests"),
     "paxos": ("paxos", "requests"),
     "primary_backup": ("primary_backup", "requests"),
     "raft": ("raft", "replicated_lock", "requests"),
+    "rounds": ("machine", "raft", "multi_paxos", "replicated_lock"),
     "requests": ("requests", "raft", "multi_paxos"),
 }
 # Of processor time, for a process that measures the checks of a file, or starts its trials.

@@ -26,6 +26,8 @@ from happysim.core.choice import BUDGETS, unlimited
 from happysim.front.collect import import_file, properties_in
 from happysim.front.judging import Outcome, judge
 from happysim.search.check import group_by_scenario
+from happysim.sim.policy import Simulated
+from happysim.sim.swarm import Swarm
 from happysim.spec.report import Report
 from happysim.spec.scenario import Scenario
 from happysim.spec.verdict import Broken, Holds
@@ -72,16 +74,32 @@ def surroundings(scenario: Scenario) -> str:
 
 
 def bounds(scenario: Scenario) -> str:
-    """What `@bounded` was given, word by word; nothing where the search had no bound."""
+    """What `@bounded` was given: word by word, but for runs in time, which are told in short.
+
+    Nothing where the search had no bound.
+    """
     if not hasattr(scenario.function, "happysim_bounds"):
         return ""
+    by = scenario.bounds.by
+    told = [in_short(by)] if isinstance(by, Simulated) else []
     tree = ast.parse(textwrap.dedent(inspect.getsource(scenario.function)))
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "bounded":
             given = [each for each in call.keywords if ast.unparse(each) != "by=bfs()"]
-            told = [ast.unparse(each) for each in given if each.arg != "unknown_passes"]
+            passed_over = {"unknown_passes", *["by"] * bool(told)}
+            told += [ast.unparse(each) for each in given if each.arg not in passed_over]
             return code(", ".join(told))
-    return code(repr(scenario.bounds))
+    return code(", ".join(told) or repr(scenario.bounds))
+
+
+def in_short(by: Simulated) -> str:
+    """How many runs in time, how long, and what a swarm draws for each of them."""
+    name = type(by).__name__.lower()
+    calm = f", calm={by.calm:g}" if by.calm is not None else ""
+    drawn = ", ".join(each for each, _ in by.arguments) if isinstance(by, Swarm) else ""
+    return f"by={name}(seed={by.seed}, runs={by.runs}, until={by.until:g}{calm})" + (
+        f", drawn: {drawn}" * bool(drawn)
+    )
 
 
 def fared(prop: Property, report: Report) -> str:

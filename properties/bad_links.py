@@ -31,6 +31,7 @@ from happysim import (
     uniform_latency,
 )
 from happysim.sim.nemesis import At
+from happysim.sim.net_faults import Echo
 
 SECOND = 1_000_000_000
 NAMES = ("n1", "n2", "n3", "n4", "n5")
@@ -58,6 +59,7 @@ MENU: dict[str, list[At]] = {
     "bridge": [at(4.0, Bridge("n5", ["n1", "n2"], ["n3", "n4"]), lasting=10.0)],
     "ring": [at(4.0, Ring(NAMES), lasting=10.0)],
     "clog": [at(4.0, Clog("n1", "n3"), lasting=3.0)],
+    "echo": [at(4.0, Echo("n1", "n2"), lasting=5.0)],
     "swizzle": [at(4.0, Swizzle(NAMES, every=0.1), lasting=5.0)],
     "latency": everywhere(FAST.with_(latency=constant(0.4))),
     "loss": everywhere(FAST.with_(loss=0.3)),

@@ -40,7 +40,7 @@ ROUGH_SECONDS = 12.0
 
 UNDER_LOAD = swarm(
     seed=1,
-    runs=10,
+    runs=20,
     until=ROUGH_SECONDS,
     calm=CALM_SECONDS,
     menu=faults_and_clocks(),

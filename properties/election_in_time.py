@@ -2,7 +2,8 @@
 
 Members crash, are cut off and come back, clocks go wrong, and messages get lost, copied and
 delayed. The rules are those of `properties/election.py`. When the faults have stopped and all are
-back, a majority has to follow one leader.
+back, a majority has to follow one leader. With votes it has to as soon as a majority is back,
+whatever the rest does and whoever of them it reaches.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ WEATHER = swarm(
     core="all",
     arguments={"strategy": tuple(STRATEGIES), "size": (1, 2, 3, 3, 4, 5)},
 )
+WEATHER_FOR_VOTES = swarm(
+    seed=1,
+    runs=10,
+    until=ROUGH_SECONDS,
+    calm=20.0,
+    menu=faults_and_clocks(),
+    core="quorum",
+    arguments={"size": (1, 2, 3, 3, 4, 5)},
+)
 
 
 @bounded(by=WEATHER, unknown_passes=True)
@@ -43,6 +53,12 @@ def in_rough_weather(
     """Members n1, n2, ..., which may lose in a crash what they had not synced."""
     members = [kind(f"n{number}", STRATEGIES[strategy]) for number in range(1, size + 1)]
     return World.of(*members, faults=Faults(crashes=1, unsynced_loss=True))
+
+
+@bounded(by=WEATHER_FOR_VOTES, unknown_passes=True)
+def votes_in_rough_weather(size: int = 3) -> World:
+    """Members that vote. In the end a majority is healthy, and the rest as the faults left it."""
+    return in_rough_weather("randomized", size=size)
 
 
 @monitor(in_rough_weather)
@@ -70,6 +86,11 @@ who_leads_beats_in_rough_weather = who_leads_shows_that_it_is_alive.over(
 )
 most_follow_one_leader_after_it = most_follow_one_leader.over(
     in_rough_weather, "most_follow_one_leader_after_it"
+)
+
+
+most_follow_one_leader_by_votes_after_it = most_follow_one_leader.over(
+    votes_in_rough_weather, "most_follow_one_leader_by_votes_after_it"
 )
 
 

@@ -51,7 +51,7 @@ from happysim.protocols.multi_paxos import (
     Overwritten,
     Role,
 )
-from happysim.protocols.multi_paxos.server import quorums_of
+from happysim.protocols.multi_paxos.phases import quorums_of
 from properties.clients import insists, nobody_is_forgotten, see_one_machine
 from properties.raft import ask, client
 from properties.worlds import along

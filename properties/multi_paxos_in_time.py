@@ -12,7 +12,7 @@ from typing import Any
 
 from happysim import Faults, World, bounded, eventually, monitor, reachable, swarm
 from happysim.protocols.multi_paxos import ClientRequest, Entry, MultiPaxosNode, Role
-from happysim.protocols.multi_paxos.server import quorums_of
+from happysim.protocols.multi_paxos.phases import quorums_of
 from properties.counting import (
     CALM_SECONDS,
     Counters,

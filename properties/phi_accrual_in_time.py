@@ -98,8 +98,8 @@ class Watcher(Node):
 
 @bounded(
     by=swarm(
-        seed=1,
-        runs=8,
+        seed=2,
+        runs=10,
         until=ROUGH_SECONDS,
         calm=60.0,
         menu=faults_and_clocks(),

@@ -34,7 +34,7 @@ from happysim.protocols.raft import (
     Role,
 )
 from happysim.protocols.raft.configuration import is_quorum
-from properties.clients import asks
+from properties.clients import answers_of, asks
 from properties.raft import (
     PLAIN,
     ask,
@@ -139,6 +139,21 @@ def a_joint_change(kind: type[RaftNode] = RaftNode) -> World:
     return ask(world, "a1")
 
 
+@bounded(by=bfs(), within=terms(2, "n2"))
+def a_joint_change_and_snapshots(kind: type[RaftNode] = RaftNode) -> World:
+    """n1 is to leave the vote to n3 alone; n2, a learner then, may stand while both have it.
+
+    Each server takes a snapshot of whatever it has applied, and is sent one entry at a time.
+    """
+    options = {"joint_consensus": True, "snapshot_entries": 1, "max_entries": 1, "no_op": True}
+    plan = Script("a1", asks, ("n1", ChangeMembership(("n3",), ("n2",))))
+    world = elect(changing(3, 0, plan, kind=kind, **options), "n1", "n2")
+    for voter in ("n2", "n3"):
+        request = f"deliver n1 -> {voter} AppendEntries"
+        world = along(world, request, f"deliver {voter} -> n1 AppendEntriesReply")
+    return ask(world, "a1")
+
+
 @bounded(by=uniform(seed=1, runs=50, steps=120), within=terms(4), unknown_passes=True)
 def joint_changes_in_rough_seas(kind: type[RaftNode] = RaftNode) -> World:
     """n1, n2, n3 give way to n3, n4, n5, and later those to n1 and n4; one may be down."""
@@ -226,7 +241,8 @@ def members(configuration: Configuration) -> str:
 def configurations_in_force_intersect(world: World) -> bool | str:
     """What the newest leader decides by, and what was committed last, share a server.
 
-    Two configurations that may decide at one time are never further apart than one change.
+    Two configurations that may decide at one time are never further apart than one change. A leader
+    that was deposed decides nothing, however long it takes to hear of it.
     """
     leaders = sorted(leaders_of(world), key=lambda leader: leader.current_term)
     known = [(each.commit_index, each.name) for each in servers_of(world) if each.is_up]
@@ -234,7 +250,8 @@ def configurations_in_force_intersect(world: World) -> bool | str:
         committed_index, name = max(known)
         committed = configurations(world[name], committed_index)[-1]
         leader = leaders[-1]
-        if committed.voters and not intersect(leader.configuration, committed):
+        is_deposed = leader.current_term < world[name].current_term
+        if committed.voters and not is_deposed and not intersect(leader.configuration, committed):
             return (
                 f"{leader.name} leads {members(leader.configuration)}, "
                 f"and {members(committed)} is committed on {name}"
@@ -260,6 +277,16 @@ def a_leader_that_has_left_leads_no_more(world: World) -> bool | str:
         if settled and not leader.configuration.has_vote(leader.name):
             return f"{leader.name} leads {members(leader.configuration)}"
     return True
+
+
+@always(a_joint_change_and_snapshots)
+def a_change_that_is_made_is_answered(world: World) -> bool | str:
+    """Section 4.3: whoever brings a change to its end answers, even if another began it."""
+    made = Configuration(frozenset({"n3"}), frozenset({"n2"}))
+    is_made = any(
+        configurations(server, server.commit_index)[-1] == made for server in servers_of(world)
+    )
+    return not is_made or bool(answers_of(world, "a1", 1)) or "a1 waits for what is done"
 
 
 every_theorem_of_changes = together(
@@ -409,6 +436,14 @@ def the_old_half_alone_elects_nobody(world: World) -> bool:
     second = world["n2"]
     alone = second.votes == {"n2", "n3"} and second.configuration.is_joint
     return alone and second.role is Role.CANDIDATE
+
+
+@reachable(a_joint_change_and_snapshots)
+def a_change_is_finished_by_another_leader(world: World) -> bool:
+    """n2 leads, and has taken the votes from n1 and itself; a1 is to hear of it from n2."""
+    second = world["n2"]
+    done = second.current_term == 2 and not second.configuration.is_joint
+    return done and second.snapshot.configuration == second.configuration
 
 
 @reachable(joint_changes_in_rough_seas)

@@ -66,7 +66,7 @@ def census(servers: tuple[str, ...]) -> Iterator[Any]:
 @bounded(
     by=swarm(
         seed=1,
-        runs=50,
+        runs=60,
         until=ROUGH_SECONDS,
         calm=30.0,
         arguments={

@@ -14,6 +14,8 @@ from typing import Any
 from happysim import (
     Faults,
     Host,
+    Link,
+    Network,
     Node,
     NodeView,
     Pause,
@@ -26,6 +28,7 @@ from happysim import (
     call,
     durable,
     eventually,
+    lognormal,
     on,
     reachable,
     simulated,
@@ -50,6 +53,7 @@ from happysim.protocols.lock import (
     WriteRefused,
 )
 from happysim.protocols.raft import Answered, ClientRequest, Entry, RaftNode, Role
+from properties.counting import faults_and_clocks
 from properties.raft import PLAIN, elect, terms
 
 # -- clients -------------------------------------------------------------------------------------
@@ -154,6 +158,7 @@ def locked(
     table: type[LockTable] = LockTable,
     store: type[FencedStore] = FencedStore,
     faults: Faults | None = None,
+    network: Network | None = None,
     **options: Any,
 ) -> World:
     """Servers n1, n2, ... that keep a lock, a store, and clients of both."""
@@ -161,7 +166,7 @@ def locked(
     lock = DistributedLock("mutex", servers, lease_seconds=2.0)
     for each in servers:
         each.machine = table(lock.servers, 2.0)
-    return World.of(*servers, store("store"), *clients(lock), faults=faults)
+    return World.of(*servers, store("store"), *clients(lock), faults=faults, network=network)
 
 
 def searched(size: int, clients: Clients, *voters: str, **options: Any) -> World:
@@ -262,15 +267,29 @@ def rough_seas(**kinds: Any) -> World:
     return searched(3, clients, "n2", faults=faults, **(options | kinds))
 
 
-@bounded(by=swarm(seed=1, runs=12, until=12.0, calm=30.0), unknown_passes=True)
-def in_time(**kinds: Any) -> World:
-    """Real leases of 2 to 4 seconds; one client dies with the lock in its hands."""
+@bounded(
+    by=swarm(
+        seed=1,
+        runs=12,
+        until=12.0,
+        calm=200.0,
+        menu=faults_and_clocks(),
+        arguments={"latency": (0.0005, 0.005, 0.03)},
+    ),
+    unknown_passes=True,
+)
+def in_time(latency: float = 0.005, **kinds: Any) -> World:
+    """Real leases of 2 to 4 seconds; one client dies with the lock in its hands.
+
+    The network is quick beside elections, which are quick beside leases.
+    """
 
     def clients(lock: DistributedLock) -> list[Script]:
         names = [f"c{number}" for number in (1, 2, 3)]
         return [Script("c0", dies, lock), *(Script(name, insists, lock) for name in names)]
 
-    return locked(3, clients, **kinds)
+    network = Network("lan", default=Link(lognormal(latency, 0.5)))
+    return locked(3, clients, network=network, **kinds)
 
 
 KLEPPMANN = (at(2.0, Pause("c1"), lasting=10.0),)

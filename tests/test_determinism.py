@@ -256,9 +256,12 @@ def expected_in_time() -> str:
     return text
 
 
-@pytest.mark.parametrize(("seed", "workers"), [("1", "2"), ("12345", "4")])
-def test_no_number_of_workers_changes_a_byte(
-    expected_in_time: str, seed: str, workers: str
+@pytest.mark.parametrize(
+    ("seed", "workers", "kernel"), [("1", "2", ""), ("12345", "4", "reference")]
+)
+def test_no_number_of_workers_and_no_kernel_changes_a_byte(
+    monkeypatch: pytest.MonkeyPatch, expected_in_time: str, seed: str, workers: str, kernel: str
 ) -> None:
+    monkeypatch.setenv("HAPPYSIM_KERNEL", kernel)
     found = run(sys.executable, seed, IN_TIME, workers)
     assert found.splitlines() == expected_in_time.splitlines()

@@ -296,6 +296,12 @@ def test_a_survivor_is_reported_with_its_reason_or_as_not_explained(
     assert "| `ballot.py` | 2 | 2 | 0 | 1 | 0 | 0 | 1 | 1 | 50% | 100% |" in told
 
 
+def test_every_reason_is_about_a_mutant_that_there_is() -> None:
+    for file, explained in mutation.reasons().items():
+        there = {each.name for each in mutants((ROOT / file).read_text())}
+        assert not explained.keys() - there, f"{file}: take these out of benchmarks/survivors.toml"
+
+
 def test_a_survivor_is_tried_again_only_when_its_checks_change(tmp_path: Path) -> None:
     state = mutation.State(tmp_path)
     state.add(mutation.Trial("f.py", "lived", 1, "", "source", "checks"))

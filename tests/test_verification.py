@@ -18,6 +18,7 @@ from happysim import (
     explore,
     must_break,
     reachable,
+    swarm,
     uniform,
     unlimited,
 )
@@ -61,6 +62,15 @@ def drawn() -> World:
     return World.of(Counter("n", limit=3))
 
 
+# A wrong variant is often bounded as the right one is, without saying it anew.
+as_another_is = bounded(by=swarm(seed=3, runs=2, until=5, calm=7, arguments={"limit": (1, 3)}))
+
+
+@as_another_is
+def over_time(limit: int = 3) -> World:
+    return World.of(Counter("n", limit=limit))
+
+
 small = always(least, number=1)(lambda world: world["n"].count <= 3)
 smaller = must_break(always(least, number=1)(lambda world: world["n"].count <= 1))
 wrong = always(least, number=1)(lambda world: world["n"].count <= 2)
@@ -68,6 +78,7 @@ there = reachable(least, number=1)(lambda world: world["n"].count == 3)
 within = always(cut_off, kind=Counter)(lambda world: world["n"].count <= 2)
 not_there = reachable(cut_off, kind=Counter)(lambda world: world["n"].count == 3)
 sampled = always(drawn)(lambda world: world["n"].count <= 3)
+in_time = always(over_time)(lambda world: world["n"].count <= 3)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +109,9 @@ def test_a_row_says_what_the_search_was_of() -> None:
         "`within=lambda world: world['n'].count <= 2, max_depth=9`",
     )
     assert verification.bounds(sampled.scenario) == "`by=uniform(seed=1, runs=2, steps=5)`"
+    assert verification.bounds(in_time.scenario) == (
+        "`by=swarm(seed=3, runs=2, until=5, calm=7), drawn: limit`"
+    )
 
 
 def test_a_part_of_a_page_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:

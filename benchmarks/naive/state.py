@@ -14,10 +14,13 @@ from happysim.core.history import History
 from happysim.core.node import Node
 from happysim.core.script import Operation, Post, Request, Script, Sleep
 
-NEW, UP, DOWN = "new", "up", "down"
+NEW, UP, FAILING, DOWN = "new", "up", "failing", "down"
 _ATOMS = frozenset({int, str, bytes, type(None)})
 _SHARED = _ATOMS | {bool, float}
-BUDGETS = ("drops", "duplicates", "crashes", "restarts", "partitions", "heals")
+BUDGETS = (
+    *("drops", "duplicates", "crashes", "restarts", "partitions", "heals"),
+    *("wipes", "stales", "tears", "rots", "misdirects", "lies", "fills", "frees"),
+)
 
 
 def content(value: Any) -> Any:
@@ -98,12 +101,14 @@ class Disk(NamedTuple):
 class Local:
     """One node at one moment. Nobody changes it any more."""
 
-    __slots__ = ("disk", "key", "node", "status", "timers")
+    __slots__ = ("disk", "full", "key", "node", "status", "timers")
 
-    def __init__(self, node: Node, status: str, timers: frozenset[str], disk: list[Disk]) -> None:
-        self.node, self.status, self.timers, self.disk = node, status, timers, disk
+    def __init__(
+        self, node: Node, status: str, timers: frozenset[str], disk: list[Disk], full: bool = False
+    ) -> None:
+        self.node, self.status, self.timers, self.disk, self.full = node, status, timers, disk, full
         values = tuple([content(value) for value in vars(node).values()])
-        self.key = (status, values, timers, tuple([version.content for version in disk]))
+        self.key = (status, values, timers, tuple([version.content for version in disk]), full)
 
 
 class View:

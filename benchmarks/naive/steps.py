@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.naive.state import (
     BUDGETS,
     DOWN,
+    FAILING,
     NEW,
     UP,
     Client,
@@ -21,6 +22,7 @@ from benchmarks.naive.state import (
     content,
     copied,
 )
+from happysim.core.errors import DiskFull
 from happysim.core.history import History
 from happysim.core.host import Chance
 from happysim.core.node import Node
@@ -138,22 +140,38 @@ def runs(
     while True:
         node = clone(before.node)
         host = NaiveHost(state.setup, name, before.timers - {fired}, picks, packet)
-        synced: list[Disk] = []
-        if state.setup.faults.unsynced_loss:
-            host.on_sync = lambda node=node, synced=synced: synced.append(durable(node))
+        saved: list[Node] = []
+        host.on_sync = syncing(before.full, node, saved)
+        status = UP
         try:
             call(node, host)
+        except DiskFull:
+            status, node = FAILING, saved[-1] if saved else clone(before.node)
+            host.timers.clear()
         except Exception:
-            yield None
+            status = ""
+        if status:
+            disk = disk_after(state, before, node, [durable(each) for each in saved])
+            yield Local(node, status, frozenset(host.timers), disk, before.full), host
         else:
-            disk = disk_after(state, before, node, synced)
-            yield Local(node, UP, frozenset(host.timers), disk), host
+            yield None
         # Count on, like an odometer: the last choice that has another answer takes it.
         while picks and picks[-1] + 1 == host.widths[len(picks) - 1]:
             picks.pop()
         if not picks:
             return
         picks[-1] += 1
+
+
+def syncing(full: bool, node: Node, saved: list[Node]) -> Callable[[], None]:
+    """What a sync does: it keeps the node as it is, where there is room."""
+
+    def sync() -> None:
+        if full:
+            raise DiskFull
+        saved.append(clone(node))
+
+    return sync
 
 
 def disk_after(state: State, before: Local, node: Node, synced: list[Disk]) -> list[Disk]:
@@ -373,7 +391,14 @@ def crashes_and_restarts(state: State) -> Iterator[Successor]:
         crashable = not faults.crashable or name in faults.crashable
         if local.status == UP and crashable and down < faults.down_max and state.can_pay("crashes"):
             for version in local.disk or [durable(local.node)]:
+                yield False, paid(crashed(state, name, version), "crashes")
+        if local.status == FAILING:
+            for version in local.disk or [durable(local.node)]:
                 yield False, crashed(state, name, version)
+        if local.full and state.can_pay("frees"):
+            yield False, paid(filled(state, name, False), "frees")
+        if local.status == UP and crashable and not local.full and state.can_pay("fills"):
+            yield False, paid(filled(state, name, True), "fills")
         if local.status == DOWN and state.can_pay("restarts"):
             for _, after in acted(state, name, lambda node, host: node.on_start(host)):
                 yield False, paid(after, "restarts") if isinstance(after, State) else after
@@ -390,5 +415,12 @@ def crashed(state: State, name: str, version: Disk) -> State:
     if state.setup.network == "ordered":
         flight = tuple(packet for packet in flight if name not in (packet.source, packet.target))
     history = state.history.abandon(name)
-    after = changed(state, name, Local(node, DOWN, frozenset(), disk), flight, history)
-    return paid(after, "crashes")
+    full = state.local(name).full
+    return changed(state, name, Local(node, DOWN, frozenset(), disk, full), flight, history)
+
+
+def filled(state: State, name: str, full: bool) -> State:
+    """The state in which the disk of `name` is full, or has room again."""
+    was: Local = state.local(name)
+    now = Local(was.node, was.status, was.timers, was.disk, full)
+    return changed(state, name, now, state.flight)

@@ -28,6 +28,8 @@ class Kind(enum.StrEnum):
     RESTART = "restart"
     PARTITION = "partition"
     HEAL = "heal"
+    FILL = "fill"
+    FREE = "free"
     # What exists only where time passes. A search needs none of it: there, not choosing a step is
     # its delay, and any message may be lost by never being delivered.
     PAUSE = "pause"
@@ -68,14 +70,19 @@ BUDGETS = {
     "rots": Kind.RESTART,
     "misdirects": Kind.RESTART,
     "lies": Kind.CRASH,
+    "fills": Kind.FILL,
+    "frees": Kind.FREE,
 }
 BUDGET_OF = {kind: name for name, kind in reversed(BUDGETS.items())}
 # What befalls a disk, with the budget of the crash or the restart in which it does.
 DISK_BUDGETS = {name: BUDGET_OF[kind] for name, kind in BUDGETS.items() if BUDGET_OF[kind] != name}
+# Budgets that a world tells by name, where it has any of them.
+NAMED_BUDGETS = frozenset({*DISK_BUDGETS, "fills", "frees"})
 # Kinds whose text is about a message between two processes, and those that name one process.
 OF_MESSAGES = frozenset({Kind.DELIVER, Kind.DROP, Kind.DUPLICATE})
 _TIMED_AT_A_PROCESS = frozenset({Kind.PAUSE, Kind.RESUME, Kind.SLOW, Kind.CLOCK, Kind.DISK})
-_OF_PROCESSES = _TIMED_AT_A_PROCESS | {Kind.FIRE, Kind.ACT, Kind.START, Kind.CRASH, Kind.RESTART}
+_FAULTS_OF_PROCESSES = frozenset({Kind.CRASH, Kind.RESTART, Kind.FILL, Kind.FREE})
+_OF_PROCESSES = _TIMED_AT_A_PROCESS | _FAULTS_OF_PROCESSES | {Kind.FIRE, Kind.ACT, Kind.START}
 _TIMED = _TIMED_AT_A_PROCESS | {Kind.CUT, Kind.MEND, Kind.CLOG, Kind.RELEASE, Kind.LINK}
 _KINDS = {kind.value: kind for kind in Kind}
 # What stands at the end of a text. Text in quotes is passed over: a message may hold anything.
@@ -131,7 +138,7 @@ class Choice:
         """True where the choice costs budget."""
         return self.kind.is_fault
 
-    @property
+    @cached_property
     def budgets(self) -> tuple[str, ...]:
         """The budgets that pay for it, by name."""
         paid = [BUDGET_OF.get(self.kind, "")]
@@ -172,18 +179,23 @@ def _check_names(field: str, names: object) -> None:
 class Faults:
     """How often each fault may happen in one run: the budgets of a world.
 
-    Each budget is a whole number, or `unlimited`. `restarts` is by default as large as `crashes`,
-    `heals` as `partitions`. At most `down_max` nodes are down at a time. `crashable` names the
-    nodes that may crash (default: all nodes). `splits` lists the partitions to try, each by the
-    names on one side (default: every way to split the nodes in two); client scripts reach both
-    sides. With `unsynced_loss` a crash may lose any suffix of the durable writes that a node made
-    since its last `host.sync()`; a handler's writes count as one.
+    Each budget is a whole number, or `unlimited`. `restarts` is by default as large as `crashes`
+    (and `fills`), `heals` as `partitions`, `frees` as `fills`. At most `down_max` nodes are down at
+    a time. `crashable` names the nodes that may crash (default: all nodes). `splits` lists the
+    partitions to try, each by the names on one side (default: every way to split the nodes in two);
+    client scripts reach both sides. With `unsynced_loss` a crash may lose any suffix of the durable
+    writes that a node made since its last `host.sync()`; a handler's writes count as one.
 
     The other budgets are of disks (see `happysim.core.disk` for the model): a crash may tear the
     first write that it loses (`tears`), or lose what was synced too (`lies`); at a restart the disk
     may be empty (`wipes`), show what it held before its last sync (`stales`), hold a record with
     another content (`rots`), or one that landed on another (`misdirects`). Each of them also costs
     the crash or the restart. With an `atlas`, a quorum of copies of each record stays whole.
+
+    The disk of a node that may crash is full after a `fill`, until it is `free` again. Meanwhile
+    `host.sync()` raises `DiskFull`, and what is not synced may be lost in a crash as ever
+    (`unsynced_loss`). A handler that lets `DiskFull` out has done nothing since its last sync; all
+    that its node does next is to crash, which costs nothing and is not held back by `down_max`.
 
     `upgrades` lists pairs of a node and a class that it may restart as: `(("n1", RaftV2),)`; of one
     node in that order, and never back. Durable fields are carried over by name, through a
@@ -210,23 +222,23 @@ class Faults:
     rots: float = 0
     misdirects: float = 0
     lies: float = 0
+    fills: float = 0
+    frees: float | None = None
     atlas: Atlas | None = None
     upgrades: tuple[tuple[str, type], ...] = ()
     ignores_unknown: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("crashes", "fills"):
+            self._check_budget(name)
         if self.restarts is None:
-            object.__setattr__(self, "restarts", self.crashes)
+            object.__setattr__(self, "restarts", self.crashes + self.fills)
         if self.heals is None:
             object.__setattr__(self, "heals", self.partitions)
+        if self.frees is None:
+            object.__setattr__(self, "frees", self.fills)
         for name in (*BUDGETS, "down_max"):
-            budget = getattr(self, name)
-            whole = isinstance(budget, int) and not isinstance(budget, bool)
-            if not (budget == unlimited or (whole and budget >= 0)):
-                raise ScenarioError(
-                    f"Faults({name}={budget!r}): a budget is a whole number of at least 0, "
-                    "or happysim.unlimited"
-                )
+            self._check_budget(name)
         for name, base in DISK_BUDGETS.items():
             if getattr(self, name) and not getattr(self, base):
                 raise ScenarioError(
@@ -240,6 +252,15 @@ class Faults:
             _check_names("splits", self.splits)
         for side in self.splits:
             _check_names("splits", side)
+
+    def _check_budget(self, name: str) -> None:
+        budget = getattr(self, name)
+        whole = isinstance(budget, int) and not isinstance(budget, bool)
+        if not (budget == unlimited or (whole and budget >= 0)):
+            raise ScenarioError(
+                f"Faults({name}={budget!r}): a budget is a whole number of at least 0, "
+                "or happysim.unlimited"
+            )
 
     @property
     def budgets(self) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""What the native library is told of a class, to freeze and thaw values as `freeze` does.
+"""What the native library is told of a class, to freeze, thaw and tell values as `freeze` does.
 
 The native codec knows the common kinds of values and leaves the rest to Python. It is there for
 speed alone: with it or without it the same values come out.
@@ -55,14 +55,20 @@ def held_fields(kind: type) -> frozenset[str]:
     return frozenset(n for n, found in descriptors if not isinstance(found, MemberDescriptorType))
 
 
+def native_part(name: str) -> Any:
+    """A class of the native library; None where there is none, or it is not to be used."""
+    built, _ = native() if os.environ.get(VARIABLE) != "reference" else (None, "")
+    return getattr(built, name, None)
+
+
 def native_codec(shape: Callable[[type], str], describe: Callable[[Any], str]) -> Any:
     """The codec; None where there is no native library, or it is not to be used.
 
     `shape(kind)` says "dataclass", "enum", "named tuple" or "hooked" of a class that is nothing
     more, and something else of all others.
     """
-    built, _ = native() if os.environ.get(VARIABLE) != "reference" else (None, "")
-    if built is None or not hasattr(built, "Codec"):
+    codec = native_part("Codec")
+    if codec is None:
         return None
 
     def plan(kind: type) -> Plan:
@@ -76,4 +82,4 @@ def native_codec(shape: Callable[[type], str], describe: Callable[[Any], str]) -
             return "unknown", (), 0, False
         return "fields", names, len(held), not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
-    return built.Codec(plan, describe, StableSet, StableFrozenSet)
+    return codec(plan, describe, StableSet, StableFrozenSet)

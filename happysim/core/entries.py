@@ -12,6 +12,8 @@ from happysim.core.script import Operation
 
 # How a node's being up or down is called among its fields; no field can have this name.
 STATUS = "(status)"
+# So is whether its disk is full.
+DISK = "(disk)"
 # So are the records of its disk that are damaged, and the older images of it.
 DAMAGE, SYNCED = "(damage)", "(synced)"
 
@@ -20,6 +22,8 @@ FREE, DROP, DUPLICATE, CRASH, RESTART, PARTITION, HEAL = range(7)
 COSTS = {name: at for at, name in enumerate(BUDGETS, 1)}
 # What else a cost pays: the crash or the restart in which a disk fault happens.
 BASE = {COSTS[name]: COSTS[base] for name, base in DISK_BUDGETS.items()}
+# The crash of a node that lets out that its disk is full: no budget pays for it.
+FAIL = len(BUDGETS) + 1
 CRASHES, RESTARTS = (
     frozenset(COSTS[name] for name, kind in BUDGETS.items() if kind is befalling)
     for befalling in (Kind.CRASH, Kind.RESTART)
@@ -99,10 +103,11 @@ class Numbering:
 
     def number(self, value: Any) -> int:
         """The number of a value: the same for equal values."""
-        known = self._numbers.get(value)
-        if known is None:
-            known = self._numbers[value] = len(self.values)
-            self.values.append(value)
+        # One look-up also for a new value: what is numbered here takes long to hash.
+        values = self.values
+        known = self._numbers.setdefault(value, len(values))
+        if known == len(values):
+            values.append(value)
         return known
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from happysim.core.codec import field_names, held_fields, native_codec
-from happysim.core.describe import describe
+from happysim.core.describe import describe, described_by, in_python
 from happysim.core.errors import FreezeError
 from happysim.core.names import Name, holds_name
 from happysim.core.stable_set import StableFrozenSet, StableSet, set_ordering
@@ -58,6 +58,13 @@ def freeze_attributes(values: dict[str, Any], names: tuple[str, ...]) -> tuple[F
         return tuple([_freeze(values[name], entered) for name in names])
     except (_NoContent, RecursionError):
         return None
+
+
+def have_content(values: dict[str, Any], names: tuple[str, ...]) -> bool:
+    """True where `freeze_attributes` makes contents of those values."""
+    if _CODEC is not None and _CODEC.can_freeze_fields(values, names):
+        return True
+    return freeze_attributes(values, names) is not None
 
 
 def thaw_attributes(
@@ -418,4 +425,6 @@ def _shape(kind: type) -> str:
     return "dataclass"
 
 
-_CODEC = native_codec(_shape, describe)
+_CODEC = native_codec(_shape, in_python)
+if _CODEC is not None:
+    described_by(_CODEC.describe)

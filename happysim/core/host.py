@@ -66,6 +66,7 @@ class Host:
     __slots__ = (
         "_closed",
         "_delays",
+        "_disk_is_full",
         "_events",
         "_forged",
         "_marks",
@@ -103,6 +104,7 @@ class Host:
         self._events: list[tuple[str, str, Frozen]] = []
         # What it is told by its surroundings: times of its clock, and "full" of a full disk.
         self._readings: list[int | str] = []
+        self._disk_is_full = False
         self._marks: tuple[Mark, ...] = ()
         self._forged: list[tuple[str, str, Frozen]] = []
         self._on_sync: Callable[[], object] = lambda: None
@@ -291,11 +293,13 @@ class Host:
         """Wait until every durable field is on disk as it is now.
 
         Needed where a world's faults have `unsynced_loss`: a crash may then lose what was written
-        after the last sync. Raises `DiskFull` where a simulation has filled the disk.
+        after the last sync. Raises `DiskFull` where a fault has filled the disk.
         """
         where = self._use("sync")
-        if self._readings and self._readings[0] == FULL:
+        is_told = bool(self._readings) and self._readings[0] == FULL
+        if is_told:
             self._readings.pop(0)
+        if is_told or self._disk_is_full:
             raise DiskFull(f"{where}: the disk is full")
         self._on_sync()
 

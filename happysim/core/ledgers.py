@@ -9,6 +9,7 @@ from happysim.core.choice import Choice, Faults, Kind
 from happysim.core.entries import (
     BASE,
     CRASHES,
+    FAIL,
     HEAL,
     PARTITION,
     RESTARTS,
@@ -40,6 +41,8 @@ class Ledgers(Numbering):
         return known
 
     def _pay(self, ledger: Ledger, cost: int) -> int:
+        if cost == FAIL:
+            return self.number(ledger._replace(down=ledger.down + 1))
         down = ledger.down + (cost in CRASHES) - (cost in RESTARTS)
         if not ledger.budgets[cost - 1] or down > max(self.faults.down_max, ledger.down):
             return -1

@@ -14,7 +14,8 @@ from happysim.core.disk import Image, Mark, Mishap
 from happysim.core.freeze import Frozen
 from happysim.core.script import Operation, Response
 
-NEW, UP, DOWN = "new", "up", "down"
+# A node that is failing has let out that its disk is full: a crash follows, and nothing else.
+NEW, UP, FAILING, DOWN = "new", "up", "failing", "down"
 
 # What a handler may depend on, as errors tell it.
 ADVICE = (
@@ -26,7 +27,7 @@ AT_RESTART = tuple(name for name, base in DISK_BUDGETS.items() if base == "resta
 
 
 class Event(NamedTuple):
-    """What happens to one process: deliver, fire, act, start, crash, restart or invoke.
+    """What happens to one process: deliver, fire, act, start, crash, restart, fill, free or invoke.
 
     `what` is a frozen message, the name of a timer or an action, what befalls the disk, or the
     class to restart as. `readings` is what its handler finds on its clock, each time it looks, in
@@ -50,7 +51,8 @@ class NodeState(NamedTuple):
 
     `unsynced` lists older images of its disk that a crash may fall back to, `marks` what is damaged
     on it, `synced` what was synced: the latest image last, for faults that go back further.
-    `version` is the number of the upgrade that it runs, 0 for the class it began with.
+    `version` is the number of the upgrade that it runs, 0 for the class it began with. `full` says
+    that its disk has no room.
     """
 
     status: str
@@ -60,6 +62,7 @@ class NodeState(NamedTuple):
     marks: tuple[Mark, ...] = ()
     synced: tuple[Image, ...] = ()
     version: int = 0
+    full: bool = False
 
 
 class Version(NamedTuple):

@@ -16,11 +16,19 @@ from happysim.core.describe import describe
 from happysim.core.determinism import shifted_surroundings
 from happysim.core.disk import Mishap
 from happysim.core.errors import DeterminismError, DiskFull, HappysimError, ProtocolError
-from happysim.core.freeze import Frozen, freeze, freeze_attributes, thaw, thaw_attributes
+from happysim.core.freeze import (
+    Frozen,
+    freeze,
+    freeze_attributes,
+    have_content,
+    thaw,
+    thaw_attributes,
+)
 from happysim.core.host import Host, Site, picks_text
 from happysim.core.local_step import (
     ADVICE,
     DOWN,
+    FAILING,
     NEW,
     UP,
     Event,
@@ -88,7 +96,7 @@ class NodeProcess:
             return self.at(state).events(state)
         if state.status == NEW:
             return [Event("start")]
-        if state.status == DOWN:
+        if state.status != UP:
             return []
         fire = [Event("fire", timer) for timer in state.timers]
         actions = self.kind.happysim_handlers.actions
@@ -129,10 +137,19 @@ class NodeProcess:
         """Each way in which this node may crash now: how many unsynced writes it loses, or more."""
         if self.at(state) is not self:
             return self.at(state).crashes(state)
-        crashable = self.faults.crashable
-        if state.status != UP or (crashable and self.name not in crashable):
-            return []
-        return [Event("crash", mishap) for mishap in self.disk.crashes(state)]
+        if state.status == FAILING or (state.status == UP and self._may_crash):
+            return [Event("crash", mishap) for mishap in self.disk.crashes(state)]
+        return []
+
+    @property
+    def _may_crash(self) -> bool:
+        return not self.faults.crashable or self.name in self.faults.crashable
+
+    def fillings(self, state: NodeState) -> Iterable[Event]:
+        """That the disk of this node becomes full now, or has room again."""
+        if state.full:
+            return [Event("free")]
+        return [Event("fill")] if state.status == UP and self._may_crash else []
 
     def restarts(self, state: NodeState) -> Iterable[Event]:
         """Each way in which this node may restart now: as its disk is, or with a disk fault."""
@@ -174,7 +191,7 @@ class NodeProcess:
             freeze(carried[name], f"{where}: {name}") if name in carried else made
             for name, made in zip(new.kind.happysim_fields, new.made_with, strict=True)
         )
-        return new.disk.tracked(NodeState(DOWN, fields, version=number))
+        return new.disk.tracked(NodeState(DOWN, fields, version=number, full=state.full))
 
     def run(self, state: NodeState, event: Event) -> list[Outcome]:
         """Every outcome of `event` in `state`, in order of what the handler chose."""
@@ -186,6 +203,8 @@ class NodeProcess:
             state = self.disk.restarted(state, event.what)
         if event.kind == "deliver" and not self._knows(event):
             return [Outcome(state)]
+        if event.kind in ("fill", "free"):
+            return [Outcome(state._replace(full=event.kind == "fill"))]
         if event.kind == "crash":
             assert isinstance(event.what, Mishap)
             after = self.disk.crashed(state, event.what)
@@ -264,7 +283,7 @@ class NodeProcess:
         timers = frozenset(state.timers) - ({event.what} if event.kind == "fire" else set())
         host = Host(self.site, where, timers, picks, event.source or None, event.operation)
         host._readings = list(event.readings)
-        host._marks = state.marks
+        host._marks, host._disk_is_full = state.marks, state.full
         node = self._thaw(state.fields)
         synced: list[tuple[Frozen, ...]] = []
         host._on_sync = lambda: synced.append(self._freeze(node, where))
@@ -294,12 +313,13 @@ class NodeProcess:
         fields = self._freeze(node, where)
         if full:
             fields = synced[-1] if synced else state.fields
-        set_timers = tuple(sorted(host._timers)) if host._timers else ()
+        set_timers = tuple(sorted(host._timers)) if host._timers and not full else ()
+        status = FAILING if full else UP
         if self.disk.is_plain:
-            after = NodeState(UP, fields, set_timers, version=state.version)
+            after = NodeState(status, fields, set_timers, version=state.version, full=state.full)
         else:
             after = self.disk.written(state, fields, synced)
-            after = after._replace(status=UP, timers=set_timers)
+            after = after._replace(status=status, timers=set_timers)
         delays: tuple[tuple[str, float, float], ...] = ()
         if host._delays:
             delays = tuple((timer, *host._delays[timer]) for timer in sorted(host._delays))
@@ -356,6 +376,14 @@ def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
         f"{where}: two fields of {name} hold the same list, dict or set; "
         "each field must own its value, so store a copy"
     )
+
+
+def check_fields(node: Node, name: str, where: str) -> None:
+    """Raise what `freeze_fields` raises, where it does."""
+    values, kind = vars(node), type(node)
+    declared = len(values) == len(kind.happysim_fields) + 1 and values.get("name") == name
+    if not declared or not have_content(values, kind.happysim_fields):
+        freeze_fields(node, name, where)
 
 
 def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:

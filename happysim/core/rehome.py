@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import BUDGETS, DISK_BUDGETS, Faults, Kind, unlimited
+from happysim.core.choice import BUDGETS, NAMED_BUDGETS, Faults, Kind, unlimited
 from happysim.core.entries import Cell
 from happysim.core.errors import ScenarioError
 from happysim.core.process import NodeProcess
@@ -61,7 +61,7 @@ def loosened(tables: Tables) -> Tables:
         name: unlimited
         for name, kind in BUDGETS.items()
         if kind not in (Kind.PARTITION, Kind.HEAL)
-        and (name not in DISK_BUDGETS or getattr(tables.faults, name))
+        and (name not in NAMED_BUDGETS or getattr(tables.faults, name))
     }
     free["down_max"] = unlimited
     return with_faults(tables, replace(tables.faults, **free, crashable=(), atlas=None))

@@ -93,11 +93,20 @@ class StableSet(set[Any]):
 class StableFrozenSet(frozenset[Any]):
     """A frozenset that iterates and prints in order of content."""
 
-    __slots__ = ()
+    # Its elements in order, once they were asked for.
+    __slots__ = ("_order",)
     __hash__ = frozenset.__hash__
+    _order: list[Any]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(in_order(frozenset.__iter__(self), _Ordering.text))
+        try:
+            return iter(self._order)
+        except AttributeError:
+            self._order = in_order(frozenset.__iter__(self), _Ordering.text)
+            return iter(self._order)
+
+    def __reduce__(self) -> tuple[type, tuple[list[Any]]]:
+        return StableFrozenSet, (list(self),)
 
     def __repr__(self) -> str:
         return f"frozenset({{{', '.join(map(repr, self))}}})" if self else "frozenset()"

@@ -21,13 +21,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from happysim.core.choice import Choice, Faults, Kind
+from happysim.core.choice import BUDGET_OF, Choice, Faults, Kind
 from happysim.core.disk import Mishap
 from happysim.core.entries import (
     COSTS,
     CRASH,
     DROP,
     DUPLICATE,
+    FAIL,
     FREE,
     NOWHERE,
     RESTART,
@@ -45,6 +46,7 @@ from happysim.core.journal import DELIVER, OWN, RECORD, Entry
 from happysim.core.ledgers import Ledgers
 from happysim.core.local import Local
 from happysim.core.local_step import (
+    FAILING,
     UP,
     Event,
     NodeState,
@@ -111,6 +113,13 @@ class Tables:
         self._by_text: dict[tuple[int, int, str], int] = {}
         self._recorded: dict[tuple[int, int], int] = {}
         self._field_keys: dict[tuple[int, type[Node]], dict[str, tuple[str, int, int]]] = {}
+        # Of nodes that never change their class.
+        self.fixed_keys = [
+            self.field_keys(slot, each.kind)
+            if isinstance(each, NodeProcess) and not each.later
+            else None
+            for slot, each in enumerate(self.processes)
+        ]
         self._slots_of: dict[type[Node], tuple[int, ...]] = {}
         self._state_texts: list[dict[int, tuple[tuple[str, str], ...]]] = [{} for _ in slots]
         self.symmetric = symmetric
@@ -131,15 +140,15 @@ class Tables:
             return nullcontext()
         return self.equivariance.demanded()
 
-    def field_key(self, slot: int, kind: type[Node], name: str) -> tuple[str, int, int] | None:
-        """How `World.read` calls a field of a node that runs a class; None: there is none."""
+    def field_keys(self, slot: int, kind: type[Node]) -> dict[str, tuple[str, int, int]]:
+        """How `World.read` calls the fields of a node that runs a class, by name."""
         known = self._field_keys.get((slot, kind))
         if known is None:
             fields = enumerate(kind.happysim_fields)
             known = self._field_keys[slot, kind] = {
                 field: ("field", slot, index) for index, field in fields
             }
-        return known.get(name)
+        return known
 
     def slots_of(self, kind: type[Node]) -> tuple[int, ...] | None:
         """The nodes that run a class, or a subclass; None where a node may change its class."""
@@ -164,19 +173,30 @@ class Tables:
     def crash_effects(self, slot: int, state: int, told: str | None = None) -> list[Effect]:
         """Each way in which a process may crash, if there is a budget for it; or the one told."""
         made: list[Effect] = []
-        if self.faults.budgets[CRASH - 1]:
-            for event in self.processes[slot].crashes(self.states[slot].values[state]):
+        value = self.states[slot].values[state]
+        fails = isinstance(value, NodeState) and value.status == FAILING
+        if self.budgets[CRASH - 1] or fails:
+            for event in self.processes[slot].crashes(value):
                 assert isinstance(event.what, Mishap)
                 choice = Choice(Kind.CRASH, self.names[slot], "", event.text)
                 if told in (None, event.text):
-                    cost = COSTS[event.what.budget]
+                    is_free = fails and event.what.budget == "crashes"
+                    cost = FAIL if is_free else COSTS[event.what.budget]
                     made += self.effects_of(slot, state, event, choice, cost)
         return made
+
+    def fillings(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
+        """That the disk of a process becomes full, or has room again, if there is a budget."""
+        process = self.processes[slot]
+        if self.faults.fills and isinstance(process, NodeProcess):
+            for event in process.fillings(value):
+                choice = Choice(Kind(event.kind), self.names[slot])
+                yield event, choice, COSTS[BUDGET_OF[choice.kind]]
 
     def restarts(self, slot: int, value: Any) -> Iterator[tuple[Event, Choice, int]]:
         """Each way in which a process may restart, if there is a budget for restarts."""
         process = self.processes[slot]
-        if self.faults.budgets[RESTART - 1] and isinstance(process, NodeProcess):
+        if self.budgets[RESTART - 1] and isinstance(process, NodeProcess):
             for event in process.restarts(value):
                 choice = Choice(Kind.RESTART, self.names[slot], "", event.text)
                 cost = COSTS[event.what.budget] if isinstance(event.what, Mishap) else RESTART
@@ -237,7 +257,7 @@ class Tables:
         return (effect for effects in known for effect in effects if effect.raised is not None)
 
     def own_effects(self, slot: int, state: int) -> tuple[list[Effect], list[Effect]]:
-        """What a process can do by itself, and the crashes and restarts that can befall it."""
+        """What a process can do by itself, and what can befall it, such as crashes."""
         known = self._own[slot].get(state)
         if known is None:
             value = self.states[slot].values[state]
@@ -246,7 +266,7 @@ class Tables:
                 own += self.event_effects(slot, state, event)
             faults: list[Effect] = []
             faults += self.crash_effects(slot, state)
-            for event, choice, cost in self.restarts(slot, value):
+            for event, choice, cost in (*self.restarts(slot, value), *self.fillings(slot, value)):
                 faults += self.effects_of(slot, state, event, choice, cost)
             known = self._own[slot][state] = own, faults
             self.journal.append((OWN, slot, state, 0))
@@ -331,7 +351,7 @@ class Tables:
         own: list[Effect],
         letters: Iterable[int] | None = None,
     ) -> Iterator[Move]:
-        """Drops and duplicates of what waits in a cell, then the crashes and restarts.
+        """Drops and duplicates of what waits in a cell, then what befalls its process.
 
         Where `letters` are given, the messages looked at are these.
         """

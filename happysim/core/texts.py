@@ -6,7 +6,7 @@ from typing import Any
 
 from happysim.core.describe import describe
 from happysim.core.disk import Image, Mark
-from happysim.core.entries import DAMAGE, STATUS, SYNCED
+from happysim.core.entries import DAMAGE, DISK, STATUS, SYNCED
 from happysim.core.freeze import Frozen
 from happysim.core.local_step import NodeState, is_response, response_parts
 from happysim.core.process import NodeProcess, Process
@@ -36,6 +36,8 @@ def state_texts(process: Process, value: Any) -> tuple[tuple[str, str], ...]:
         texts.append((DAMAGE, _marks_text(value.marks)))
     if process.faults.images_kept:
         texts.append((SYNCED, _images_text(value.synced)))
+    if process.faults.fills:
+        texts.append((DISK, "full" if value.full else "has room"))
     if value.unsynced:
         texts.append(("unsynced", _images_text(value.unsynced)))
     return ((STATUS, value.status), *texts)

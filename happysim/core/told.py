@@ -117,8 +117,9 @@ def _effects(
         event = event_of(process, value, told)
         if event._replace(readings=()) in tables.events(slot, state):
             yield tables.event_effects(slot, state, event), inbox, NOWHERE
-    elif told.kind is Kind.RESTART:
-        for event, choice, cost in tables.restarts(slot, value):
+    elif told.kind in (Kind.RESTART, Kind.FILL, Kind.FREE):
+        ways = tables.restarts if told.kind is Kind.RESTART else tables.fillings
+        for event, choice, cost in ways(slot, value):
             if choice == bare:
                 told_event = event._replace(readings=_readings(told))
                 yield tables.effects_of(slot, state, told_event, bare, cost), inbox, NOWHERE

@@ -76,15 +76,14 @@ class NodeView:
 
     def __getattr__(self, name: str) -> Any:
         world, slot = self._world, self._slot
-        process = world.tables.processes[slot]
-        kind = self._kind if process.later else process.kind
-        key = world.tables.field_key(slot, kind, name)
+        keys = world.tables.fixed_keys[slot]
+        key = (world.tables.field_keys(slot, self._kind) if keys is None else keys).get(name)
         if key is not None:
-            frozen = world._read(key)
+            frozen = world._read_field(key)
             return thaw(frozen) if type(frozen) is tuple else frozen
         if name.startswith("__"):
             raise AttributeError(name)
-        return of_class(self, kind, name)
+        return of_class(self, self._kind, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         refuse_assignment(self, name)

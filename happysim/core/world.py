@@ -25,7 +25,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from happysim.core.assembly import tables_of
-from happysim.core.choice import BUDGETS, DISK_BUDGETS, Choice, Faults
+from happysim.core.choice import BUDGETS, NAMED_BUDGETS, Choice, Faults
 from happysim.core.describe import digest
 from happysim.core.entries import Cell, Envelope, Ledger, Move
 from happysim.core.errors import HandlerRaised, ScenarioError, ScheduleError
@@ -288,12 +288,12 @@ class World:
         return found
 
     def _budgets_text(self, left: tuple[float, ...]) -> str:
-        """The budgets in their order; those of disks by name, and only where there were any."""
+        """The budgets in their order; later ones by name, and only where there were any."""
         first = self.tables.faults.budgets
         told = [
-            f"{name} {budget}" if name in DISK_BUDGETS else str(budget)
+            f"{name} {budget}" if name in NAMED_BUDGETS else str(budget)
             for name, budget, at_first in zip(BUDGETS, left, first, strict=True)
-            if at_first or name not in DISK_BUDGETS
+            if at_first or name not in NAMED_BUDGETS
         ]
         return " ".join(told)
 
@@ -389,6 +389,16 @@ class World:
         """Note that the whole world but its history was read."""
         if self._log is not None:
             self._log.append((("all",), None))
+
+    def _read_field(self, key: tuple[str, int, int]) -> Frozen:
+        """As `_read`, of a field."""
+        _, slot, index = key
+        tables = self.tables
+        state = tables.cells[slot].values[self.cells[slot]].state
+        value: Frozen = tables.states[slot].values[state].fields[index]
+        if self._log is not None:
+            self._log.append((key, value))
+        return value
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         value = self.read(key)

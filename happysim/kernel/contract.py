@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Numbers = tuple[int, ...]
 
 # Raised with each change of this file. A native kernel that was built for another is refused.
-VERSION = 6
+VERSION = 7
 
 
 class Move(Protocol):

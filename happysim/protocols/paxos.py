@@ -33,6 +33,7 @@ from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
 from happysim.core.topology import Network
 from happysim.protocols.ballot import NO_BALLOT, Ballot
+from happysim.protocols.cluster import check_peers
 from happysim.protocols.requests import operation_of_script
 
 # After so many attempts the pause before the next one does not grow any more.
@@ -145,11 +146,7 @@ class PaxosNode(Node):
     waiting: list[Operation] = []
 
     def __post_init__(self, network: Network | None) -> None:
-        peers = self.peers or ()
-        if self.name in peers or len(set(peers)) < len(peers):
-            raise ProtocolError(
-                f"{self.name}: peers={peers!r} has to name each of the other nodes, once"
-            )
+        check_peers(self.name, self.peers)
         if network is not None:
             network.join(self)
 

@@ -105,6 +105,10 @@ class Search:
             within=self.bounds.within,
         )
 
+    def _fell(self) -> bool:
+        """True where some node was ever down. One whose disk is full need not be."""
+        return any(ledger.down for ledger in self.tables.ledgers.values)
+
     def warnings(self, exploration: Exploration) -> tuple[str, ...]:
         """What was vacuous: faults that never happened, properties that had nothing to judge."""
         if not exploration.complete:
@@ -112,6 +116,8 @@ class Search:
         found = []
         first = self.tables.faults.budgets
         for at, name in enumerate(BUDGETS):
+            if name == "restarts" and self.tables.faults.fills and not self._fell():
+                continue
             if first[at] and not self.tables.ledgers.was_paid(at) and name not in self.hidden:
                 found.append(f"the faults declare {name}, but none ever happened")
         sorts = {prop.sort for prop in self.properties}

@@ -6,10 +6,14 @@ the order in which they were put here, so a run has one order whatever the machi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from operator import itemgetter
 from typing import Any
+
+from happysim.core.codec import native_part
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -17,14 +21,44 @@ NS = 1_000_000_000
 Entry = tuple[int, int, Callable[[Any, Any, Any], None], Any, Any, Any]
 
 
+class Queue:
+    """Entries in order of time. Those of one time leave in order of their tickets.
+
+    The native library has another, which compares faster; the order is the same.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        # As methods they would take a call more.
+        self.push: Callable[[Entry], None] = partial(heappush, self._heap)
+
+    def until(self, limit: int) -> Iterator[Entry]:
+        """Take out the entries up to and including `limit`, also those that come meanwhile."""
+        heap = self._heap
+        while heap and heap[0][0] <= limit:
+            yield heappop(heap)
+
+    def first(self) -> Entry | None:
+        """The first entry, which stays; None where there is none."""
+        return self._heap[0] if self._heap else None
+
+    def entries(self) -> list[Entry]:
+        """Every entry, in order."""
+        return sorted(self._heap, key=itemgetter(0, 1))
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+
 class Agenda:
     """A queue of calls to make, each at its time. `now` is the time of the last one made."""
 
-    __slots__ = ("heap", "now", "stopped", "ticket")
+    __slots__ = ("now", "push", "queue", "stopped", "ticket")
 
     def __init__(self) -> None:
         self.now = 0
-        self.heap: list[Entry] = []
+        self.queue: Queue = (native_part("Queue") or Queue)()
+        self.push = self.queue.push
         # Entries of one time leave in order of their tickets, and never compare what they call.
         self.ticket = count().__next__
         self.stopped = False
@@ -38,18 +72,12 @@ class Agenda:
         third: Any = None,
     ) -> None:
         """Call `run(first, second, third)` at a time."""
-        heappush(self.heap, (time, self.ticket(), run, first, second, third))
+        self.push((time, self.ticket(), run, first, second, third))
 
     def run_until(self, limit: int) -> None:
         """Make every call up to and including the time `limit`, unless `stopped` is set."""
-        heap = self.heap
-        while heap:
-            entry = heappop(heap)
-            now, _, run, first, second, third = entry
-            if now > limit:
-                heappush(heap, entry)
-                break
-            self.now = now
+        coming = self.queue.until(limit)
+        for self.now, _, run, first, second, third in coming:
             run(first, second, third)
             if self.stopped:
                 return
@@ -57,11 +85,18 @@ class Agenda:
 
     def step(self) -> bool:
         """Make the next call; False where there is none."""
-        if not self.heap:
+        due = self.next_at
+        if due is None:
             return False
-        self.now, _, run, first, second, third = heappop(self.heap)
+        self.now, _, run, first, second, third = next(self.queue.until(due))
         run(first, second, third)
         return True
+
+    @property
+    def next_at(self) -> int | None:
+        """When the next call is made; None where there is none."""
+        entry = self.queue.first()
+        return None if entry is None else entry[0]
 
 
 def ns_of(seconds: float) -> int:

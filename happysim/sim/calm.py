@@ -89,11 +89,11 @@ def demand(
         if known != simulation.records.version:
             said, of_history = _asked(simulation, open_[0])
             known = simulation.records.version if of_history else None
-        heap = simulation.agenda.heap
+        due = simulation.agenda.next_at
         if said is None:
             open_.pop(0)
             known = None
-        elif not heap or heap[0][0] > limit:
+        elif due is None or due > limit:
             unmet.append((open_.pop(0), said))
             known = None
         elif not simulation.step():

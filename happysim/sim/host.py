@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappush
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from happysim.core.describe import describe
@@ -12,10 +11,10 @@ from happysim.core.host import FULL, Host, Site, check_immutable, listed, second
 from happysim.core.message import freeze_message
 from happysim.core.prng import Random
 from happysim.core.script import Operation, Response
-from happysim.sim.agenda import Agenda, Entry, ns_of
+from happysim.sim.agenda import Agenda, ns_of
 from happysim.sim.disk import LiveDisk
 from happysim.sim.route import Route
-from happysim.sim.values import parcel, stable
+from happysim.sim.values import NOTHING, Check, parcel, stable
 
 if TYPE_CHECKING:
     from happysim.sim.live import LiveNode
@@ -39,12 +38,12 @@ class LiveHost(Host):
         "_agenda",
         "_checks",
         "_draw",
-        "_heap",
         "_known",
         "_last_plans",
         "_live",
         "_met",
         "_plans",
+        "_push",
         "_random",
         "_ready",
         "_record",
@@ -72,7 +71,7 @@ class LiveHost(Host):
         record: Recorder,
     ) -> None:
         self._site, self._agenda, self._routes = site, agenda, routes
-        self._heap, self._ticket = agenda.heap, agenda.ticket
+        self._push, self._ticket = agenda.push, agenda.ticket
         self._random, self._draw, self._record = random, draw, record
         # Set by `bind`, when the node is made.
         self._live: LiveNode = None  # type: ignore[assignment]
@@ -97,7 +96,7 @@ class LiveHost(Host):
         self.was_used = False
         # What to do with a message of a class; None where it may be shared as it is. What is known
         # is not looked up while a node is audited: then every message is looked at in full.
-        self._known: dict[type, Callable[[Any], Any] | None] = {}
+        self._known: dict[type, Check | None] = {}
         self._checks = self._known
         # The routes that were used, and those of them on which a message is sent without further
         # thought: none while a node is audited, or takes time.
@@ -161,7 +160,11 @@ class LiveHost(Host):
             self._send_with_care(to, message)
             return
         if check is not None:
-            message = check(message)
+            # As in `Check`, in one call less.
+            get, look = check
+            held = get(message)
+            if held is not NOTHING and held is not None:
+                message = look(message)
         ease = route.ease
         if ease is not None:
             # As in `Route.send`, in one call less.
@@ -170,8 +173,8 @@ class LiveHost(Host):
             at = self._agenda.now + least
             if slope:
                 at += int(draw() * slope)
-            ticket = self._ticket
-            heappush(self._heap, (at, ticket(), arrive, message, None, epoch))
+            push, ticket = self._push, self._ticket
+            push((at, ticket(), arrive, message, None, epoch))
         else:
             route.send(message, None, self._agenda.now)
 
@@ -276,9 +279,8 @@ class LiveHost(Host):
         entries = live.entries
         if name not in entries or due < entries[name]:
             entries[name] = due
-            ticket = self._ticket
-            entry: Entry = (due, ticket(), live.ring, name, due, None)
-            heappush(self._heap, entry)
+            push, ticket = self._push, self._ticket
+            push((due, ticket(), live.ring, name, due, None))
 
     def resume_timer(self, name: str, low: float, high: float) -> None:
         """Set a timer of a world in mid-run: it was set with this delay, and rings within it."""

@@ -20,14 +20,16 @@ from happysim.spec.property import Property, Sort
 class Watched:
     """A property, and what it read when it was last asked: per slot, the names of fields."""
 
-    __slots__ = ("by_slot", "history", "prop", "wide")
+    __slots__ = ("by_slot", "history", "prop", "reads", "wide")
 
     def __init__(self, prop: Property) -> None:
         self.prop = prop
+        self.reads: Reads = set()
         self.by_slot: dict[int, set[str]] = {}
         self.wide = self.history = True
 
     def note(self, reads: Reads) -> None:
+        self.reads = reads
         self.by_slot = {}
         for slot, name in reads:
             if slot >= 0:
@@ -52,6 +54,8 @@ class Judge:
         self._at_end = [each for each in props if each.sort in _AT_END]
         # Each monitor of this run, with its property.
         self._monitors = [(each.function(), each) for each in props if each.sort is Sort.MONITOR]
+        # Whether some property has read what may change in any step.
+        self._asks_always = True
         self._steps_watched = 0
         self._before: dict[int, dict[str, Any]] = {}
         self._history = -1
@@ -97,9 +101,11 @@ class Judge:
         changed = keeper.changed() if keeper is not None else set()
         news = history_version != self._history
         self._history = history_version
-        for watched in self._every_step:
-            if self._is_stale(watched, process.slot, changed, news):
-                self._ask(watched)
+        # Most steps change nothing that is read.
+        if changed or news or self._asks_always:
+            for watched in self._every_step:
+                if self._is_stale(watched, process.slot, changed, news):
+                    self._ask(watched)
         if self._between and keeper is not None:
             self._after_between(process.slot, changed, news)
 
@@ -146,7 +152,11 @@ class Judge:
 
     def _learn(self, watched: Watched, reads: Reads) -> None:
         self._judged[watched.prop] = self._judged.get(watched.prop, 0) + 1
+        if reads == watched.reads and not watched.wide:
+            # As most often.
+            return
         watched.note(reads)
+        self._asks_always = any(each.wide for each in self._every_step)
         for slot, names in watched.by_slot.items():
             self._keepers[slot].watch(names)
 

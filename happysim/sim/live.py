@@ -14,9 +14,9 @@ from typing import Any
 from happysim.core.choice import Kind
 from happysim.core.errors import DiskFull, HappysimError, ProtocolError, ScenarioError
 from happysim.core.freeze import Frozen, thaw, thaw_attributes
-from happysim.core.local_step import DOWN, NEW, UP, NodeState, raised_by
+from happysim.core.local_step import DOWN, FAILING, NEW, UP, NodeState, raised_by
 from happysim.core.node import Node
-from happysim.core.process import NodeProcess, freeze_fields, unknown_message
+from happysim.core.process import NodeProcess, check_fields, freeze_fields, unknown_message
 from happysim.core.script import Operation
 from happysim.sim.agenda import NS, Agenda
 from happysim.sim.clock import Clock
@@ -115,7 +115,7 @@ class LiveNode:
         }
         self.timer_handlers = {each: getattr(node, name) for each, name in handlers.timers.items()}
         self.guards = dict(handlers.actions)
-        self._settler = self._risks.settler(kind)
+        self._settler = self._risks.settler(kind, self.values)
 
     def set_fields(self, fields: tuple[Frozen, ...]) -> None:
         """Give every field a fresh value."""
@@ -165,7 +165,6 @@ class LiveNode:
         except Exception as error:
             live._raise(error, live.kind.happysim_handlers.messages.get(kind, ""))
             said = None
-        # As in `_after`.
         host.is_open = False
         live.calls = calls = live.calls + 1
         if said is not None or calls == live._audit_at:
@@ -173,7 +172,7 @@ class LiveNode:
         settler = live._settler
         if settler is not None:
             settle = settler.settle
-            settle(live.values)
+            settle()
         if live.guards or host.is_slow or live.observe is not None:
             live._follow(_DELIVER, source, message, operation)
 
@@ -194,18 +193,17 @@ class LiveNode:
         except Exception as error:
             self._raise(error, call.__name__)
             said = None
-        self._after(said, kind, what)
-
-    def _after(self, said: Any, kind: Kind, what: str) -> None:
-        """A handler has run, and returned or raised."""
-        self.host.is_open = False
-        self.calls += 1
-        if said is not None or self.calls == self._audit_at:
+        # As in `receive`.
+        host.is_open = False
+        self.calls = calls = self.calls + 1
+        if said is not None or calls == self._audit_at:
             self._audit(said)
-        if self._settler is not None:
-            settle = self._settler.settle
-            settle(self.values)
-        self._follow(kind, "", what, None)
+        settler = self._settler
+        if settler is not None:
+            settle = settler.settle
+            settle()
+        if self.guards or host.is_slow or self.observe is not None:
+            self._follow(kind, "", what, None)
 
     def _follow(self, kind: Kind, source: str, what: Any, operation: Operation | None) -> None:
         """What follows from a handler: actions whose guards hold now, time, and judgement."""
@@ -243,8 +241,7 @@ class LiveNode:
         if isinstance(error, DiskFull) and self.host.disk is not None:
             # A crash follows at once; until then nothing else happens here.
             self.host.disk.undo()
-            self.gate = self._wait
-            self.agenda.at(self.agenda.now, self._fail, self.life)
+            self._await_crash()
             return
         if isinstance(error, HappysimError):
             raise error
@@ -262,9 +259,9 @@ class LiveNode:
             )
         self._audit_at *= 2
         if self.raised is None:
-            freeze_fields(self.node, self.name, where)
+            check_fields(self.node, self.name, where)
         if self._settler is not None:
-            self._settler.settle_all(self.values)
+            self._settler.settle_all()
         self.host.audit(self.calls + 1 == self._audit_at)
 
     # -- life ------------------------------------------------------------------------------------
@@ -282,6 +279,8 @@ class LiveNode:
         self.set_fields(state.fields)
         self.status = state.status
         self.gate = None if state.status == UP else self._is_down
+        if state.status == FAILING:
+            self._await_crash()
 
     def resume_actions(self) -> None:
         """Plan what this node may do by itself, in a world in mid-run."""
@@ -333,6 +332,10 @@ class LiveNode:
         """Take what has arrived meanwhile and ring what was due, all in its order."""
         self.is_held = False
         self._serve()
+
+    def _await_crash(self) -> None:
+        self.gate = self._wait
+        self.agenda.at(self.agenda.now, self._fail, self.life)
 
     def _fail(self, life: int, *_: Any) -> None:
         if life == self.life and self.fail is not None:
@@ -402,25 +405,28 @@ class LiveNode:
 
     def ring(self, name: str, entry: int, _: None) -> None:
         """An entry of a timer comes up: fire, or move on to where the timer is set now."""
-        if self.entries.get(name) != entry:
+        entries = self.entries
+        if entries.get(name) != entry:
             return
         if self.gate is not None and self.status == UP:
             # Paused or busy: it rings late, behind what came before it.
             self.waiting.append((self.ring, name, entry, None))
             return
-        del self.entries[name]
-        deadline = self.deadlines.get(name)
+        del entries[name]
+        deadlines = self.deadlines
+        deadline = deadlines.get(name)
         if deadline is None:
             return
-        now = self.agenda.now
-        due = deadline if self.clock is None else self.clock.when(deadline, now)
+        agenda, clock = self.agenda, self.clock
+        due = deadline if clock is None else clock.when(deadline, agenda.now)
         if due is None:
             return
-        if due > now:
-            self.entries[name] = due
-            self.agenda.at(due, self.ring, name, due)
+        if due > agenda.now:
+            entries[name] = due
+            push, ticket = agenda.push, agenda.ticket
+            push((due, ticket(), self.ring, name, due, None))
         else:
-            del self.deadlines[name]
+            del deadlines[name]
             self.run(_FIRE, name, self.timer_handlers[name])
 
     def wind(self) -> None:

@@ -132,7 +132,7 @@ def check_time(name: str, seconds: object) -> None:
 
 
 def start_of(scenario: Scenario, number: int) -> tuple[str, World]:
-    """The world that a run starts from: the scenario's worlds in turn."""
+    """The world that a run of that number, or seed, starts from: the scenario's worlds in turn."""
     worlds: Mapping[str, World] = scenario.worlds
     names = list(worlds)
     name = names[number % len(names)]
@@ -187,7 +187,7 @@ class _Runs:
     def job(self, number: int) -> RunResult:
         """Make run `number`."""
         knobs = self.knobs(number)
-        _, world = start_of(self._scenario(knobs), number)
+        _, world = start_of(self._scenario(knobs), knobs.seed)
         simulation, broken = run_once(world, self.properties, knobs)
         return RunResult(
             tuple((self.properties.index(prop), said) for prop, said in broken),
@@ -261,7 +261,7 @@ class _Runs:
     def failure(self, prop: Property, number: int, reason: str) -> Broken:
         """The same run again, with a trace this time."""
         knobs = self.knobs(number)
-        start, world = start_of(self._scenario(knobs), number)
+        start, world = start_of(self._scenario(knobs), knobs.seed)
         simulation, _ = run_once(world, self.properties, knobs, trace=True)
         of = replace(prop, scenario=self._scenario(knobs).loosened())
         notes = (f"run {number}, seed {knobs.seed}" + (f": {knobs.told}" * bool(knobs.told)),)
@@ -270,7 +270,7 @@ class _Runs:
     def witness(self, prop: Property, number: int) -> Holds:
         """A run that reaches what was wanted: the same run again, up to there."""
         knobs = self.knobs(number)
-        start, world = start_of(self._scenario(knobs), number)
+        start, world = start_of(self._scenario(knobs), knobs.seed)
         # A run ends where a property is broken: so "not yet" is one, in the place of this.
         not_yet = Property(Sort.ALWAYS, prop.scenario, lambda now: prop.judge(now) is None)
         judged = [not_yet if each is prop else each for each in self.properties]

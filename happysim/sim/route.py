@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from heapq import heappush
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from happysim.core.link import Link
 from happysim.core.script import Operation
 from happysim.sim.agenda import Agenda
+from happysim.sim.values import Check
 
 if TYPE_CHECKING:
     from happysim.sim.client import LiveClient
@@ -60,13 +60,13 @@ class Route:
         "_agenda",
         "_echoed",
         "_free_at",
-        "_heap",
         "_held",
         "_last_at",
         "_least",
         "_loss",
         "_occupied_ns",
         "_plain",
+        "_push",
         "_sample",
         "_sample_jitter",
         "_sample_reorder",
@@ -102,12 +102,12 @@ class Route:
         *,
         ordered: bool,
     ) -> None:
-        self._agenda, self._heap, self._ticket = agenda, agenda.heap, agenda.ticket
+        self._agenda, self._push, self._ticket = agenda, agenda.push, agenda.ticket
         self.source, self.kinds = source, kinds
         self.target: Any = target
         self.ordered = ordered
         # What the sender does with a message of each class that was sent here already.
-        self.checks: dict[type, Callable[[Any], Any] | None] = {}
+        self.checks: dict[type, Check | None] = {}
         self.draw = draw
         # Hands a message to its receiver, unless it was cut off on its way.
         self.arrive: Callable[[Any, Any, Any], None] = MethodType(target.receive, self)
@@ -179,7 +179,8 @@ class Route:
             at += self._queue(now)
         if self._sample_jitter is not None:
             at += self._sample_jitter()
-        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
+        push, ticket = self._push, self._ticket
+        push((at, ticket(), self.arrive, message, operation, self.epoch))
 
     def _send_with_care(self, message: Any, operation: Operation | None, now: int) -> None:
         link, draw, traffic = self.link, self.draw, self.traffic
@@ -236,7 +237,8 @@ class Route:
             at = self._last_at = max(at, self._last_at)
             if self.log is not None:
                 self.log.queued(self, message, operation, False)
-        heappush(self._heap, (at, self._ticket(), self.arrive, message, operation, self.epoch))
+        push, ticket = self._push, self._ticket
+        push((at, ticket(), self.arrive, message, operation, self.epoch))
 
     def _lose(self, message: Any, operation: Operation | None) -> None:
         if self.ordered and self.log is not None:

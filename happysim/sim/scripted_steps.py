@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from happysim.core.choice import Kind
-from happysim.core.local_step import DOWN, NEW
+from happysim.core.local_step import DOWN, NEW, UP
 from happysim.sim.agenda import NS, ns_of
 from happysim.sim.clock import Clock
 from happysim.sim.scripted_process import Impossible, ScriptedNode
@@ -92,6 +92,20 @@ def _fails_disk(simulation: Simulation, live: ScriptedNode, what: str) -> None:
     simulation.tell_disk(live.name, what)
 
 
+def _fills(simulation: Simulation, live: ScriptedNode, what: str) -> None:
+    if live.status != UP or simulation.disk(live.name).full:
+        raise Impossible(f"{live.name} is not up, or its disk is full already")
+    simulation.disk(live.name).full = 1
+    simulation.note(Kind.FILL, what, live.name)
+
+
+def _frees(simulation: Simulation, live: ScriptedNode, what: str) -> None:
+    if not simulation.disk(live.name).full:
+        raise Impossible(f"the disk of {live.name} is not full")
+    simulation.disk(live.name).full = 0
+    simulation.note(Kind.FREE, what, live.name)
+
+
 def check_free(live: ScriptedNode) -> None:
     """Raise `Impossible` where a node can run no handler now."""
     if live.gate is None:
@@ -113,6 +127,8 @@ NODE_STEPS: dict[Kind, Callable[[Simulation, ScriptedNode, str], None]] = {
     Kind.START: _starts,
     Kind.CRASH: _crashes,
     Kind.RESTART: _restarts,
+    Kind.FILL: _fills,
+    Kind.FREE: _frees,
     Kind.PAUSE: _pauses,
     Kind.RESUME: _resumes,
     Kind.SLOW: _slows,

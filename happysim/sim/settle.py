@@ -16,11 +16,11 @@ for each set of fields: `_source` has an example. A field's name is all of it th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter, is_
 from typing import Any, get_origin
 
-from happysim.core.codec import field_names
+from happysim.core.codec import field_names, native_part
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from happysim.sim.values import (
     STABLE,
@@ -29,6 +29,7 @@ from happysim.sim.values import (
     is_log,
     is_record,
     is_set_free,
+    looked_at,
     promise_of,
     stable,
 )
@@ -43,6 +44,12 @@ _NOTHING = object()
 _SAME, _FLAT, _LOG, _DEEP = range(4)
 
 
+@cache
+def _looks(make: Any) -> Any:
+    """What looks for sets in the native library; one serves all nodes."""
+    return make(looked_at, StableSet, StableFrozenSet)
+
+
 class Risks:
     """Which fields of a class may hold a set, by their annotations: found out once in a run.
 
@@ -51,46 +58,65 @@ class Risks:
 
     def __init__(self) -> None:
         self._fields: dict[type, dict[str, Make]] = {}
+        # What settles in the native library, given the fields of a node.
+        looks, settling = native_part("Looks"), native_part("Settling")
+        self._native = None if settling is None else partial(settling, _looks(looks))
 
-    def settler(self, kind: type) -> Settler | None:
-        """What settles the fields of one node of a class; None: nothing has to."""
+    def settler(self, kind: type, values: dict[str, Any]) -> Settler | None:
+        """What settles the fields of a node of a class, given its `vars`; None: nothing has to."""
         found = self._fields.get(kind)
         if found is None:
             hints = hints_of(kind)
             fields = kind.happysim_fields  # type: ignore[attr-defined]
             risky = [name for name in fields if promise_of(hints.get(name, Any)) >= STABLE]
             found = self._fields[kind] = {name: _make_of(hints.get(name, Any)) for name in risky}
-        return Settler(found) if found else None
+        return Settler(found, values, self._native) if found else None
 
 
 class Settler:
     """Settles the fields of one node: remembers what they held when they were last looked at.
 
-    `settle(values)` leaves no built-in set in these fields, given the `vars` of the node. It is
-    another function once a field holds another sort of value.
+    `settle()` leaves no built-in set in these fields. It is another function once a field holds
+    another sort of value. Where there is a native library, it is that of `Settling`, which leaves
+    to the fields here what it does not know.
     """
 
-    __slots__ = ("_fields", "settle")
+    __slots__ = ("_fields", "_native", "_values", "settle")
 
-    def __init__(self, fields: dict[str, Make]) -> None:
+    def __init__(
+        self,
+        fields: dict[str, Make],
+        values: dict[str, Any],
+        native: Callable[[list[Any], dict[str, Any]], Any] | None,
+    ) -> None:
+        self._values = values
         self._fields = [_Field(self, name, make) for name, make in fields.items()]
-        self.settle: Callable[[dict[str, Any]], None] = self.sort
+        self._native = None if native is None else native(self._fields, values)
+        self.settle: Callable[[], None]
+        self.settle = self.sort if self._native is None else self._native.settle
 
-    def sort(self, values: dict[str, Any]) -> None:
+    def sort(self) -> None:
         """Settle, and from now on compare each field as befits what it holds."""
         fields = self._fields
         write = _written(tuple((each.name, each.sort, each.log_name) for each in fields))
-        self.settle = write(fields)
-        self.settle(values)
+        self.settle = write(fields, self._values)
+        self.settle()
 
-    def settle_all(self, values: dict[str, Any]) -> None:
+    def sort_anew(self) -> None:
+        """A field holds another sort of value than before."""
+        if self._native is None:
+            self.settle = self.sort
+
+    def settle_all(self) -> None:
         """The same, but look at every part of every field, changed or not."""
+        if self._native is not None:
+            self._native.settle_all()
+            return
         for field in self._fields:
-            values[field.name] = stable(values[field.name])
-            field.look(values)
+            field.settle_all(self._values)
 
 
-Write = Callable[[Sequence[Any]], Callable[[dict[str, Any]], None]]
+Write = Callable[[Sequence[Any], dict[str, Any]], Callable[[], None]]
 
 
 @cache
@@ -105,9 +131,9 @@ def _written(fields: tuple[tuple[str, int, str], ...]) -> Write:
 def _source(fields: Sequence[tuple[str, int, str]]) -> str:
     """The text of `_written`. For a field `few` that holds a set, and `journal` with a log `items`:
 
-    def write(fields):
+    def write(fields, values):
         held_0, shown_0, held_1, shown_1, size_1, last_1 = ...
-        def settle(values):
+        def settle():
             nonlocal held_0, shown_0, held_1, shown_1, size_1, last_1
             value = values['few']
             if value is not held_0:
@@ -131,7 +157,10 @@ def _source(fields: Sequence[tuple[str, int, str]]) -> str:
             cells += [f"size_{at}, last_{at}"]
             before += [f" size_{at}, last_{at} = fields[{at}].end"]
             after += [f"   size_{at}, last_{at} = fields[{at}].end"]
-    head, inner = ["def write(fields):"], [" def settle(values):", f"  nonlocal {', '.join(cells)}"]
+    head, inner = (
+        ["def write(fields, values):"],
+        [" def settle():", f"  nonlocal {', '.join(cells)}"],
+    )
     return "\n".join([*head, *before, *inner, *after, " return settle"])
 
 
@@ -177,6 +206,11 @@ class _Field:
         seen = [] if self.log is None else self.log.tail.seen
         return len(seen), seen[-1] if seen else None
 
+    def settle_all(self, values: dict[str, Any]) -> None:
+        """Settle every part of what the field holds, changed or not."""
+        values[self.name] = stable(values[self.name])
+        self.look(values)
+
     def look(self, values: dict[str, Any]) -> tuple[Any, Any]:
         """Settle what the field holds now; returns it, and with what it is to be compared."""
         before, value = self.sort, values[self.name]
@@ -184,7 +218,7 @@ class _Field:
         if made is not value:
             values[self.name] = made
         if self.sort != before:
-            self._owner.settle = self._owner.sort
+            self._owner.sort_anew()
         return self.held, self.shown
 
     def _look(self, value: Any) -> Any:

@@ -189,6 +189,7 @@ class Simulation(ByHand):
             check_disk(each)
         general = Disk() if disks is None or isinstance(disks, Mapping) else check_disk(disks)
         faulty = any(getattr(getattr(plan, "fault", None), "needs_disk", False) for plan in faults)
+        faulty = faulty or any(self._first_state(live).full for live in self.nodes)
         for live in self.nodes:
             policy = by_name.get(live.name, general)
             for wanted, budget in (policy.loses_unsynced, "unsynced_loss"), (policy.tears, "tears"):
@@ -202,11 +203,16 @@ class Simulation(ByHand):
 
     def _adopt(self) -> None:
         """Let disks remember what the first world does: it has started its nodes already."""
-        world = self.first_world
         for live in self.nodes:
-            state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+            state = self._first_state(live)
             if live.host.disk is not None and state.status != NEW:
                 live.host.disk.adopt(state)
+                live.host.disk.full = int(state.full)
+
+    def _first_state(self, live: Process) -> Any:
+        """The local state of a process in the first world."""
+        world = self.first_world
+        return world.tables.states[live.slot].values[world.state_number(live.slot)]
 
     def check_declared(self, budget: str, what: str) -> None:
         """Raise `ScenarioError` where a recorded run could not be replayed for want of a budget."""
@@ -220,8 +226,7 @@ class Simulation(ByHand):
             )
 
     def _resume(self, live: Process) -> None:
-        world = self.first_world
-        state = world.tables.states[live.slot].values[world.state_number(live.slot)]
+        state = self._first_state(live)
         live.resume_as(state)
         if isinstance(live, LiveNode):
             if state.status == NEW:
@@ -268,7 +273,7 @@ class Simulation(ByHand):
     @property
     def is_over(self) -> bool:
         """True where a property is broken, or nothing is left to happen."""
-        return self.broken is not None or not self.agenda.heap
+        return self.broken is not None or not self.agenda.queue
 
     def run(self, seconds: float) -> Simulation:
         """Let so much time pass, or less where a property is broken; returns the simulation.
@@ -297,8 +302,8 @@ class Simulation(ByHand):
         limit = self.now + _duration(within, "run_until(within=...)")
         with rare_collection(_OBJECTS_A_COLLECTION):
             while not wanted(self.world):
-                heap = self.agenda.heap
-                if self.broken is not None or not heap or heap[0][0] > limit:
+                due = self.agenda.next_at
+                if self.broken is not None or due is None or due > limit:
                     return False
                 self.step()
         return True
@@ -328,7 +333,7 @@ class Simulation(ByHand):
 
     def on_their_way(self) -> Iterator[tuple[Route, Any]]:
         """Every message that will arrive, with its route, in order of arrival."""
-        for entry in sorted(self.agenda.heap, key=lambda entry: entry[:2]):
+        for entry in self.agenda.queue.entries():
             route = getattr(entry[2], "__self__", None)
             if isinstance(route, Route) and entry[5] == route.epoch:
                 yield route, entry[3]
@@ -338,7 +343,7 @@ class Simulation(ByHand):
         """True where nothing is left to happen, and no client script awaits an answer."""
         clients = [each for each in self.processes.values() if isinstance(each, LiveClient)]
         waits = any(each.waiting for each in clients)
-        return not waits and not any(self._matters(entry) for entry in self.agenda.heap)
+        return not waits and not any(self._matters(entry) for entry in self.agenda.queue.entries())
 
     @staticmethod
     def _matters(entry: Any) -> bool:

@@ -35,6 +35,9 @@ from happysim.spec.scenario import Scenario
 
 Menu = tuple[tuple[str, Fault], ...]
 
+# Seeds of runs lie below this: they seldom meet, and can be typed.
+SEEDS = 10**9
+
 
 def usual_faults() -> Menu:
     """The faults that a swarm draws from, by name: what any protocol here has to live with."""
@@ -64,12 +67,20 @@ class Swarm(Simulated):
         forgets = first.tables.faults.unsynced_loss
         return lambda number: self.drawn(number, pace, is_free, forgets)
 
+    def seed_of(self, number: int) -> int:
+        """The seed of one run, of which all that it draws depends.
+
+        The first run has that of the swarm: so each of them is the first run of another swarm.
+        """
+        return Random(self.seed, f"run {number}").below(SEEDS) if number else self.seed
+
     def drawn(self, number: int, pace: float, is_free: bool, forgets: bool) -> Knobs:
         """The knobs of one run. `pace` is the unit of time; `is_free` lets latencies be drawn.
 
         Where it `forgets`, disks may lose in a crash what was not synced.
         """
-        random = Random(self.seed, f"knobs of run {number}")
+        seed = self.seed_of(number)
+        random = Random(seed, "knobs")
         weather = random.choice((*WEATHERS, CUT_OFF))
         faults, told = self._faults(random, pace, weather)
         link, of_links = self._link(random, pace, weather, is_free)
@@ -78,7 +89,7 @@ class Swarm(Simulated):
         told = [weather, *of_links, *told, *["disks lose unsynced writes"] * loses]
         told += [f"{name}={describe(freeze(value))}" for name, value in arguments]
         return Knobs(
-            seed=self.seed + number,
+            seed=seed,
             until=self.until,
             faults=(*self.faults, *faults),
             calm=self.calm,
@@ -232,8 +243,9 @@ def swarm(  # noqa: PLR0913 - each is a keyword that a user sets alone
     while a `core` of the nodes is healthy: "quorum" or "all". The first run that breaks a property
     is the last, unless `keep_going`: then each property has the first run that breaks it.
 
-    The same seed draws the same knobs on the same code; a failing run is told with its knobs, and
-    its trace replays without them. Raises `ScenarioError` for counts, times or rates that are none.
+    The same seed draws the same knobs on the same code. A failing run is told with its knobs and
+    its own seed: `swarm(seed=THAT, runs=1)` makes it again. Its trace replays without either.
+    Raises `ScenarioError` for counts, times or rates that are none.
     """
     check_count("runs", runs)
     check_time("until", until)

@@ -20,7 +20,7 @@ import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from happysim.core.codec import field_names
 from happysim.core.errors import ProtocolError
@@ -28,7 +28,8 @@ from happysim.core.freeze import freeze, thaw
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
 _ATOMS: frozenset[type] = frozenset({type(None), str, bytes, int, bool, float})
-_EMPTY: tuple[Any, ...] = ()
+# There is one empty tuple.
+NOTHING: tuple[Any, ...] = ()
 # Sets that are stable stay so, whatever is added to them.
 _CLOSED = frozenset({StableSet, StableFrozenSet})
 _BOXES: tuple[type, ...] = (list, dict, deque, OrderedDict, defaultdict, Counter, bytearray)
@@ -109,7 +110,7 @@ def stable(value: Any) -> Any:
     return known(value)
 
 
-def _same(value: Any) -> Any:
+def _itself(value: Any) -> Any:
     return value
 
 
@@ -156,7 +157,7 @@ def _stable_dataclass(kind: type) -> Callable[[Any], Any]:
     # Fields that promise plain data are not looked at.
     names = [name for name in field_names(kind) if promise_of(hints.get(name)) > PLAIN]
     if not names:
-        return _same
+        return _itself
     if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         return lambda value: _stable_in_place(value, names)
 
@@ -181,25 +182,25 @@ def _stable_in_place(value: Any, names: list[str]) -> Any:
 
 _STABILISERS: dict[type, Callable[[Any], Any]] = {
     set: _stable_set,
-    StableSet: _same,
+    StableSet: _itself,
     frozenset: _stable_frozenset,
-    StableFrozenSet: _same,
+    StableFrozenSet: _itself,
     tuple: _stable_tuple,
     list: _stable_list,
     deque: _stable_list,
-    bytearray: _same,
+    bytearray: _itself,
     **dict.fromkeys((dict, OrderedDict, defaultdict, Counter), _stable_dict),
 }
 
 
 def _make_stabiliser(kind: type) -> Callable[[Any], Any]:
     if hasattr(kind, "__freeze__") or issubclass(kind, enum.Enum):
-        return _same
+        return _itself
     if dataclasses.is_dataclass(kind):
         return _stable_dataclass(kind)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return _stable_tuple
-    return _same
+    return _itself
 
 
 def is_log(hint: Any) -> bool:
@@ -252,15 +253,22 @@ def _are_set_free(values: Iterable[Any]) -> bool:
     return True
 
 
-def _make_look(kind: type) -> Callable[[Any], bool]:
-    """What looks for a set in values of a class, and for what can change."""
-    if issubclass(kind, enum.Enum):
-        return lambda value: True
+def looked_at(kind: type) -> list[str] | None:
+    """The fields in which values of a class may hold a set; None where that is not all to see."""
+    if kind in _ATOMS or issubclass(kind, enum.Enum):
+        return []
     if not is_frozen_class(kind) or not _compares_all(kind):
-        return lambda value: False
+        return None
     hints = hints_of(kind)
     # Fields that promise atoms are not looked at.
-    names = [name for name in field_names(kind) if not _promises_atoms(hints.get(name, Any))]
+    return [name for name in field_names(kind) if not _promises_atoms(hints.get(name, Any))]
+
+
+def _make_look(kind: type) -> Callable[[Any], bool]:
+    """What looks for a set in values of a class, and for what can change."""
+    names = looked_at(kind)
+    if names is None:
+        return lambda value: False
     if len(names) > 1:
         values_of = attrgetter(*names)
         return lambda value: _are_set_free(values_of(value))
@@ -303,13 +311,24 @@ def _can_hash(value: Any) -> bool:
 # -- messages ------------------------------------------------------------------------------------
 
 
-def parcel(kind: type) -> Callable[[Any], Any] | None:
+class Check(NamedTuple):
+    """How to make a message of a class safe to share. Where `get(message)` is nothing, it is so."""
+
+    get: Callable[[Any], Any]
+    look: Callable[[Any], Any]
+
+    def __call__(self, message: Any) -> Any:
+        held = self.get(message)
+        return message if held is NOTHING or held is None else self.look(message)
+
+
+def parcel(kind: type) -> Check | None:
     """How to make a message of a class safe to share; None where the class promises that it is."""
     promised = _promise_of_class(kind, ())
     if promised == SHARED:
         return None
     if _holds_hooks(kind):
-        return lambda message: thaw(freeze(message))
+        return Check(_itself, lambda message: thaw(freeze(message)))
 
     hints = hints_of(kind)
     risky = [name for name in field_names(kind) if promise_of(hints.get(name, Any)) != SHARED]
@@ -317,7 +336,7 @@ def parcel(kind: type) -> Callable[[Any], Any] | None:
     def checked(message: Any) -> Any:
         for name in risky:
             held = getattr(message, name)
-            if held is None or held == ():
+            if held is None or held is NOTHING:
                 continue
             try:
                 hash(held)
@@ -330,16 +349,8 @@ def parcel(kind: type) -> Callable[[Any], Any] | None:
                 return thaw(freeze(message))
         return message
 
-    if len(risky) != 1:
-        return checked
     # Most of what is sent, of many kinds of message, holds nothing: a heartbeat without entries.
-    get = attrgetter(risky[0])
-
-    def checked_unless_empty(message: Any) -> Any:
-        held = get(message)
-        return message if held is _EMPTY or held is None else checked(message)
-
-    return checked_unless_empty
+    return Check(attrgetter(risky[0]) if len(risky) == 1 else _itself, checked)
 
 
 def _holds_hooks(kind: type) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.entries import CRASH, CRASHES, Cell, Effect, Ledger
+from happysim.core.entries import COSTS, CRASHES, Cell, Effect, Ledger
 from happysim.core.errors import HappysimError
 from happysim.core.local_step import DOWN, UP, NodeState
 from happysim.core.tables import Tables
@@ -32,10 +32,20 @@ from happysim.smt.boxes import Box, Reader, TooLargeError
 RAISED = -1
 # How many combinations `within` may be judged on before it counts as too wide.
 _WITHIN_EVALUATIONS_MAX = 20_000
+# What faults cost that are counted. A crash for want of room follows on one that is.
+COUNTED = CRASHES | {COSTS["fills"]}
+
+
+def counted_max(ledger: Ledger) -> float:
+    """How many of the faults that are counted there may be."""
+    return ledger.budgets[COSTS["crashes"] - 1] + ledger.budgets[COSTS["fills"] - 1]
 
 
 class Vertex(NamedTuple):
-    """A local state by its number, and the crashes, and copies of messages, counted so far."""
+    """A local state by its number, and the faults, and copies of messages, counted so far.
+
+    Faults that lead back to where a process was: crashes, and disks that become full.
+    """
 
     state: int
     crashes: int = 0
@@ -165,7 +175,7 @@ class _Closing:
         self.held: list[list[tuple[int, Edge, Vertex]]] = [[] for _ in slots]
         self.todo: list[tuple[int, int, int]] = []
         ledger: Ledger = self.tables.ledgers.values[start.ledger]
-        self.counts_crashes = 0 < ledger.budgets[CRASH - 1] < math.inf
+        self.faults_max = counted_max(ledger)
         self.closure = Closure(start, self.graphs, self._in_flight(cells), ledger, copies=copies)
 
     def _in_flight(self, cells: list[Cell]) -> dict[int, int]:
@@ -235,8 +245,9 @@ class _Closing:
                 error = str(effect.raised)
                 self.graphs[slot].edges.append(edge._replace(target=RAISED, error=error))
                 continue
-            counted = vertex.crashes + (effect.cost in CRASHES and self.counts_crashes)
-            if counted > self.closure.ledger.budgets[CRASH - 1]:
+            is_counted = effect.cost in COUNTED and 0 < self.faults_max < math.inf
+            counted = vertex.crashes + is_counted
+            if counted > self.faults_max:
                 continue
             if effect.state == vertex.state and counted == vertex.crashes and not edge.sends:
                 continue

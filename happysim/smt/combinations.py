@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from happysim.core.entries import CRASH
 from happysim.smt.boxes import Box, TooLargeError
-from happysim.smt.closure import RAISED, Closure, Edge
+from happysim.smt.closure import RAISED, Closure, Edge, counted_max
 from happysim.smt.question import WrongStep
 from happysim.smt.solver import Effort, fresh_z3
 
@@ -50,8 +49,8 @@ class Combinations:
         self._budget()
 
     def _budget(self) -> None:
-        """No more crashes in all than there is budget for."""
-        budget = self.closure.ledger.budgets[CRASH - 1]
+        """No more crashes, and full disks, in all than there is budget for."""
+        budget = counted_max(self.closure.ledger)
         counted = [
             (at, vertex.crashes)
             for slot, graph in enumerate(self.closure.graphs)

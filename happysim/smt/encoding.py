@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from happysim.core.entries import BASE, CRASH, CRASHES, RESTART, RESTARTS
+from happysim.core.entries import BASE, COSTS, CRASH, CRASHES, RESTART
 from happysim.smt.boxes import Box
-from happysim.smt.closure import RAISED, Closure, Edge
+from happysim.smt.closure import RAISED, Closure, Edge, counted_max
 from happysim.smt.copies import taken_at_most
 from happysim.smt.solver import Effort, fresh_z3
 from happysim.smt.unroll import Arc, Unrolled, unroll
@@ -214,7 +214,7 @@ class Encoding:
 
     def _budgets(self) -> None:
         z3, ledger = self.z3, self.closure.ledger
-        for cost in (CRASH, RESTART, *BASE):
+        for cost in (CRASH, RESTART, *BASE, COSTS["fills"], COSTS["frees"]):
             # What befalls a disk is paid for, and so is the crash or the restart it happens in.
             paid = [
                 t.on for t in self.takes if cost in (t.arc.edge.cost, BASE.get(t.arc.edge.cost))
@@ -223,7 +223,7 @@ class Encoding:
             if len(paid) > budget:
                 self.solver.add(z3.AtMost(*paid, int(budget)))
         down_max = self.closure.tables.faults.down_max
-        crashes = ledger.budgets[CRASH - 1] + ledger.down
+        crashes = counted_max(ledger) + ledger.down
         if crashes > down_max and not math.isinf(down_max):
             self._down_at_once(int(down_max))
 
@@ -232,9 +232,10 @@ class Encoding:
         z3, closure = self.z3, self.closure
         falls: list[list[tuple[Any, Any, list[_Taken]]]] = []
         for slot, graph in enumerate(self.graphs):
-            ups = [t for t in self.takes if t.slot == slot and t.arc.edge.cost in RESTARTS]
+            # A restart; or there is room on its disk again, and it is down in another state.
+            leaving = [t for t in self.takes if t.slot == slot]
             downs = [
-                (known, when, [up for up in ups if up.arc.source == copy])
+                (known, when, [up for up in leaving if up.arc.source == copy])
                 for copy, (known, when) in enumerate(self.visits[slot])
                 if closure.graphs[slot].is_down(closure.tables, slot, graph.vertex[copy])
             ]

@@ -20,7 +20,7 @@ from happysim.core.world import World
 from happysim.smt.occurrences import Occurrence, Parcel
 
 # Local to one process, wherever messages keep no order.
-_OF_PROCESSES = frozenset({Kind.CRASH, Kind.RESTART})
+_OF_PROCESSES = frozenset({Kind.CRASH, Kind.RESTART, Kind.FILL, Kind.FREE})
 
 
 def as_it_stands(count: int) -> list[tuple[int, int]]:

@@ -80,11 +80,17 @@ class Remembered:
         self, worlds: tuple[World, ...], passed: list[tuple[_Branching, Any]]
     ) -> Judgement:
         self.evaluations += 1
-        reads: list[tuple[Any, ...]] = []
-        watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
-        wrong = self.judge(*watched)
+        reads: list[tuple[Any, ...]]
+        if len(worlds) == 1:
+            log: list[tuple[tuple[Any, ...], Any]] = []
+            wrong = self.judge(worlds[0].watched(log))
+            reads = [(0, *key) for key, _ in log]
+        else:
+            reads = []
+            watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
+            wrong = self.judge(*watched)
         keys = tuple(dict.fromkeys(reads))
-        made = Judgement(wrong, not any(map(is_wide, keys)), keys)
+        made = Judgement(wrong, _WIDE.isdisjoint([key[1] for key in keys]), keys)
         self._insert(worlds, keys, made, passed)
         return made
 
@@ -96,7 +102,7 @@ class Remembered:
         passed: list[tuple[_Branching, Any]],
     ) -> None:
         """Put a judgement below the branches passed on the way to where it was missing."""
-        if tuple(at.key for at, _ in passed) != keys[: len(passed)]:
+        if tuple([at.key for at, _ in passed]) != keys[: len(passed)]:
             raise PropertyError(
                 f"property {self.name} read other parts of equal worlds in two runs; "
                 "it may depend on its worlds only"

@@ -82,6 +82,8 @@ def _marks(deliver: str, fire: str, act: str, start: str, crash: str) -> dict[Ki
         Kind.START: start,
         Kind.RESTART: start,
         Kind.CRASH: crash,
+        Kind.FILL: crash,
+        Kind.FREE: start,
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.entries import STATUS, SYNCED
+from happysim.core.entries import DISK, STATUS, SYNCED
 from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.sim.agenda import NS
@@ -95,7 +95,7 @@ def _notes(
     for node, field, before, after in found:
         if field == "timers":
             yield from _timer_notes(choice, _quoted(before), _quoted(after))
-        elif field not in (STATUS, SYNCED, "answers", "unsynced"):
+        elif field not in (STATUS, SYNCED, DISK, "answers", "unsynced"):
             name = field if node == choice.node else f"{node}.{field}"
             whole = f"{name}: {before} {becomes} {after}"
             if len(whole) > _NOTE_MAX:

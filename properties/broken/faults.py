@@ -41,6 +41,8 @@ class RepairsOnlyWhatIsDamaged(Copy):
     bad: tuple[int, ...] = ()
 
     def on_start(self, host: Host) -> None:
+        for torn in host.torn[:1]:
+            del self.log[int(torn[len("log[") : -1]) :]
         self.bad = tuple(int(address[len("log[") : -1]) for address in host.damaged)
         self.is_trusted = not self.bad
         if self.bad:

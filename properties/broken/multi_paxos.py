@@ -21,6 +21,7 @@ from happysim.protocols.multi_paxos import (
     MultiPaxosNode,
     Promise,
     Role,
+    learning,
 )
 from properties.multi_paxos import (
     a_cluster_of_one_chooses_at_once,
@@ -60,7 +61,7 @@ class CountsAnswers(MultiPaxosNode):
         waiting = self.accepted_by.get(accepted.slot)
         if waiting is not None:
             waiting.add(f"answer {len(waiting)}")
-            self.advance(host)
+            learning.advance(self, host)
 
 
 @bounded(by=bfs(), within=rounds(1, "n1"))

@@ -10,7 +10,14 @@ from typing import Any
 
 from happysim import Faults, Host, World, Write, bfs, bounded, duplicating, must_break, ordered
 from happysim.core.script import Operation
-from happysim.protocols.raft import AppendEntries, AppendEntriesReply, Entry, RaftNode, Role
+from happysim.protocols.raft import (
+    AppendEntries,
+    AppendEntriesReply,
+    Entry,
+    RaftNode,
+    Role,
+    snapshots,
+)
 from properties.raft import (
     a_cluster_of_one_commits_at_once,
     client,
@@ -154,7 +161,7 @@ class WaitsAfterARestart(RaftNode):
     """The election timer is set when the server first starts, and not when it restarts."""
 
     def on_start(self, host: Host) -> None:
-        self.restore(host)
+        snapshots.restore(self, host)
         disk_is_fresh = self.current_term == 0
         if disk_is_fresh:
             self.set_election_timer(host)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from happysim import Host, World, bfs, bounded, must_break
-from happysim.protocols.raft import Configuration, RaftNode
+from happysim.protocols.raft import Configuration, Entry, RaftNode
 from happysim.protocols.raft.membership import adopt, configuration_at
 from properties.raft import ask, elect, leader_completeness, terms
 from properties.raft_membership import (
+    a_change_that_is_made_is_answered,
     a_joint_change,
+    a_joint_change_and_snapshots,
     admin,
     changing,
     configurations_in_force_intersect,
@@ -98,6 +102,26 @@ def servers_that_listen_to_anybody() -> World:
 
 who_was_removed_deposes_the_leader = must_break(
     who_was_removed_disrupts_nobody.over(servers_that_listen_to_anybody)
+)
+
+
+class ForgetsWhoAsked(RaftNode):
+    """A leader that finishes a joint change of another does it for itself: it answers nobody."""
+
+    def append(self, host: Host, entry: Entry) -> None:
+        if isinstance(entry.command, Configuration) and self.configuration.is_joint:
+            begun = self.log.term_at(self.configuration_index)
+            entry = entry if begun == entry.term else replace(entry, operation=None, serial=0)
+        super().append(host, entry)
+
+
+@bounded(by=bfs(), within=terms(2, "n2"))
+def leaders_that_forget_who_asked() -> World:
+    return a_joint_change_and_snapshots(ForgetsWhoAsked)
+
+
+who_asked_for_a_change_waits_for_ever = must_break(
+    a_change_that_is_made_is_answered.over(leaders_that_forget_who_asked)
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from happysim import Host, World, bfs, bounded, must_break
-from happysim.protocols.raft import RaftNode, TimeoutNow
+from happysim.protocols.raft import RaftNode, TimeoutNow, elections
 from properties.raft import election_safety, terms
 from properties.raft_transfer import late_orders
 
@@ -13,8 +13,8 @@ class LeadsByDecree(RaftNode):
 
     def take_over(self, host: Host, sender: str, order: TimeoutNow) -> None:
         if order.term == self.current_term:
-            self.stand(host)
-            self.lead(host)
+            elections.stand(self, host)
+            elections.lead(self, host)
 
 
 @bounded(by=bfs(), within=terms(3, "n2", "n3"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from happysim import Host, Pause, World, at, bfs, bounded, must_break, on, simulated, swarm
 from happysim.core.script import Operation
+from happysim.protocols import rounds
 from happysim.protocols.lock import Expire, FencedStore, Grant, Held, Locks, LockTable
 from happysim.protocols.machine import Addressed, Answers
 from happysim.protocols.raft import RaftNode
@@ -110,7 +111,7 @@ class TrustsItsOwnClock(RaftNode):
     @on.timer("round")
     def end_round(self, host: Host) -> None:
         self.state, _ = self.machine.apply(self.state, Expire())
-        self.set_round_timer(host)
+        rounds.begin(host, self.machine)
 
 
 class AgesAtOnce(LockTable):

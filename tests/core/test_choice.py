@@ -43,6 +43,7 @@ def test_a_choice_reads_as_what_happens(choice: Choice, text: str) -> None:
         ),
         ("cut a -> b choosing 1", Choice(Kind.CUT, what="a -> b choosing 1")),
         ("heal", Choice(Kind.HEAL)),
+        ("fill n1", Choice(Kind.FILL, "n1")),
         ("fire a t reading -5", Choice(Kind.FIRE, "a", what="t", reading="-5")),
         ("clock a by -1 s", Choice(Kind.CLOCK, "a", what="by -1 s")),
         ("deliver a", None),
@@ -59,15 +60,18 @@ def test_a_choice_is_read_from_its_text(text: str, choice: Choice | None) -> Non
 
 def test_what_costs_budget_is_a_fault() -> None:
     faults = {kind.value for kind in Kind if Choice(kind).is_fault}
-    assert faults == {"drop", "duplicate", "crash", "restart", "partition", "heal"}
+    of_links = {"drop", "duplicate", "partition", "heal"}
+    assert faults == {*of_links, "crash", "restart", "fill", "free"}
 
 
 def test_restarts_and_heals_follow_crashes_and_partitions_unless_given() -> None:
     assert Faults(crashes=2, partitions=unlimited).budgets[:6] == (0, 0, 2, 2, unlimited, unlimited)
     assert Faults(crashes=2, restarts=0, partitions=1, heals=3).budgets[:6] == (0, 0, 2, 0, 1, 3)
+    full = Faults(crashes=1, fills=2)
+    assert (full.restarts, full.frees) == (3, 2)
 
 
-BUDGETS = ["drops", "duplicates", "crashes", "restarts", "partitions", "heals", "down_max"]
+BUDGETS = ["drops", "duplicates", "crashes", "restarts", "partitions", "heals", "fills", "down_max"]
 
 
 @pytest.mark.parametrize("name", BUDGETS)

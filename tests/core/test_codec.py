@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from happysim import FreezeError
+from happysim.core import describe as texts
 from happysim.core import freeze as module
-from happysim.core.freeze import freeze, freeze_attributes, thaw, thaw_attributes
+from happysim.core.freeze import freeze, freeze_attributes, have_content, thaw, thaw_attributes
 from happysim.core.stable_set import StableFrozenSet, StableSet
 from tests.support.shapes import Box, Colour, Hooked, Label, Pair, Slotted
 
@@ -73,6 +74,18 @@ def test_both_freeze_and_thaw_alike(value: Any) -> None:
     assert freeze(thawed) == in_python(freeze, other) == frozen
 
 
+@given(values | st.text())
+def test_both_tell_values_alike(value: Any) -> None:
+    frozen = freeze(value)
+
+    assert texts.describe(frozen) == texts.in_python(frozen)
+
+
+@pytest.mark.parametrize("text", ["it's", "\\", "\n", "\x7f", "\ud800", '"', "\u00e9", ""])
+def test_text_is_told_as_ascii_does(text: str) -> None:
+    assert texts.describe((list, text, 2**70)) == ascii([text, 2**70])
+
+
 @given(st.tuples(values, values))
 def test_both_freeze_and_thaw_the_fields_of_a_node_alike(pair: tuple[Any, Any]) -> None:
     fields = {"left": pair[0], "right": pair[1]}
@@ -80,6 +93,9 @@ def test_both_freeze_and_thaw_the_fields_of_a_node_alike(pair: tuple[Any, Any]) 
     frozen = freeze_attributes(fields, names)
 
     assert frozen == in_python(freeze_attributes, fields, names)
+    known = module._CODEC.freeze_fields(fields, names) is not NotImplemented
+    assert module._CODEC.can_freeze_fields(fields, names) == known
+    assert have_content(fields, names) == (frozen is not None)
     if frozen is not None:
         made: dict[str, Any] = {}
         thaw_attributes(made, names, frozen)
@@ -94,7 +110,10 @@ def deep(levels: int) -> Any:
 
 
 def test_values_too_deep_for_it_are_left_to_python() -> None:
-    assert freeze(thaw(freeze(deep(150)))) == freeze(deep(150))
+    frozen = freeze(deep(150))
+
+    assert freeze(thaw(frozen)) == frozen
+    assert texts.describe(frozen) == texts.in_python(frozen)
 
 
 def test_what_python_refuses_it_leaves_to_python() -> None:
@@ -105,9 +124,11 @@ def test_what_python_refuses_it_leaves_to_python() -> None:
     del deleted.content
     for value in ([shared, shared], [lambda: None], [extra], [deleted], Box([shared, shared])):
         assert module._CODEC.freeze(value) is NotImplemented
+        assert not module._CODEC.can_freeze_fields({"a": value}, ("a",))
         with pytest.raises(FreezeError):
             freeze(value)
     assert freeze_attributes({"a": shared, "b": shared}, ("a", "b")) is None
+    assert not have_content({"a": shared, "b": shared}, ("a", "b"))
 
 
 def test_it_does_the_common_kinds_by_itself() -> None:

@@ -81,6 +81,7 @@ def steps_of(theme: str, states: int, sent: Any) -> st.SearchStrategy[Any]:
         st.tuples(st.just("note"), value),
     ]
     writes = [st.tuples(st.sampled_from(["keep", "append"]), value), st.just(("sync",))]
+    syncs = [st.just(("sync",)), st.tuples(st.just("try to sync"), state)]
     answers = [
         st.tuples(
             st.just("answer"), st.one_of(value, st.builds(Grant, st.sampled_from(NAMES[:2])))
@@ -93,7 +94,7 @@ def steps_of(theme: str, states: int, sent: Any) -> st.SearchStrategy[Any]:
         {
             "mixed": [go, go, *sends, *others, *writes, *records],
             "links": [go, *sends, *sends, *others[:1]],
-            "disk": [go, *writes, *writes, *writes[:1], sends[0], others[1], *records],
+            "disk": [go, *writes, *writes, *writes[:1], *syncs, sends[0], others[1], *records],
             "clients": [go, *answers, *answers[:1], sends[0], *others[:1], *records],
         }[theme]
     )
@@ -115,6 +116,8 @@ def some_faults(draw: Any, theme: str) -> Faults:
         crashable=draw(st.sampled_from([(), ("n1",)])),
         splits=draw(st.sampled_from([(), (("n1",),), (("n1",), ("n2",))])),
         unsynced_loss=theme == "disk" or draw(st.booleans()),
+        fills=draw(st.sampled_from([0, 1, 1, 2]) if theme == "disk" else few),
+        frees=draw(st.sampled_from([None, None, 0, 1])),
     )
 
 
@@ -219,7 +222,7 @@ def choices_found(report: Report) -> dict[str, int]:
 
 # Cases that are drawn too rarely: a second answer to a call that has one, while the next is open;
 # an answer to a call that timed out, while the next is open; a grant released now, or at the end;
-# two crashes, but one node down at a time.
+# two crashes, but one node down at a time; a crash for want of room while another node is down.
 TWICE = Tabled("n1", (Rule("Red(kind=0)", 0, (("answer", 0), ("answer", 1))),))
 ASKING = Script("c1", asks, (("n1", Red(0)), ("n1", Red(0))))
 STALE_ANSWER = Case((TWICE, Tabled("n2", ()), ASKING), Faults(), unordered(), (1, 1, 1, 1), True)
@@ -229,6 +232,14 @@ GRANTS = Tabled("n1", (Rule("Red(kind=0)", 0, (("answer", Grant("n2")),)),))
 GRANTED = Tabled("n2", (Rule("Blue(kind=0)", 0, (("answer", 0), ("go", 1))),))
 HOLDING = Script("c1", asks, (("n1", Red(0), "try"), ("n1", Red(0)), ("n2", Blue(1), "post")))
 RELEASED = Case((GRANTS, GRANTED, HOLDING), Faults(), unordered(), (1, 1, 1, 1), True)
+SYNCS = (Rule("act", 0, (("keep", 1), ("sync",), ("go", 1))),)
+FULL = Case(
+    (Tabled("n1", SYNCS), Tabled("n2", SYNCS)),
+    Faults(fills=2, crashes=1, down_max=1, unsynced_loss=True),
+    ordered(),
+    (1, 1, 1, 1),
+    False,
+)
 IDLE = (Tabled("n1", ()), Tabled("n2", ()))
 ONE_DOWN = Case(IDLE, Faults(crashes=2, down_max=1), unordered(), (1, 1, 1, 1), False)
 
@@ -243,6 +254,7 @@ ONE_DOWN = Case(IDLE, Faults(crashes=2, down_max=1), unordered(), (1, 1, 1, 1), 
 @example(STALE_ANSWER)
 @example(LATE_ANSWER)
 @example(RELEASED)
+@example(FULL)
 @example(ONE_DOWN)
 def test_engine_and_naive_search_agree_on_random_protocols(case: Case) -> None:
     first = case.scenario()

@@ -362,5 +362,23 @@ def test_after_a_partition_one_leader_is_left(strategy: str) -> None:
     assert simulation.broken is None
 
 
+@pytest.mark.parametrize(("strategy", "leaders"), [("bully", 2), ("ring", 2), ("randomized", 1)])
+def test_known_limit_a_member_that_reaches_a_part_of_a_majority_may_lead_that_part(
+    strategy: str, leaders: int
+) -> None:
+    """n2, n3 and n5 reach each other, and n4 reaches n3 alone: bully and ring assume no such thing.
+
+    n4 leads n3 in the larger term, and n5, which leads n2, is not told. No majority agrees.
+    """
+    simulation = timed(strategy, 5, seed=1).run(1.0)
+    simulation.crash("n1")
+    across = [(one, other) for one in ("n2", "n5") for other in ("n4",)]
+    simulation.cut(across + [(other, one) for one, other in across], "half")
+    simulation.run(5.0)
+    views = {simulation.world[name].current_leader for name in ("n2", "n3", "n5")}
+    assert len(views) == leaders
+    assert simulation.broken is None
+
+
 def test_every_strategy_is_tried() -> None:
     assert TIMED.keys() == STRATEGIES.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -29,14 +30,18 @@ from happysim.protocols.multi_paxos import (
     Accepted,
     Chosen,
     ClientRequest,
+    Entry,
     Forwarded,
+    Missing,
     MultiPaxosNode,
     NotLeader,
     Overwritten,
+    Promise,
     Role,
 )
 from properties.multi_paxos import client, cluster, elect, first_leader, gap
 from properties.raft import along, ask
+from tests.support.hosts import noting
 from tests.support.worlds import answers
 
 
@@ -109,6 +114,14 @@ def test_a_late_promise_elects_nobody() -> None:
     assert not any("-> n1 Promise" in str(choice) for choice in world.choices())
 
 
+def test_a_promise_of_an_earlier_ballot_does_not_count_nor_one_beyond_the_quorum() -> None:
+    world = along(cluster(3), "fire n1", "deliver n1 -> n2 Prepare", "fire n1")
+    assert world["n1"].ballot == Ballot(2, "n1")
+    assert not any("-> n1 Promise" in str(choice) for choice in world.choices())
+    world = along(elect(cluster(3), "n1", "n2"), "deliver n1 -> n3 Prepare")
+    assert not any("-> n1 Promise" in str(choice) for choice in world.choices())
+
+
 def test_pauses_grow_until_there_is_a_leader() -> None:
     world = along(cluster(3, heartbeats=True), "fire n1", "fire n1", "fire n2")
     assert (world["n1"].attempts, world["n2"].attempts) == (2, 1)
@@ -159,12 +172,44 @@ def test_of_two_reports_for_a_slot_the_one_of_the_higher_ballot_is_proposed_agai
     assert [entry.operation.client for entry in world["n1"].log] == ["c2"]
 
 
+def test_in_whichever_order_they_are_reported() -> None:
+    node, (host, _) = MultiPaxosNode("n1"), noting("n2", "n3", "n4", "n5")
+    node.role, node.ballot = Role.CANDIDATE, Ballot(3, "n1")
+    late, early = Entry(Ballot(2, "n2"), Write(2)), Entry(Ballot(1, "n3"), Write(3))
+    for sender, entry in (("n2", late), ("n3", early)):
+        node.take_promise(host, sender, Promise(node.ballot, ((1, entry),)))
+        assert node.reported == {1: late}
+
+
 def test_followers_learn_what_is_chosen_from_the_next_heartbeat() -> None:
     world = elect(cluster(3, client("c1", ("n1", Write(1))), heartbeats=True), "n1", "n2")
     world = along(accepted(ask(world, "c1"), "n1", "n2"), "fire n1 heartbeat")
     assert world["n2"].chosen == 0
     world = along(world, "deliver n1 -> n2 Heartbeat(ballot=Ballot(1, 'n1'), chosen=1)")
     assert (world["n2"].chosen, world["n2"].state) == (1, 1)
+    # It lacks nothing, and so asks nothing.
+    assert not any(isinstance(sent.message, Missing) for sent in world.in_flight)
+
+
+def test_followers_learn_what_is_chosen_from_the_next_accept() -> None:
+    asking = client("c1", ("n1", Write(1)), ("n1", Write(2)))
+    world = accepted(ask(elect(cluster(3, asking), "n1", "n2"), "c1"), "n1", "n2")
+    world = ask(along(world, "deliver n1 -> c1"), "c1")
+    world = along(world, "deliver n1 -> n2 Accept(slot=2")
+    assert (world["n2"].chosen, world["n2"].state) == (1, 1)
+
+
+def test_what_a_leader_is_told_was_chosen_may_be_the_gap_before_what_it_knows_to_be() -> None:
+    node, (host, sent) = MultiPaxosNode("n1", machine=CasRegister()), noting("n2", "n3")
+    node.role, node.ballot, node.state = Role.LEADER, Ballot(2, "n1"), None
+    node.log = [Entry(node.ballot, Write(1)), Entry(node.ballot, Write(2))]
+    node.accepted_by = {1: {"n1"}, 2: {"n1", "n2"}}
+    node.catch_up(host, "n3", Chosen(1, (Entry(Ballot(1, "n3"), Write(1)),)))
+    assert (node.chosen, node.state) == (2, 2)
+    # Who asks for more than there is gets no answer.
+    del sent[:]
+    node.tell(host, "n2", Missing(2))
+    assert sent == []
 
 
 def test_a_follower_with_a_stale_entry_asks_what_was_chosen_instead() -> None:
@@ -308,6 +353,33 @@ def test_the_journal_answers_with_the_slot_of_a_command() -> None:
     assert world["n1"].state == ("a", "b")
 
 
+@dataclass(frozen=True)
+class Ticks:
+    """A machine that counts the rounds that have gone by."""
+
+    initial = 0
+    round_seconds = 1.0
+
+    def apply(self, state: Any, command: Any) -> tuple[Any, Any]:
+        return state + 1, ()
+
+    def round_over(self, state: Any) -> Any:
+        return "tick"
+
+
+def test_what_the_end_of_a_round_means_is_proposed_once_until_it_is_chosen() -> None:
+    servers = [
+        MultiPaxosNode(name, machine=Ticks(), heartbeat_seconds=None) for name in ("n1", "n2")
+    ]
+    world = along(elect(World.of(*servers), "n1", "n2"), "fire n1 round", "fire n1 round")
+    assert ([entry.command for entry in world["n1"].log], "round" in world["n1"].timers) == (
+        ["tick"],
+        True,
+    )
+    world = along(accepted(world, "n1", "n2"), "fire n1 round")
+    assert (world["n1"].state, len(world["n1"].log)) == (1, 2)
+
+
 # -- crashes --------------------------------------------------------------------------------------
 
 
@@ -360,13 +432,14 @@ def test_peers_divide_a_world_into_clusters() -> None:
 
 @pytest.mark.parametrize("peers", [("n1", "n2"), ("n2", "n2")])
 def test_peers_that_are_no_others_are_refused(peers: tuple[str, ...]) -> None:
-    with pytest.raises(HappysimError, match=r"n1: peers=.* each of the other servers, once"):
+    with pytest.raises(HappysimError, match=r"n1: peers=.* each of the others, once"):
         MultiPaxosNode("n1", peers=peers)
 
 
-def test_heartbeats_slower_than_elections_are_refused() -> None:
+@pytest.mark.parametrize("beat", [0.15, 0.2])
+def test_heartbeats_no_faster_than_elections_are_refused(beat: float) -> None:
     with pytest.raises(HappysimError, match=r"less than the 0\.15 of election_seconds"):
-        MultiPaxosNode("n1", heartbeat_seconds=0.2)
+        MultiPaxosNode("n1", heartbeat_seconds=beat)
 
 
 def keeps_asking(*servers: str) -> Iterator[Any]:

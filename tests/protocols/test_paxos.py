@@ -183,7 +183,7 @@ def test_nodes_may_be_made_before_their_world_is() -> None:
 
 @pytest.mark.parametrize("peers", [("n1", "n2"), ("n2", "n2")])
 def test_peers_that_are_no_others_are_refused(peers: tuple[str, ...]) -> None:
-    with pytest.raises(HappysimError, match=r"n1: peers=.* each of the other nodes, once"):
+    with pytest.raises(HappysimError, match=r"n1: peers=.* each of the others, once"):
         PaxosNode("n1", peers=peers)
 
 

@@ -16,7 +16,7 @@ SEEDS = range(1, 6)
 
 # Each mistake: its scenario and the argument that is wrong, the property that it breaks, and the
 # faults that show it. Those of one row look the same to a protocol: a damaged message is dropped,
-# so it is lost; and jitter lets messages overtake each other, as reordering does.
+# so it is lost; jitter lets messages overtake each other, as reordering does; an echo is copies.
 MISTAKES: dict[str, tuple[Any, str, Property, set[str]]] = {
     "CountsWhoIsLeft": (group, "kind", bad_links.no_two_lead_for_long, {"partition"}),
     "TrustsItsOwnSends": (
@@ -46,7 +46,7 @@ MISTAKES: dict[str, tuple[Any, str, Property, set[str]]] = {
         copying,
         "shelf",
         bad_links.each_write_counts_once,
-        {"duplication"},
+        {"duplication", "echo"},
     ),
     "ShowsTheLastToArrive": (
         copying,

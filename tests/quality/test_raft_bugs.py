@@ -44,6 +44,7 @@ STEPS = {
     raft_membership.an_old_majority_elects_a_leader: 12,
     raft_membership.two_clusters_decide: 8,  # two elections, and a no-op between
     raft_membership.who_was_removed_deposes_the_leader: 10,
+    raft_membership.who_asked_for_a_change_waits_for_ever: 16,  # two elections
     raft_membership.the_old_half_elects_another: 12,
     raft_membership.the_new_half_goes_on_alone: 14,
     raft_transfer.two_successors_lead: 9,  # n2 by the order, and n3 by the votes of n1 and n3
@@ -62,6 +63,10 @@ KEPT = {
     raft.no_timer_after_stepping_down: (right.election_safety, right.one_vote_a_term),
     raft.no_timer_after_a_restart: (right.election_safety, right.one_vote_a_term),
     raft.one_server_never_commits: right.THEOREMS,
+    raft_membership.who_asked_for_a_change_waits_for_ever: (
+        right.election_safety,
+        right.log_matching,
+    ),
     raft.vote_lost_in_a_crash: (right.log_matching, right.leader_append_only),
     raft.old_entry_committed: (right.election_safety, right.log_matching, right.one_vote_a_term),
 }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from happysim.core.prng import Random
 from happysim.sim.agenda import Agenda, ns_of, seconds_text
+from tests.support.kernels import kernel
+
+__all__ = ["kernel"]
 
 
 def test_calls_are_made_in_order_of_time_and_then_of_putting() -> None:
@@ -29,7 +33,28 @@ def test_a_run_stops_where_a_call_says_so_and_time_with_it() -> None:
     agenda.at(4, stop)
     agenda.run_until(10)
     assert agenda.now == 2
-    assert len(agenda.heap) == 1
+    assert len(agenda.queue) == 1
+
+
+def test_many_calls_come_in_the_order_in_which_sorting_would_put_them() -> None:
+    random, agenda = Random(1), Agenda()
+    made: list[int] = []
+    times = [random.below(50) << random.below(80) for _ in range(2_000)]
+    for number, time in enumerate(times):
+        agenda.at(time, lambda number, *_: made.append(number), number)
+    wanted = sorted(range(len(times)), key=times.__getitem__)
+    assert [entry[3] for entry in agenda.queue.entries()] == wanted
+    while agenda.step():
+        assert agenda.now == times[made[-1]]
+    assert made == wanted
+
+
+def test_a_time_that_never_comes_is_no_trouble() -> None:
+    agenda = Agenda()
+    never = 10**300
+    agenda.at(never, lambda *_: None)
+    agenda.run_until(2**70)
+    assert (agenda.now, agenda.next_at, len(agenda.queue)) == (2**70, never, 1)
 
 
 @pytest.mark.parametrize(

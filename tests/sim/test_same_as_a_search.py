@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +15,12 @@ from happysim import (
     World,
     randomly,
 )
+from happysim.kernel.switch import VARIABLE
 from happysim.search.schedule import follow
 from happysim.spec.scenario import scenario_of
 from tests.oracles.test_naive_agrees import Case, cases
 from tests.sim.models import wild_run
+from tests.support.kernels import needs_native
 
 
 def run(case: Case, seed: int) -> Simulation:
@@ -69,3 +72,23 @@ def test_the_same_seed_gives_the_same_run(case: Case, seed: int) -> None:
         return [f"{choice.at} {choice}" for choice in run(case, seed).schedule]
 
     assert told() == told()
+
+
+@needs_native
+@settings(
+    max_examples=30,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(cases(), st.integers(0, 1000))
+def test_both_kernels_take_the_same_steps_at_the_same_times(case: Case, seed: int) -> None:
+    runs = []
+    for kernel in ("reference", "native"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, kernel)
+            runs.append(run(case, seed))
+    one, other = runs
+    assert type(one.agenda.queue) is not type(other.agenda.queue)
+    assert one.schedule == other.schedule
+    assert one.world.lines() == other.world.lines()
+    assert one.summary() == other.summary()

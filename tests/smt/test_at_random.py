@@ -65,9 +65,9 @@ def compared(monkeypatch: pytest.MonkeyPatch, seeds: range) -> tuple[int, int]:
 def test_random_protocols_are_judged_as_by_exhaustive_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    decided, runs = compared(monkeypatch, range(FIRST, FIRST + 6))
-    assert decided >= 40
-    assert runs >= 10
+    decided, runs = compared(monkeypatch, range(FIRST + 3, FIRST + 14))
+    assert decided >= 70
+    assert runs >= 20
 
 
 @pytest.mark.slow

@@ -4,7 +4,11 @@
 with the three messages that it is usually told with: a challenge, an answer, a victory.
 
 **Assumes**, to have one leader at a time: messages arrive within a bounded delay, and a member that
-is up answers within `answer_seconds`.
+is up answers within `answer_seconds`. And those that are up reach each other, both ways: whoever
+some of them cannot reach is dead, or out of reach of all. So the paper has it, where a member that
+does not answer is dead. A member that reaches only some of the others may lead those in a larger
+term than the leader of the rest has, who is not told; that lasts as long as it does. Votes
+(`randomized`) do not need this.
 
 **Safety**: where an answer comes too late, two members may lead at once; but never in the same
 term, since a member wins only terms of its own. The larger term fences the smaller.

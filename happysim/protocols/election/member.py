@@ -28,6 +28,7 @@ from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.topology import Network
+from happysim.protocols.cluster import check_heartbeats
 from happysim.protocols.election.bully import BullyStrategy
 from happysim.protocols.election.messages import Campaign, Heartbeat, Victory
 from happysim.protocols.election.seniority import seniority
@@ -83,12 +84,8 @@ class LeaderElection(Node):
             raise ProtocolError(f"{self.name}: members={named!r} has to name each member once")
         if named:
             self.add_member()
-        beat, patience = self.heartbeat_seconds, self.leader_seconds[0]
-        if beat is not None and beat >= patience:
-            raise ProtocolError(
-                f"{self.name}: heartbeat_seconds={beat} lets members take the leader for dead; "
-                f"make it less than the {patience} of leader_seconds"
-            )
+        beat = self.heartbeat_seconds
+        check_heartbeats(self.name, beat, self.leader_seconds[0], "leader_seconds")
         if network is not None:
             network.join(self)
 

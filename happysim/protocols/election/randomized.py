@@ -3,8 +3,9 @@
 **Source**: Ongaro and Ousterhout, *In search of an understandable consensus algorithm*, 2014,
 section 5.2, without the log.
 
-**Assumes**: nothing of delays, for safety. To elect someone, a majority of members is up, and a
-round of messages is short beside the spread of `vote_seconds` and `leader_seconds`.
+**Assumes**: nothing of delays, for safety. To elect someone, a majority of members is up and reach
+each other, whatever the rest does, and a round of messages is short beside the spread of
+`vote_seconds` and `leader_seconds`.
 
 **Safety**: one leader a term, under loss, delay, reordering, copies and crashes: a member votes
 once in a term, the vote is on disk before it leaves, and two majorities share a member. A deposed

@@ -6,7 +6,8 @@ processes*, Communications of the ACM 22(5), 1979.
 
 **Assumes**, to have one leader at a time: messages arrive within a bounded delay, and a member that
 is up acknowledges a token within `receipt_seconds`. A token goes round within `leader_seconds`, or
-its members stand again before it is back.
+its members stand again before it is back. And those that are up reach each other, both ways, or
+two of them may lead a part each for as long as they do not (see `bully`).
 
 **Safety**: where delays are longer, two members may lead at once; but never in the same term, since
 a member wins only terms of its own. The larger term fences the smaller.

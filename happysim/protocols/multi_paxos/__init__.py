@@ -4,6 +4,7 @@
 papers that it follows, what it assumes and where it deviates.
 """
 
+from happysim.protocols.multi_paxos.elections import Role
 from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
@@ -15,7 +16,7 @@ from happysim.protocols.multi_paxos.messages import (
     Promise,
     Rejected,
 )
-from happysim.protocols.multi_paxos.server import MultiPaxosNode, Role
+from happysim.protocols.multi_paxos.server import MultiPaxosNode
 from happysim.protocols.requests import Answered, ClientRequest, Forwarded, NotLeader, Overwritten
 
 __all__ = [

@@ -23,24 +23,28 @@ a time, and numbers its commands; the host's operations see to both.
   another in some log is told so (`Overwritten`).
 - Reads go through the log, as other commands do. No leases, no bound on open slots, no snapshots,
   no change of the set of servers.
+
+The server itself is below, with a handler for each message. What most of them do is next door:
+`elections` (phase 1), `learning`, `clients`, and in `phases` what a quorum is.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Collection
-from dataclasses import InitVar, replace
+from dataclasses import InitVar
 from typing import Any
 
-from happysim.core.errors import ProtocolError
 from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
-from happysim.core.quorums import Quorums, disjoint, majority, sizes
+from happysim.core.quorums import Quorums
 from happysim.core.script import Operation
 from happysim.core.topology import Network
+from happysim.protocols import rounds
 from happysim.protocols.ballot import NO_BALLOT, Ballot
-from happysim.protocols.machine import Answers, Journal, Machine, execute, is_service, recall
-from happysim.protocols.multi_paxos import clients
+from happysim.protocols.cluster import check_heartbeats, check_peers
+from happysim.protocols.machine import Journal, Machine
+from happysim.protocols.multi_paxos import clients, elections, learning, phases
+from happysim.protocols.multi_paxos.elections import Role
 from happysim.protocols.multi_paxos.messages import (
     Accept,
     Accepted,
@@ -52,18 +56,11 @@ from happysim.protocols.multi_paxos.messages import (
     Promise,
     Rejected,
 )
+from happysim.protocols.multi_paxos.phases import Phase, quorums_of
 from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer, operation_of
 
 # After so many elections in vain the pause before the next one does not grow any more.
 _DOUBLINGS_MAX = 6
-
-
-class Role(enum.StrEnum):
-    """What a server is at present."""
-
-    FOLLOWER = "follower"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
 
 
 class MultiPaxosNode(Node):
@@ -94,8 +91,8 @@ class MultiPaxosNode(Node):
     election_seconds: tuple[float, float] = (0.15, 0.3)
     heartbeat_seconds: float | None = 0.05
     progress_seconds: float | None = 1.0
-    phase_1: Quorums | int | None = None
-    phase_2: Quorums | int | None = None
+    phase_1: Phase = None
+    phase_2: Phase = None
     patient: bool = False
     network: InitVar[Network | None] = None
 
@@ -121,17 +118,9 @@ class MultiPaxosNode(Node):
     accepted_by: dict[int, set[str]] = {}
 
     def __post_init__(self, network: Network | None) -> None:
-        peers = self.peers or ()
-        if self.name in peers or len(set(peers)) < len(peers):
-            raise ProtocolError(
-                f"{self.name}: peers={peers!r} has to name each of the other servers, once"
-            )
-        beat, patience = self.heartbeat_seconds, self.election_seconds[0]
-        if beat is not None and beat >= patience:
-            raise ProtocolError(
-                f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
-                f"make it less than the {patience} of election_seconds"
-            )
+        check_peers(self.name, self.peers)
+        beat = self.heartbeat_seconds
+        check_heartbeats(self.name, beat, self.election_seconds[0], "election_seconds")
         if self.peers is not None:
             self.check_quorums((self.name, *self.peers))
         elif isinstance(self.phase_1, Quorums) and isinstance(self.phase_2, Quorums):
@@ -150,7 +139,7 @@ class MultiPaxosNode(Node):
         """The rest of the cluster."""
         return host.peers if self.peers is None else self.peers
 
-    def is_quorum(self, host: Host, phase: Quorums | int | None, servers: Collection[str]) -> bool:
+    def is_quorum(self, host: Host, phase: Phase, servers: Collection[str]) -> bool:
         """Whether these servers are enough for that phase."""
         if isinstance(phase, Quorums):
             return phase.holds(servers)
@@ -159,25 +148,13 @@ class MultiPaxosNode(Node):
 
     def check_quorums(self, servers: tuple[str, ...]) -> None:
         """Flexible Paxos: every quorum of phase 1 meets every quorum of phase 2, or we refuse."""
-        systems = [quorums_of(phase, servers) for phase in (self.phase_1, self.phase_2)]
-        for number, system in enumerate(systems, 1):
-            strangers = [name for name in system.nodes if name not in servers]
-            if strangers:
-                raise ProtocolError(
-                    f"{self.name}: phase_{number} names {', '.join(strangers)}, not in the "
-                    f"cluster of {', '.join(sorted(servers))}"
-                )
+        systems = quorums_of(self.phase_1, servers), quorums_of(self.phase_2, servers)
+        phases.check_names(self.name, systems, servers)
         self.check_meeting(*systems)
 
     def check_meeting(self, phase_1: Quorums, phase_2: Quorums) -> None:
         """Raise `ProtocolError` with two quorums that do not meet."""
-        found = disjoint(phase_1, phase_2)
-        if found is not None:
-            one, other = ("{" + ", ".join(quorum) + "}" for quorum in found)
-            raise ProtocolError(
-                f"{self.name}: a new leader elected by {one} may not hear what {other} chose; "
-                "make every quorum of phase_1 meet every quorum of phase_2"
-            )
+        phases.check_meeting(self.name, phase_1, phase_2)
 
     def at(self, slot: int) -> Entry | None:
         """What this server has accepted for a slot, if anything."""
@@ -204,7 +181,7 @@ class MultiPaxosNode(Node):
         self.check_quorums((host.name, *self.others(host)))
         self.state = self.machine.initial
         for slot in range(1, self.chosen + 1):
-            self.apply(slot)
+            learning.apply(self, slot)
         self.set_election_timer(host)
 
     def set_election_timer(self, host: Host) -> None:
@@ -262,57 +239,21 @@ class MultiPaxosNode(Node):
     @on.timer("election")
     def stand(self, host: Host) -> None:
         """Phase 1a: no leader is heard of. Ask for a ballot of one's own, and what was accepted."""
-        self.ballot = Ballot(self.ballot.round + 1, host.name)
-        self.role, self.leader = Role.CANDIDATE, None
-        self.promised_by, self.reported = set(), {}
-        self.attempts += 1
-        self.set_election_timer(host)
-        # This server's own word counts too, and so has to be on disk.
-        self.persist(host)
-        self.send_all(host, Prepare(self.ballot, self.chosen + 1))
-        self.take_promise(host, host.name, self.promise_from(self.chosen + 1))
+        elections.stand(self, host)
 
     @on(Prepare)
     def promise(self, host: Host, sender: str, request: Prepare) -> None:
         """Phase 1b: promise, and report what was accepted for the slots asked for."""
-        if self.observe(host, request.ballot):
-            self.send(host, sender, self.promise_from(request.first))
-        else:
-            self.send(host, sender, Rejected(self.ballot))
-
-    def promise_from(self, first: int) -> Promise:
-        """The promise of the present ballot, with all that was accepted from the slot on."""
-        slots = range(first, len(self.log) + 1)
-        held = [(slot, entry) for slot in slots if (entry := self.at(slot)) is not None]
-        return Promise(self.ballot, tuple(held))
+        elections.promise(self, host, sender, request)
 
     @on(Promise)
     def take_promise(self, host: Host, sender: str, promise: Promise) -> None:
         """A quorum of promises of its present ballot makes a candidate the leader, once."""
-        if self.role is not Role.CANDIDATE or promise.ballot != self.ballot:
-            return
-        self.promised_by.add(sender)
-        for slot, entry in promise.entries:
-            known = self.reported.get(slot)
-            if known is None or entry.ballot > known.ballot:
-                self.reported[slot] = entry
-        # By slot: in which order they were reported is no part of the state.
-        self.reported = dict(sorted(self.reported.items()))
-        if self.is_quorum(host, self.phase_1, self.promised_by):
-            self.lead(host)
+        elections.take_promise(self, host, sender, promise)
 
     def lead(self, host: Host) -> None:
         """S3: propose again what was reported, under the new ballot, and no-ops in the gaps."""
-        reported, self.reported, self.promised_by = self.reported, {}, set()
-        self.role, self.leader, self.attempts = Role.LEADER, host.name, 0
-        host.cancel_timer("election")
-        for slot in range(self.chosen + 1, max(reported, default=0) + 1):
-            entry = reported.get(slot, Entry(self.ballot))
-            self.propose(host, slot, replace(entry, ballot=self.ballot))
-        clients.pass_on(self, host)
-        self.set_round_timer(host)
-        if self.heartbeat_seconds is not None:
-            self.beat(host)
+        elections.lead(self, host)
 
     # -- clients -------------------------------------------------------------------------------
 
@@ -341,7 +282,7 @@ class MultiPaxosNode(Node):
         if is_first:
             self.set_progress_timer(host)
         self.send_all(host, Accept(slot, entry, self.chosen))
-        self.advance(host)
+        learning.advance(self, host)
 
     def keep(self, host: Host, slot: int, entry: Entry) -> None:
         """Accept an entry for a slot. The client of one that gives way is told."""
@@ -360,7 +301,7 @@ class MultiPaxosNode(Node):
             return
         self.keep(host, request.slot, request.entry)
         self.send(host, sender, Accepted(ballot, request.slot))
-        self.learn(host, ballot, request.chosen)
+        learning.learn(self, host, ballot, request.chosen)
 
     @on(Accepted)
     def take_accepted(self, host: Host, sender: str, accepted: Accepted) -> None:
@@ -368,15 +309,7 @@ class MultiPaxosNode(Node):
         waiting = self.accepted_by.get(accepted.slot)
         if accepted.ballot == self.ballot and waiting is not None:
             waiting.add(sender)
-            self.advance(host)
-
-    def advance(self, host: Host) -> None:
-        """Apply what is chosen, in order of slots; what is chosen behind a gap waits for it."""
-        before = self.chosen
-        while self.is_quorum(host, self.phase_2, self.accepted_by.get(self.chosen + 1, ())):
-            self.commit(host)
-        if self.chosen > before:
-            self.set_progress_timer(host)
+            learning.advance(self, host)
 
     # -- learning ------------------------------------------------------------------------------
 
@@ -396,17 +329,7 @@ class MultiPaxosNode(Node):
     def follow(self, host: Host, sender: str, beat: Heartbeat) -> None:
         """There is a leader, and it knows how far the log is chosen."""
         if self.obey(host, sender, beat.ballot):
-            self.learn(host, beat.ballot, beat.chosen)
-
-    def learn(self, host: Host, ballot: Ballot, chosen: int) -> None:
-        """Commit what the leader knows to be chosen, as far as this server has the same entries.
-
-        They are if they are of its ballot. An older one may have given way to another.
-        """
-        while self.chosen < chosen and self.is_of(self.chosen + 1, ballot):
-            self.commit(host)
-        if self.chosen < chosen:
-            self.send(host, ballot.name, Missing(self.chosen))
+            learning.learn(self, host, beat.ballot, beat.chosen)
 
     def is_of(self, slot: int, ballot: Ballot) -> bool:
         """Whether the entry there is what the leader of that ballot proposed."""
@@ -416,49 +339,12 @@ class MultiPaxosNode(Node):
     @on(Missing)
     def tell(self, host: Host, sender: str, question: Missing) -> None:
         """Whoever knows more about what was chosen tells it, leader or not."""
-        if question.chosen < self.chosen:
-            entries = tuple(entry for entry in self.log[question.chosen : self.chosen] if entry)
-            self.send(host, sender, Chosen(question.chosen + 1, entries))
+        learning.tell(self, host, sender, question)
 
     @on(Chosen)
     def catch_up(self, host: Host, sender: str, news: Chosen) -> None:
         """Take over what was chosen. An entry of a higher ballot is the same command already."""
-        for slot, entry in enumerate(news.entries, news.first):
-            if slot == self.chosen + 1:
-                mine = self.at(slot)
-                if mine is None or mine.ballot < entry.ballot:
-                    self.keep(host, slot, entry)
-                self.commit(host)
-        # In a leader's log that may have been the gap.
-        self.advance(host)
-
-    def commit(self, host: Host) -> None:
-        """The next slot is chosen: apply its command, and, as the leader, answer its client."""
-        self.chosen += 1
-        self.accepted_by.pop(self.chosen, None)
-        answers = self.apply(self.chosen)
-        if self.is_leader:
-            for operation, result in answers:
-                self.answer(host, operation, result)
-
-    def apply(self, slot: int) -> Answers:
-        """Apply one slot's command to the machine, unless it was applied in an earlier slot.
-
-        Returns whom that answers, and what.
-        """
-        entry = self.at(slot)
-        if entry is None or entry.operation is entry.command is None:
-            return ()
-        operation = entry.operation
-        if operation is not None:
-            clients.forget(self, operation)
-            is_new, answers = recall(self.sessions, operation, entry.serial)
-            if not is_new:
-                return answers
-        self.state, answers = execute(
-            self.machine, self.state, self.sessions, entry.command, operation, entry.serial
-        )
-        return answers
+        learning.catch_up(self, host, news)
 
     def answer(self, host: Host, operation: Operation, result: Any) -> None:
         """Tell a client the result of its command, which will not be lost."""
@@ -467,25 +353,11 @@ class MultiPaxosNode(Node):
 
     # -- time, for machines in which it passes -------------------------------------------------
 
-    def set_round_timer(self, host: Host) -> None:
-        """A round goes by from here on, also where another leader was in the middle of one."""
-        if is_service(self.machine):
-            host.set_timer("round", seconds=self.machine.round_seconds)
-
     @on.timer("round")
     def end_round(self, host: Host) -> None:
         """The leader proposes what the end of a round means; the log says when it is."""
-        if not is_service(self.machine):
-            return
-        command = self.machine.round_over(self.state)
-        proposed = [entry.command for entry in self.log[self.chosen :] if entry is not None]
-        if command is not None and command not in proposed:
+        proposed = (entry.command for entry in self.log[self.chosen :] if entry is not None)
+        command = rounds.command_at_end(self.machine, self.state, proposed)
+        if command is not None:
             self.propose(host, len(self.log) + 1, Entry(self.ballot, command))
-        self.set_round_timer(host)
-
-
-def quorums_of(phase: Quorums | int | None, servers: tuple[str, ...]) -> Quorums:
-    """What a phase's quorums are in a cluster of these servers."""
-    if isinstance(phase, Quorums):
-        return phase
-    return majority(*servers) if phase is None else sizes(servers, phase)
+        rounds.begin(host, self.machine)

@@ -9,6 +9,7 @@ does beyond figure 2, or at more length, is in `replication`, `clients`, `snapsh
 
 from happysim.protocols.machine import Journal, Machine
 from happysim.protocols.raft.configuration import Configuration
+from happysim.protocols.raft.elections import Role
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.machine import Cas, Delete, Get, KeyValue, Set
 from happysim.protocols.raft.messages import (
@@ -33,7 +34,7 @@ from happysim.protocols.raft.messages import (
     TransferRefused,
     Vote,
 )
-from happysim.protocols.raft.server import RaftNode, Role
+from happysim.protocols.raft.server import RaftNode
 from happysim.protocols.requests import Answered, ClientRequest, Forwarded, NotLeader, Overwritten
 
 __all__ = [

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from happysim.protocols.raft.server import RaftNode
 
 
+def first_configuration(node: RaftNode, host: Host) -> Configuration:
+    """Section 4.4: what each server of a new cluster starts with."""
+    if node.joins:
+        return Configuration()
+    others = host.peers if node.peers is None else node.peers
+    return Configuration(frozenset((node.name, *others)))
+
+
 def configuration_at(node: RaftNode, host: Host, index: int) -> tuple[int, Configuration]:
     """Section 4.1: the newest configuration up to `index`, and its own index.
 
@@ -38,7 +46,14 @@ def configuration_at(node: RaftNode, host: Host, index: int) -> tuple[int, Confi
             return at, command
     if node.snapshot.configuration is not None:
         return 0, node.snapshot.configuration
-    return 0, node.first_configuration(host)
+    return 0, first_configuration(node, host)
+
+
+def committed(node: RaftNode, host: Host) -> Configuration:
+    """The newest configuration that this server knows to be committed."""
+    if node.configuration_index <= node.commit_index:
+        return node.configuration
+    return configuration_at(node, host, node.commit_index)[1]
 
 
 def adopt(node: RaftNode, index: int, configuration: Configuration) -> None:
@@ -71,7 +86,7 @@ def change(node: RaftNode, host: Host, operation: Operation, entry: Entry) -> No
     if target == node.configuration and node.configuration_index <= node.commit_index:
         host.respond(target, to=operation)
         return
-    reason = node.objection(host, target)
+    reason = objection(node, host, target)
     if reason is None:
         node.append(host, replace(entry, command=node.next_step(target)))
     else:
@@ -89,9 +104,10 @@ def settle(node: RaftNode, host: Host) -> None:
         return
     if node.configuration.is_joint:
         if node.has_committed_in_term():
-            asked = node.log.entry(index) if index > node.log.offset else Entry(0)
-            settled, operation = node.configuration.settled, asked.operation
-            node.append(host, Entry(node.current_term, settled, operation, asked.serial))
+            # It is still in the log (see `snapshots.is_due`), and says who asked for the change.
+            asked = node.log.entry(index)
+            settled = replace(asked, term=node.current_term, command=node.configuration.settled)
+            node.append(host, settled)
     elif not node.configuration.has_vote(node.name):
         node.become_follower(host)
 

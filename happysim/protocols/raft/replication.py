@@ -1,4 +1,4 @@
-"""Replication, as a leader sees it: what each follower gets next, and what its answers say.
+"""Replication: what each follower gets next, what it makes of it, and what its answers say.
 
 **Source**: Ongaro and Ousterhout, *In search of an understandable consensus algorithm (extended
 version)*, 2014, section 5.3; Ongaro, *Consensus: bridging theory and practice*, 2014, section
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
-from happysim.protocols.raft import snapshots, transfer
+from happysim.protocols.raft import applying, clients, snapshots, transfer
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.messages import AppendEntries, AppendEntriesRefusal
 
@@ -48,7 +48,7 @@ def note_success(node: RaftNode, host: Host, peer: str, index: int) -> None:
     node.next_index[peer] = max(following, index + 1)
     if index > node.match_index[peer]:
         node.match_index[peer] = index
-        node.advance_commit_index(host)
+        applying.advance(node, host)
         # What was committed may have been that the peer leaves, or this server.
         if node.transfer is not None:
             transfer.hand_over(node, host)
@@ -72,14 +72,6 @@ def is_news(node: RaftNode, peer: str, index: int) -> bool:
     return node.next_index[peer] == index + 1
 
 
-def refusal(log: Log, term: int, index: int) -> AppendEntriesRefusal:
-    """A follower's part, rule 2: where in its log the term begins that contradicts the leader."""
-    conflict_term, first_index = 0, log.last_index + 1
-    if index < first_index:
-        conflict_term, first_index = log.term_at(index), log.first_of_same_term(index)
-    return AppendEntriesRefusal(term, index, conflict_term, first_index)
-
-
 def common_index(log: Log, refusal: AppendEntriesRefusal) -> int:
     """End of section 5.3: the last index at which the two logs may agree, by what was said.
 
@@ -87,3 +79,38 @@ def common_index(log: Log, refusal: AppendEntriesRefusal) -> int:
     """
     shared = log.last_of_term(refusal.conflict_term) if refusal.conflict_term else 0
     return min(shared or refusal.first_index - 1, refusal.index - 1)
+
+
+# -- a follower's part ----------------------------------------------------------------------------
+
+
+def merge(node: RaftNode, host: Host, request: AppendEntries) -> None:
+    """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
+    changed = False
+    for index, entry in enumerate(request.entries, request.prev_index + 1):
+        if node.log.agrees(index, entry.term):
+            continue
+        if index <= node.log.last_index:
+            truncate(node, host, index)
+        node.record(host, entry)
+        changed = True
+    if changed:
+        node.persist(host)
+
+
+def truncate(node: RaftNode, host: Host, index: int) -> None:
+    """Rule 3: delete the entry at `index` and all that follow, and tell their clients."""
+    for entry in node.log.truncate(index):
+        if entry.operation is not None:
+            node.pending.pop(entry.operation, None)
+            clients.overwrite(node, host, entry)
+    if node.configuration_index >= index:
+        node.configure(host)
+
+
+def refusal(log: Log, term: int, index: int) -> AppendEntriesRefusal:
+    """Rule 2: where in its log the term begins that contradicts the leader."""
+    conflict_term, first_index = 0, log.last_index + 1
+    if index < first_index:
+        conflict_term, first_index = log.term_at(index), log.first_of_same_term(index)
+    return AppendEntriesRefusal(term, index, conflict_term, first_index)

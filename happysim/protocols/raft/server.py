@@ -22,14 +22,14 @@ host's operations see to.
   command is removed from a log is told so (`Overwritten`); the paper's clients wait for a timeout.
 - A read is a command like others, or a `ReadRequest`, which is not put in the log.
 
-The server itself is below, as figure 2 has it, with a handler for each message. What the
-dissertation adds is next door, with what that deviates from: `replication`, `clients`, `snapshots`,
-`membership`, `transfer` and `reads`.
+The server itself is below, as figure 2 has it, with a handler for each message. What most of them
+do is next door, by what it is for, with its source and what that deviates from: `elections`,
+`replication`, `applying`, and of the dissertation `clients`, `snapshots`, `membership`, `transfer`
+and `reads`.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Collection
 from dataclasses import InitVar
 from typing import Any
@@ -39,9 +39,21 @@ from happysim.core.host import Host
 from happysim.core.node import Node, durable, on
 from happysim.core.script import Operation
 from happysim.core.topology import Network
-from happysim.protocols.machine import Journal, Machine, execute, is_service, recall
-from happysim.protocols.raft import clients, membership, reads, replication, snapshots, transfer
-from happysim.protocols.raft.configuration import Configuration, is_quorum, quorum_index
+from happysim.protocols import rounds
+from happysim.protocols.cluster import check_heartbeats, check_peers
+from happysim.protocols.machine import Journal, Machine
+from happysim.protocols.raft import (
+    applying,
+    clients,
+    elections,
+    membership,
+    reads,
+    replication,
+    snapshots,
+    transfer,
+)
+from happysim.protocols.raft.configuration import Configuration, is_quorum
+from happysim.protocols.raft.elections import Role
 from happysim.protocols.raft.log import Log
 from happysim.protocols.raft.messages import (
     AppendEntries,
@@ -66,16 +78,6 @@ from happysim.protocols.raft.messages import (
 from happysim.protocols.raft.reads import PendingRead
 from happysim.protocols.raft.transfer import Transfer
 from happysim.protocols.requests import ClientRequest, Forwarded, NotLeader, answer
-
-
-class Role(enum.StrEnum):
-    """What a server is at present."""
-
-    FOLLOWER = "follower"
-    PRE_CANDIDATE = "pre_candidate"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
-
 
 # In Python 3.11 it takes longer to look up a member of an enum than to compare it.
 _FOLLOWER, _LEADER = Role.FOLLOWER, Role.LEADER
@@ -177,17 +179,9 @@ class RaftNode(Node):
     lease_until: int | None = None
 
     def __post_init__(self, network: Network | None) -> None:
-        peers = self.peers or ()
-        if self.name in peers or len(set(peers)) < len(peers):
-            raise ProtocolError(
-                f"{self.name}: peers={peers!r} has to name each of the other servers, once"
-            )
-        beat, patience = self.heartbeat_seconds, self.election_seconds[0]
-        if beat is not None and beat >= patience:
-            raise ProtocolError(
-                f"{self.name}: heartbeat_seconds={beat} lets followers time out; "
-                f"make it less than the {patience} of election_seconds"
-            )
+        check_peers(self.name, self.peers)
+        beat = self.heartbeat_seconds
+        check_heartbeats(self.name, beat, self.election_seconds[0], "election_seconds")
         if self.lease_reads and not (self.check_quorum and beat and 0 <= self.clock_drift < 1):
             raise ProtocolError(
                 f"{self.name}: lease_reads needs check_quorum and heartbeats, "
@@ -202,13 +196,6 @@ class RaftNode(Node):
     def is_leader(self) -> bool:
         """True while this server leads its term."""
         return self.role is _LEADER
-
-    def first_configuration(self, host: Host) -> Configuration:
-        """Section 4.4 of the dissertation: what each server of a new cluster starts with."""
-        if self.joins:
-            return Configuration()
-        others = host.peers if self.peers is None else self.peers
-        return Configuration(frozenset((self.name, *others)))
 
     def electorates(self) -> tuple[frozenset[str], ...]:
         """The sets of servers of which a majority each makes a quorum."""
@@ -231,22 +218,10 @@ class RaftNode(Node):
 
     def on_start(self, host: Host) -> None:
         """Section 5.2: servers start up as followers. So they do after a crash."""
-        self.restore(host)
+        snapshots.restore(self, host)
         # It may have answered a leader just before it crashed, which counts on that.
         self.hears_leader = self.lease_reads and self.current_term > 0
         self.set_election_timer(host)
-
-    def restore(self, host: Host) -> None:
-        """What is not durable follows from what is; only the snapshot is known to be committed."""
-        snapshot = self.snapshot
-        self.state = snapshot.state if snapshot.index else self.machine.initial
-        self.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
-        self.commit_index = snapshot.index
-        self.configure(host)
-        self.pending = {}
-        for index, entry in enumerate(self.log.behind(snapshot.index), snapshot.index + 1):
-            if entry.operation is not None:
-                self.pending[entry.operation] = index
 
     def configure(self, host: Host) -> None:
         """Use the newest configuration in the log."""
@@ -288,41 +263,21 @@ class RaftNode(Node):
     @on.timer("election")
     def miss_leader(self, host: Host) -> None:
         """Figure 2, followers and candidates: on election timeout, start an election."""
-        self.hears_leader = False
-        if not membership.may_stand(self, host):
-            self.set_election_timer(host)
-        elif self.pre_vote:
-            self.ask_around(host)
-        else:
-            self.stand(host)
+        elections.begin(self, host)
 
     def ask_around(self, host: Host) -> None:
         """Dissertation, section 9.6: begin no term before a majority would vote in it."""
-        self.role, self.leader = Role.PRE_CANDIDATE, None
-        self.votes = {self.name}
-        self.set_election_timer(host)
-        request = PreVote(self.current_term + 1, self.log.last_index, self.log.last_term)
-        host.broadcast(request, to=self.rivals())
-        self.count_votes(host)
+        elections.ask_around(self, host)
 
     @on(PreVote)
     def advise(self, host: Host, sender: str, request: PreVote) -> None:
-        """Dissertation, section 9.6: the answer that RequestVote would get; nothing changes here.
-
-        A sender in an older term, or one that would stand in a term in which others stand already,
-        is told. It could not win the term it asks for, and would ask for it for ever.
-        """
-        if request.term <= self.current_term:
-            host.send(sender, NewerTerm(self.current_term))
-        elif not self.has_leader() and self.is_up_to_date(request):
-            host.send(sender, PreVoteGranted(request.term))
+        """Dissertation, section 9.6: say whether the sender would get this server's vote."""
+        elections.advise(self, host, sender, request)
 
     @on(PreVoteGranted)
     def take_pre_vote(self, host: Host, sender: str, vote: PreVoteGranted) -> None:
-        """Dissertation, section 9.6: a majority would vote for this server, so it stands."""
-        if self.role is Role.PRE_CANDIDATE and vote.term == self.current_term + 1:
-            self.votes.add(sender)
-            self.count_votes(host)
+        """Dissertation, section 9.6: if a majority would vote for this server, it stands."""
+        elections.take_pre_vote(self, host, sender, vote)
 
     def has_leader(self) -> bool:
         """Dissertation, section 4.2.3: while a leader is heard, another is not asked for.
@@ -332,78 +287,21 @@ class RaftNode(Node):
         """
         return self.check_quorum and (self.hears_leader or self.is_leader)
 
-    def stand(self, host: Host, at_once: bool = False) -> None:
-        """Figure 2, candidates: a new term, a vote for itself, and requests for all others'."""
-        self.current_term += 1
-        self.voted_for = self.name
-        self.role, self.leader = Role.CANDIDATE, None
-        self.votes = {self.name}
-        self.persist(host)
-        self.set_election_timer(host)
-        kind = RequestVoteAtOnce if at_once else RequestVote
-        request = kind(self.current_term, self.log.last_index, self.log.last_term)
-        host.broadcast(request, to=self.rivals())
-        self.count_votes(host)
-
     @on(RequestVote)
     def vote(self, host: Host, sender: str, request: RequestVote) -> None:
         """Dissertation, section 4.2.3: while a leader is heard, newer terms are not heard of."""
         if request.term <= self.current_term or not self.has_leader():
-            self.consider(host, sender, request)
+            elections.consider(self, host, sender, request)
 
     @on(RequestVoteAtOnce)
-    def consider(self, host: Host, sender: str, request: RequestVote | RequestVoteAtOnce) -> None:
-        """Figure 2, RequestVote: one vote a term, for a log that is at least as up to date."""
-        self.observe_term(host, request.term)
-        if request.term < self.current_term:
-            host.send(sender, NewerTerm(self.current_term))
-        elif self.voted_for in (None, sender) and self.is_up_to_date(request):
-            self.voted_for = sender
-            self.persist(host)
-            self.set_election_timer(host)
-            host.send(sender, Vote(self.current_term))
-
-    def is_up_to_date(self, request: RequestVote | RequestVoteAtOnce | PreVote) -> bool:
-        """Section 5.4.1: the later last term wins; in equal terms, the longer log."""
-        mine = (self.log.last_term, self.log.last_index)
-        return (request.last_term, request.last_index) >= mine
+    def vote_at_once(self, host: Host, sender: str, request: RequestVoteAtOnce) -> None:
+        """Dissertation, section 4.2.3: the leader that is heard wants it so."""
+        elections.consider(self, host, sender, request)
 
     @on(Vote)
     def take_vote(self, host: Host, sender: str, vote: Vote) -> None:
         """Figure 2, candidates: votes of a majority of servers make a leader."""
-        if self.role is Role.CANDIDATE and vote.term == self.current_term:
-            self.votes.add(sender)
-            self.count_votes(host)
-
-    def count_votes(self, host: Host) -> None:
-        """Figure 2, candidates: with the votes of a majority, go on to what they are for."""
-        if self.is_quorum(self.votes):
-            if self.role is Role.PRE_CANDIDATE:
-                self.stand(host)
-            else:
-                self.lead(host)
-
-    def lead(self, host: Host) -> None:
-        """Figure 2, leaders: upon election, tell everyone. Section 8: commit a no-op first."""
-        self.role, self.leader, self.votes = Role.LEADER, self.name, set()
-        others = sorted(self.configuration.members - {self.name})
-        self.next_index = dict.fromkeys(others, self.log.last_index + 1)
-        self.match_index = dict.fromkeys(others, 0)
-        host.cancel_timer("election")
-        if self.no_op:
-            self.append(host, Entry(self.current_term))
-        else:
-            self.replicate(host)
-        self.set_heartbeat_timer(host)
-        self.leases = self.lease_reads
-        if self.check_quorum:
-            self.set_quorum_timer(host)
-        self.set_round_timer(host)
-        clients.pass_on(self, host)
-
-    def set_quorum_timer(self, host: Host) -> None:
-        """The longest that a follower waits before it stands."""
-        host.set_timer("quorum", seconds=self.election_seconds[1])
+        elections.take_vote(self, host, sender, vote)
 
     @on.timer("quorum")
     def count_heard(self, host: Host) -> None:
@@ -411,11 +309,7 @@ class RaftNode(Node):
 
         Otherwise its followers might hear it, and it not them, for ever.
         """
-        if self.is_quorum({*self.heard, self.name}):
-            self.heard = set()
-            self.set_quorum_timer(host)
-        else:
-            self.become_follower(host)
+        elections.count_heard(self, host)
 
     def hear(self, sender: str) -> None:
         """A follower has answered this leader in its term."""
@@ -450,7 +344,7 @@ class RaftNode(Node):
         self.persist(host)
         self.replicate(host)
         # In a cluster of one there is no reply to wait for.
-        self.advance_commit_index(host)
+        applying.advance(self, host)
 
     def record(self, host: Host, entry: Entry) -> None:
         """Add an entry to the log. Dissertation, section 4.1: a configuration is used from then."""
@@ -482,18 +376,24 @@ class RaftNode(Node):
     @on(AppendEntries)
     def take_entries(self, host: Host, sender: str, request: AppendEntries) -> None:
         """Figure 2, AppendEntries, rules 1 to 5."""
-        self.observe_term(host, request.term)
-        if request.term < self.current_term:
-            host.send(sender, NewerTerm(self.current_term))
+        if not self.obeys(host, sender, request.term):
             return
-        self.follow(host, sender)
         if not self.log.agrees(request.prev_index, request.prev_term):
             refusal = replication.refusal(self.log, self.current_term, request.prev_index)
             host.send(sender, refusal)
             return
-        self.merge(host, request)
+        replication.merge(self, host, request)
         self.commit(host, min(request.commit_index, request.prev_index + len(request.entries)))
         host.send(sender, AppendEntriesReply(self.current_term, self.matched_index(request)))
+
+    def obeys(self, host: Host, sender: str, term: int) -> bool:
+        """Section 5.1: True where the sender leads this server's term; else it is told of it."""
+        self.observe_term(host, term)
+        if term < self.current_term:
+            host.send(sender, NewerTerm(self.current_term))
+            return False
+        self.follow(host, sender)
+        return True
 
     def follow(self, host: Host, leader: str) -> None:
         """Section 5.2: who sends AppendEntries leads this term; a candidate gives up."""
@@ -504,28 +404,6 @@ class RaftNode(Node):
         self.set_election_timer(host)
         if is_new:
             clients.pass_on(self, host)
-
-    def merge(self, host: Host, request: AppendEntries) -> None:
-        """Rules 3 and 4. A late request must not shorten a log that it does not contradict."""
-        changed = False
-        for index, entry in enumerate(request.entries, request.prev_index + 1):
-            if self.log.agrees(index, entry.term):
-                continue
-            if index <= self.log.last_index:
-                self.truncate(host, index)
-            self.record(host, entry)
-            changed = True
-        if changed:
-            self.persist(host)
-
-    def truncate(self, host: Host, index: int) -> None:
-        """Rule 3: delete the entry at `index` and all that follow, and tell their clients."""
-        for entry in self.log.truncate(index):
-            if entry.operation is not None:
-                self.pending.pop(entry.operation, None)
-                clients.overwrite(self, host, entry)
-        if self.configuration_index >= index:
-            self.configure(host)
 
     def matched_index(self, request: AppendEntries) -> int:
         """How far the log is known to be the leader's. What lies beyond may be another's."""
@@ -560,11 +438,8 @@ class RaftNode(Node):
     @on(InstallSnapshot)
     def take_snapshot(self, host: Host, sender: str, request: InstallSnapshot) -> None:
         """Figure 5.3. Whether it was new or not, this log now equals the leader's up to there."""
-        self.observe_term(host, request.term)
-        if request.term < self.current_term:
-            host.send(sender, NewerTerm(self.current_term))
+        if not self.obeys(host, sender, request.term):
             return
-        self.follow(host, sender)
         if self.is_new(request.snapshot):
             snapshots.install(self, host, request.snapshot)
         host.send(sender, AppendEntriesReply(self.current_term, request.snapshot.index))
@@ -583,10 +458,6 @@ class RaftNode(Node):
 
     # -- dissertation, section 4: cluster membership ---------------------------------------------
 
-    def objection(self, host: Host, target: Configuration) -> str | None:
-        """Why this leader may not change to `target` now; None where it may."""
-        return membership.objection(self, host, target)
-
     def next_step(self, target: Configuration) -> Configuration:
         """Section 4.3: many votes change by way of old and new voters jointly."""
         return self.configuration.step_to(target)
@@ -597,64 +468,13 @@ class RaftNode(Node):
 
     # -- sections 5.3 and 5.4: committing and applying -------------------------------------------
 
-    def advance_commit_index(self, host: Host) -> None:
-        """Figure 2, leaders, last rule: commit what a majority of servers holds."""
-        held = {**self.match_index, self.name: self.log.last_index}
-        index = quorum_index(self.electorates(), held)
-        if index > self.commit_index and self.may_commit(index):
-            self.commit(host, index)
-            if self.reads:
-                reads.serve(self, host)
-
     def may_commit(self, index: int) -> bool:
         """Section 5.4.2: only entries of its own term does a leader commit by counting replicas."""
         return self.log.term_at(index) == self.current_term
 
     def commit(self, host: Host, index: int) -> None:
         """Figure 2, all servers: what is committed is applied, in order."""
-        before = self.commit_index
-        while self.commit_index < index:
-            self.commit_index += 1
-            self.apply(host, self.commit_index)
-        if before < self.commit_index and self.is_leader:
-            membership.settle(self, host)
-        if snapshots.is_due(self):
-            snapshots.compact(self, host)
-
-    def apply(self, host: Host, index: int) -> None:
-        """Apply one entry to the state machine, and answer its client.
-
-        Section 6.3 of the dissertation: a command that its client has repeated is applied once.
-        """
-        entry = self.log.entry(index)
-        operation = entry.operation
-        if operation is None:
-            if entry.command is not None:
-                self.execute(host, index)
-            return
-        self.pending.pop(operation, None)
-        clients.forget(self, operation)
-        if isinstance(entry.command, Configuration) and entry.command.is_joint:
-            return  # Its client is answered when the new voters are on their own.
-        is_new, answers = recall(self.sessions, operation, entry.serial)
-        if is_new:
-            self.execute(host, index)
-        for asked, result in answers:
-            self.answer(host, index, asked, result)
-
-    def execute(self, host: Host, index: int) -> None:
-        """Apply a command for the first time, and answer whom that answers."""
-        entry = self.log.entry(index)
-        if isinstance(entry.command, Configuration):
-            if entry.operation is not None:
-                self.sessions[entry.operation.client] = (entry.serial, entry.command)
-                self.answer(host, index, entry.operation, entry.command)
-            return
-        self.state, answers = execute(
-            self.machine, self.state, self.sessions, entry.command, entry.operation, entry.serial
-        )
-        for operation, result in answers:
-            self.answer(host, index, operation, result)
+        applying.commit(self, host, index)
 
     def answer(self, host: Host, index: int, operation: Operation, result: Any) -> None:
         """Figure 2, leaders: respond once the entry is applied. The entry knows whom to answer."""
@@ -663,21 +483,14 @@ class RaftNode(Node):
 
     # -- time, for machines in which it passes ---------------------------------------------------
 
-    def set_round_timer(self, host: Host) -> None:
-        """A round goes by from here on, also where another leader was in the middle of one."""
-        if is_service(self.machine):
-            host.set_timer("round", seconds=self.machine.round_seconds)
-
     @on.timer("round")
     def end_round(self, host: Host) -> None:
         """The leader proposes what the end of a round means; the log says when it is."""
-        if not is_service(self.machine):
-            return
-        entry = Entry(self.current_term, self.machine.round_over(self.state))
-        proposed = [each.command for each in self.log.behind(self.commit_index)]
-        if entry.command is not None and entry.command not in proposed:
-            self.append(host, entry)
-        self.set_round_timer(host)
+        proposed = (each.command for each in self.log.behind(self.commit_index))
+        command = rounds.command_at_end(self.machine, self.state, proposed)
+        if command is not None:
+            self.append(host, Entry(self.current_term, command))
+        rounds.begin(host, self.machine)
 
     # -- dissertation, section 3.10: leadership transfer -----------------------------------------
 
@@ -686,7 +499,7 @@ class RaftNode(Node):
         """Stand without waiting and without asking around: the leader of this term wants it."""
         waits = self.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
         if waits and order.term == self.current_term:
-            self.stand(host, at_once=True)
+            elections.stand(self, host, at_once=True)
 
     @on.timer("transfer")
     def keep_leading(self, host: Host) -> None:
@@ -698,12 +511,8 @@ class RaftNode(Node):
     @on(Probe)
     def confirm(self, host: Host, sender: str, probe: Probe) -> None:
         """Step 3: a heartbeat. Who is in a newer term says so, and the sender leads no more."""
-        self.observe_term(host, probe.term)
-        if probe.term < self.current_term:
-            host.send(sender, NewerTerm(self.current_term))
-            return
-        self.follow(host, sender)
-        host.send(sender, ProbeReply(self.current_term, probe.round))
+        if self.obeys(host, sender, probe.term):
+            host.send(sender, ProbeReply(self.current_term, probe.round))
 
     @on(ProbeReply)
     def take_confirmation(self, host: Host, sender: str, reply: ProbeReply) -> None:

@@ -3,7 +3,8 @@
 **Source**: Ongaro, *Consensus: bridging theory and practice*, 2014, section 5, figure 5.3.
 
 **Deviates**: a snapshot travels as one message, not in chunks. It is answered as an AppendEntries
-is. Some entries are kept behind it, for followers that are a little late.
+is. Some entries are kept behind it, for followers that are a little late. None is taken halfway
+through a joint change of membership.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from happysim.core.host import Host
-from happysim.protocols.raft import clients
+from happysim.protocols.raft import clients, membership
 from happysim.protocols.raft.log import Log
-from happysim.protocols.raft.membership import configuration_at
 from happysim.protocols.raft.messages import InstallSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -24,16 +24,21 @@ def make(node: RaftNode, host: Host) -> Snapshot:
     """Section 5.1: all that was applied, and what tells a repeated command from a new one."""
     sessions = tuple((client, *last) for client, last in sorted(node.sessions.items()))
     index = node.commit_index
-    configuration = node.configuration
-    if node.configuration_index > index:
-        _, configuration = configuration_at(node, host, index)
+    configuration = membership.committed(node, host)
     return Snapshot(index, node.log.term_at(index), node.state, sessions, configuration)
 
 
-def is_due(node: RaftNode) -> bool:
-    """True once so many entries are applied that a snapshot is worth its while."""
+def is_due(node: RaftNode, host: Host) -> bool:
+    """True once so many entries are applied that a snapshot is worth its while.
+
+    Not while the configuration is a joint one. Whoever leads next may have to finish that change,
+    and the log alone says who awaits the answer. It is not for long: a leader appends what follows
+    as soon as it knows that a joint configuration is committed.
+    """
     every = node.snapshot_entries
-    return every is not None and node.commit_index - node.snapshot.index >= every
+    if every is None or node.commit_index - node.snapshot.index < every:
+        return False
+    return not membership.committed(node, host).is_joint
 
 
 def compact(node: RaftNode, host: Host) -> None:
@@ -64,5 +69,18 @@ def install(node: RaftNode, host: Host, snapshot: Snapshot) -> None:
                 clients.overwrite(node, host, entry)
         node.log = Log([], snapshot.index, snapshot.term)
     node.snapshot = snapshot
-    node.restore(host)
+    restore(node, host)
     node.persist(host)
+
+
+def restore(node: RaftNode, host: Host) -> None:
+    """What is not durable follows from what is; only the snapshot is known to be committed."""
+    snapshot = node.snapshot
+    node.state = snapshot.state if snapshot.index else node.machine.initial
+    node.sessions = {client: (number, result) for client, number, result in snapshot.sessions}
+    node.commit_index = snapshot.index
+    node.configure(host)
+    node.pending = {}
+    for index, entry in enumerate(node.log.behind(snapshot.index), snapshot.index + 1):
+        if entry.operation is not None:
+            node.pending[entry.operation] = index

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from happysim import Host, Node, Operation, action, call, durable, message, on, post, sleep
+from happysim import (
+    DiskFull,
+    Host,
+    Node,
+    Operation,
+    action,
+    call,
+    durable,
+    message,
+    on,
+    post,
+    sleep,
+)
 
 SENDS_MAX = 2
 
@@ -77,6 +89,11 @@ class Tabled(Node):
                 self.kept_too = [*self.kept_too, value][-2:]
             case ("sync",):
                 host.sync()
+            case "try to sync", state:
+                try:
+                    host.sync()
+                except DiskFull:
+                    self.state = state
             case "note", value:
                 self.noted.add(value)
             case ("remember asker",):

@@ -91,6 +91,8 @@ def test_a_patient_server_whose_entry_gives_way_passes_the_command_on() -> None:
     assert [each.term for each in world["n1"].log.entries] == [2]
     numbered = Forwarded(MINE, ClientRequest("x", 1))
     assert (world["n1"].kept, forwarded(world, "n1", "n2")) == ([numbered], 1)
+    # Or it leads again itself, before the other has got it.
+    assert elect(world, "n1", "n3")["n1"].log.entries[-1] == Entry(3, "x", MINE, 1)
     world = along(world, "deliver n1 -> n2 Forwarded")
     assert world["n2"].log.entries[-1] == Entry(2, "x", MINE, 1)
     assert answers(world, "c1") == []

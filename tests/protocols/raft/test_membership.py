@@ -196,7 +196,8 @@ def test_what_was_changed_to_last_is_not_changed_to_again() -> None:
     assert not any(each.target == "a1" for each in world.in_flight)
 
 
-def test_a_leader_finishes_a_joint_change_that_only_its_snapshot_holds() -> None:
+def test_a_joint_change_stays_in_the_log_until_it_is_finished_and_answered() -> None:
+    """A snapshot would not say who asked for it."""
     options = PLAIN | {"heartbeat_seconds": None, "max_entries": 1, "machine": CasRegister()}
     # n1 takes no snapshots, so that n3 gets entries from it.
     every = {"n1": None, "n2": 1, "n3": 1}
@@ -210,12 +211,15 @@ def test_a_leader_finishes_a_joint_change_that_only_its_snapshot_holds() -> None
     world = entries_arrive(world, "n1", "n3", 0)
     world = along(world, longest(world, "deliver n1 -> n3 AppendEntries(term=1, prev_index=1"))
     third = world["n3"]
-    assert (third.configuration_index, third.log.offset, third.log.last_index) == (2, 2, 2)
+    assert (third.snapshot.index, third.log.offset, third.commit_index) == (0, 0, 2)
     world = elect(world, "n3", "n2")
     world = entries_arrive(world, "n3", "n2", 2)
     assert world["n3"].configuration == voters("n2", learners=("n3",))
     world = entries_arrive(world, "n3", "n2", 3)
-    assert (world["n3"].role, world["n3"].commit_index) == (Role.FOLLOWER, 4)
+    third = world["n3"]
+    assert (third.role, third.commit_index, third.snapshot.index) == (Role.FOLLOWER, 4, 4)
+    assert third.snapshot.sessions == (("a1", 1, voters("n2", learners=("n3",))),)
+    assert answers(along(world, "deliver n3 -> a1"), "a1") == [voters("n2", learners=("n3",))]
 
 
 def test_a_snapshot_tells_who_belongs_to_the_cluster() -> None:

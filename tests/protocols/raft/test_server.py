@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -361,9 +363,21 @@ def test_peers_divide_a_world_into_clusters() -> None:
     assert [server.role for server in world.nodes(RaftNode)] == ["leader", "follower"] * 2
 
 
+PAGE = Path(__file__).parents[3] / "docs" / "protocols" / "raft.md"
+
+
+def test_the_settings_of_a_server_are_those_that_its_page_lists() -> None:
+    listed: dict[str, Any] = {}
+    for names, values in re.findall(r"^\| (`.*?`) \| (`.*?`) \| ", PAGE.read_text(), flags=re.M):
+        defaults = re.findall(r"`(.+?)`", values)
+        listed |= zip(re.findall(r"`(\w+)`", names), defaults, strict=True)
+    assert len(listed) == 17
+    assert {name: repr(getattr(RaftNode("n1"), name)) for name in listed} == listed
+
+
 @pytest.mark.parametrize("peers", [("n1", "n2"), ("n2", "n2")])
 def test_peers_that_are_no_others_are_refused(peers: tuple[str, ...]) -> None:
-    with pytest.raises(ProtocolError, match=r"n1: peers=.* each of the other servers, once"):
+    with pytest.raises(ProtocolError, match=r"n1: peers=.* each of the others, once"):
         RaftNode("n1", peers=peers)
 
 

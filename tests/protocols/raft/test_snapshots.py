@@ -18,6 +18,7 @@ from happysim.protocols.raft.snapshots import is_due
 from properties.raft import PLAIN, along, ask, client, elect
 from properties.raft_membership import admin, changing
 from properties.raft_snapshots import asking, snapshots
+from tests.support.hosts import noting
 
 
 def a_command_applied(*commands: str, **options: int) -> World:
@@ -146,10 +147,10 @@ def test_a_log_that_contradicts_a_snapshot_goes_as_a_whole_and_its_clients_are_t
 
 
 def test_the_next_snapshot_is_due_so_many_entries_after_the_last() -> None:
-    node = RaftNode("n1", snapshot_entries=3)
+    node, (host, _) = RaftNode("n1", snapshot_entries=3), noting("n2", "n3")
     node.snapshot = Snapshot(index=4)
     due = []
     for index in range(4, 9):
         node.commit_index = index
-        due.append(is_due(node))
+        due.append(is_due(node, host))
     assert due == [False, False, False, True, True]

@@ -21,6 +21,7 @@ from happysim.protocols.raft import (
     TransferLeadership,
     TransferRefused,
 )
+from happysim.protocols.raft.elections import set_quorum_timer
 from happysim.protocols.raft.transfer import begin, hand_over
 from properties.raft import along, ask, client, cluster, elect
 from properties.raft_transfer import hands_over
@@ -88,7 +89,7 @@ def test_a_transfer_is_given_the_longest_election_timeout_and_one_order() -> Non
     assert host.sent == [("n2", TimeoutNow(0)), ("a1", True)]
     assert not hand_over(node, cast(Host, host))
     assert len(host.sent) == 2
-    node.set_quorum_timer(cast(Host, host))
+    set_quorum_timer(node, cast(Host, host))
     assert host.timers["quorum"] == node.election_seconds[1]
 
 

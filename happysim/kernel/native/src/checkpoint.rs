@@ -15,7 +15,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::layout::{Field, Layout};
-use crate::search::{Place, Search, Stop};
+use crate::search::{Search, Stop};
+use crate::shared::Place;
 use crate::seen::Entry;
 use crate::store::Store;
 use crate::ways::BYTES;
@@ -209,7 +210,7 @@ impl Saved {
     pub fn search<const W: usize, E: Entry<W>>(
         &mut self,
         search: &mut Search,
-        place: &Place,
+        place: &mut Place,
         store: &mut Store<W, E>,
     ) -> Result<(), Stop> {
         let mut counts = search.counts();
@@ -217,6 +218,8 @@ impl Saved {
             *count = self.number()?;
         }
         let count = search.recount(counts);
+        // What the judge read of the worlds met before is not known here, so any step may be news.
+        place.worlds_judged.partial = true;
         if (self.number()? != 0) != search.ways.kept {
             return Err(made_up());
         }

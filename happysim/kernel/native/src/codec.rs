@@ -1,7 +1,8 @@
 //! Freezing and thawing of the common kinds of values, as `happysim/core/freeze.py` does it.
 //!
 //! What is here is fast, and the rest is left to Python: `freeze` and `thaw` return NotImplemented
-//! where a value holds anything that they do not know, or that is to be refused with an error. So
+//! where a value holds anything that they do not know, or that is to be refused with an error, and
+//! `describe` has Python tell such a part. So
 //! the rules, and what is said where one is broken, stand in one place.
 
 use std::collections::HashMap;
@@ -59,6 +60,7 @@ enum Kind {
 
 struct Known {
     kind: Kind,
+    name: String,
     /// Keeps the class, and so its address, alive.
     _class: Py<PyAny>,
 }
@@ -94,8 +96,8 @@ fn enter(value: &Bound<'_, PyAny>, entered: &mut Entered) -> Done<()> {
 
 #[pymethods]
 impl Codec {
-    /// `plan(kind)` tells of a class what `Kind` says; `describe` is that of `freeze.py`, and the
-    /// two classes are those that sets are thawed as.
+    /// `plan(kind)` tells of a class what `Kind` says; `describe` is `in_python` of `describe.py`, and
+    /// the two classes are those that sets are thawed as.
     #[new]
     fn new(
         py: Python<'_>,
@@ -148,10 +150,24 @@ impl Codec {
         made.unwrap_or_else(|_| py.NotImplemented().into_bound(py))
     }
 
+    /// True where `freeze_fields` would not ask Python: all of it has content.
+    fn can_freeze_fields(&self, values: &Bound<'_, PyDict>, names: &Bound<'_, PyTuple>) -> bool {
+        let mut entered = Entered::new();
+        names.iter_borrowed().all(|name| match values.get_item(name) {
+            Ok(Some(value)) => self.check(&value, &mut entered, DEPTH_MAX).is_ok(),
+            _ => false,
+        })
+    }
+
     /// A fresh value with that content; NotImplemented: ask Python.
     fn thaw<'py>(&self, frozen: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let made = self.thawed(frozen, DEPTH_MAX);
         made.unwrap_or_else(|_| frozen.py().NotImplemented().into_bound(frozen.py()))
+    }
+
+    /// A frozen value as text, as `describe.py` tells it.
+    fn describe(&self, frozen: &Bound<'_, PyAny>) -> PyResult<String> {
+        self.text(frozen)
     }
 
     /// Sets attributes to fresh values with those contents; false: ask Python.
@@ -183,7 +199,10 @@ impl Codec {
         if let Some(known) = self.lock().get(&at) {
             return Ok(known.clone());
         }
-        let made = Arc::new(Known { kind: self.planned(class)?, _class: class.clone().unbind() });
+        let name = class.getattr(intern!(class.py(), "__name__")).and_then(|name| name.extract());
+        let kind = self.planned(class)?;
+        let made = Known { kind, name: name.unwrap_or_default(), _class: class.clone().unbind() };
+        let made = Arc::new(made);
         self.lock().insert(at, made.clone());
         Ok(made)
     }
@@ -292,6 +311,55 @@ impl Codec {
         Ok(PyTuple::new(py, made)?.into_any())
     }
 
+    /// Goes where `frozen` goes, and makes nothing.
+    fn check(&self, value: &Bound<'_, PyAny>, entered: &mut Entered, depth: u32) -> Done<()> {
+        let atoms = [&raw mut ffi::PyUnicode_Type as usize, &raw mut ffi::PyLong_Type as usize];
+        if atoms.contains(&class_of(value)) || value.is_none() {
+            return Ok(());
+        }
+        let depth = depth.checked_sub(1).ok_or(Pass::ToPython)?;
+        let (py, class) = (value.py(), value.get_type());
+        let known = self.known(&class)?;
+        match &known.kind {
+            Kind::Atom | Kind::Bool | Kind::Float => {}
+            Kind::Tuple | Kind::NamedTuple => {
+                // SAFETY: the class is `tuple` or derives from it.
+                for item in unsafe { value.cast_unchecked::<PyTuple>() }.iter_borrowed() {
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::List => {
+                enter(value, entered)?;
+                for item in value.cast_exact::<PyList>()?.iter() {
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::Dict => {
+                enter(value, entered)?;
+                for (key, item) in value.cast_exact::<PyDict>()?.iter() {
+                    self.check(&key, entered, depth)?;
+                    self.check(&item, entered, depth)?;
+                }
+            }
+            Kind::Fields { names, held, mutable } => {
+                if *mutable {
+                    enter(value, entered)?;
+                }
+                if *held > 0 && value.getattr(intern!(py, "__dict__"))?.cast::<PyDict>()?.len() != *held {
+                    return Err(Pass::ToPython);
+                }
+                for name in names {
+                    self.check(&value.getattr(name.bind(py))?, entered, depth)?;
+                }
+            }
+            // These are few, or have to be made to see that they can be.
+            _ => {
+                self.frozen(value, entered, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The contents of a set, in their order, after what is in `made`.
     fn elements<'py>(
         &self,
@@ -317,13 +385,59 @@ impl Codec {
         Ok(())
     }
 
-    /// As `describe` of `freeze.py`.
+    /// As `describe` of `describe.py`.
     fn text(&self, frozen: &Bound<'_, PyAny>) -> PyResult<String> {
-        if class_of(frozen) == &raw mut ffi::PyTuple_Type as usize {
-            return self.describe.bind(frozen.py()).call1((frozen,))?.extract();
+        let mut told = String::new();
+        self.tell(frozen, DEPTH_MAX, &mut told)?;
+        Ok(told)
+    }
+
+    /// Adds a frozen value as text; what is not known here Python tells.
+    fn tell(&self, frozen: &Bound<'_, PyAny>, depth: u32, into: &mut String) -> PyResult<()> {
+        if class_of(frozen) != &raw mut ffi::PyTuple_Type as usize {
+            return atom(frozen, into);
         }
-        // SAFETY: a new reference to text, or null with an error set.
-        unsafe { Bound::from_owned_ptr_or_err(frozen.py(), ffi::PyObject_ASCII(frozen.as_ptr())) }?.extract()
+        // SAFETY: its class is `tuple`.
+        let parts = unsafe { frozen.cast_unchecked::<PyTuple>() };
+        let known = self.known(&parts.get_item(0)?)?;
+        let count = parts.len() - 1;
+        let (open, close) = match &known.kind {
+            Kind::Bool => return atom(&parts.get_item(1)?, into),
+            _ if depth == 0 => return self.told_in_python(frozen, into),
+            Kind::List => ("[", "]"),
+            Kind::Tuple if count == 1 => ("(", ",)"),
+            Kind::Tuple => ("(", ")"),
+            Kind::Set if count == 0 => ("set(", ")"),
+            Kind::FrozenSet if count == 0 => ("frozenset(", ")"),
+            Kind::Set | Kind::Dict => ("{", "}"),
+            Kind::FrozenSet => ("frozenset({", "})"),
+            Kind::Fields { names, .. } if names.len() == count => {
+                into.push_str(&known.name);
+                ("(", ")")
+            }
+            _ => return self.told_in_python(frozen, into),
+        };
+        into.push_str(open);
+        for (at, part) in parts.iter_borrowed().skip(1).enumerate() {
+            match &known.kind {
+                Kind::Dict if at % 2 == 1 => into.push_str(": "),
+                _ if at > 0 => into.push_str(", "),
+                _ => {}
+            }
+            if let Kind::Fields { names, .. } = &known.kind {
+                into.push_str(names[at].bind(frozen.py()).to_str()?);
+                into.push('=');
+            }
+            self.tell(&part, depth - 1, into)?;
+        }
+        into.push_str(close);
+        Ok(())
+    }
+
+    fn told_in_python(&self, frozen: &Bound<'_, PyAny>, into: &mut String) -> PyResult<()> {
+        let told = self.describe.bind(frozen.py()).call1((frozen,))?;
+        into.push_str(told.cast::<PyString>()?.to_str()?);
+        Ok(())
     }
 
     fn thawed<'py>(&self, frozen: &Bound<'py, PyAny>, depth: u32) -> Done<Bound<'py, PyAny>> {
@@ -386,4 +500,24 @@ impl Codec {
             Kind::Atom | Kind::Unknown => return Err(Pass::ToPython),
         })
     }
+}
+
+/// Adds what is no tuple as text, as `ascii` does.
+fn atom(value: &Bound<'_, PyAny>, into: &mut String) -> PyResult<()> {
+    if class_of(value) == &raw mut ffi::PyUnicode_Type as usize {
+        // SAFETY: its class is `str`.
+        let text = unsafe { value.cast_unchecked::<PyString>() }.to_str();
+        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\'' && byte != b'\\';
+        // A text with half of a surrogate pair is no UTF-8.
+        if let Some(text) = text.ok().filter(|text| text.bytes().all(plain)) {
+            into.push('\'');
+            into.push_str(text);
+            into.push('\'');
+            return Ok(());
+        }
+    }
+    // SAFETY: a new reference to text, or null with an error set.
+    let told = unsafe { Bound::from_owned_ptr_or_err(value.py(), ffi::PyObject_ASCII(value.as_ptr())) }?;
+    into.push_str(told.cast::<PyString>()?.to_str()?);
+    Ok(())
 }

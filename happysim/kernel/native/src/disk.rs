@@ -16,8 +16,9 @@ use pyo3::prelude::*;
 
 use crate::gather::{Batch, Item, Next, STEP};
 use crate::layout::Key;
-use crate::search::{Exit, Place, Search, Stop};
+use crate::search::{Exit, Search, Stop};
 use crate::seen::{Entry, Part, Seen};
+use crate::shared::{Place, Shared};
 use crate::sleep::NOBODY;
 use crate::spool::Spool;
 use crate::store::Store;
@@ -182,14 +183,14 @@ impl Search {
     /// Expands worlds of one depth, with what was met on the disk.
     pub fn worlds_on_disk<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &mut Place,
+        place: &Shared,
         store: &mut Store<W, E>,
         batch: &mut Batch<W>,
         depth: u32,
     ) -> Result<Exit, Stop> {
         let looked = self.look_up(place, store, batch);
         let taken = looked.and_then(|looked| {
-            if !place.fits() {
+            if !place.visit(Place::fits) {
                 return Ok(Exit::Outgrown);
             }
             let Some(news) = self.sift(store, looked.steps)? else { return Ok(Exit::Finished) };
@@ -206,7 +207,7 @@ impl Search {
     /// known to be no news.
     fn look_up<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &mut Place,
+        place: &Shared,
         store: &mut Store<W, E>,
         batch: &mut Batch<W>,
     ) -> Result<Looked, Stop> {
@@ -220,7 +221,7 @@ impl Search {
                 // An error is told in its turn: what comes before it comes first. It may also be none
                 // the next time, or not be reached.
                 let waits = looked.error.is_some() && looked.worlds > 0;
-                if waits || !place.fits() || looked.steps + batch.nexts.len() as u64 > STEPS_MAX {
+                if waits || !place.visit(Place::fits) || looked.steps + batch.nexts.len() as u64 > STEPS_MAX {
                     looked.error = None;
                     return Ok(looked);
                 }
@@ -238,16 +239,16 @@ impl Search {
     /// The steps of one world, as far as there is no error.
     fn look_up_one<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &mut Place,
+        place: &Shared,
         batch: &mut Batch<W>,
         key: &Key<W>,
     ) -> Result<Option<PyErr>, Stop> {
         loop {
             batch.clear();
-            let ground = place.ground::<W, E>(None, self.quiet(place));
-            let Err(miss) = batch.gather(ground, key, NOBODY) else { return Ok(None) };
-            let Err(question) = place.tables.settle(miss) else { continue };
-            if let Err(error) = Python::attach(|py| place.tables.ask(py, question)) {
+            let looked = place.visit(|place| batch.gather(place.ground::<W, E>(None, place.quiet()), key, NOBODY));
+            let Err(miss) = looked else { return Ok(None) };
+            let Err(question) = place.alone(|place| place.tables.settle(miss)) else { continue };
+            if let Err(error) = place.ask(question) {
                 let waits = Python::attach(|py| error.is_instance_of::<PyException>(py));
                 return if waits { Ok(Some(error)) } else { Err(error.into()) };
             }
@@ -300,7 +301,7 @@ impl Search {
     /// Takes in what was looked up, in order.
     fn take_in_news<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &Place,
+        place: &Shared,
         store: &mut Store<W, E>,
         batch: &mut Batch<W>,
         depth: u32,
@@ -311,7 +312,7 @@ impl Search {
         for _ in 0..looked.worlds {
             batch.clear();
             let key = store.queue.front()[0];
-            let known = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
+            let known = place.visit(|place| batch.gather(place.ground::<W, E>(None, place.quiet()), &key, NOBODY));
             debug_assert!(known.is_ok(), "it was looked up before");
             let item = batch.items[0];
             self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
@@ -325,7 +326,7 @@ impl Search {
         // What comes before the question in the order of the contract has happened.
         batch.clear();
         let key = store.queue.front()[0];
-        let _ = batch.gather(place.ground::<W, E>(None, self.quiet(place)), &key, NOBODY);
+        let _ = place.visit(|place| batch.gather(place.ground::<W, E>(None, place.quiet()), &key, NOBODY));
         let item = Item { key, start: 0, end: batch.nexts.len() as u32, slept: 0, moving: true, missed: true };
         self.expand_by_news(place, store, &item, depth, &batch.nexts, |at| news.get(first + at))?;
         Err(error.into())
@@ -335,7 +336,7 @@ impl Search {
     #[inline(always)]
     fn expand_by_news<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &Place,
+        place: &Shared,
         store: &mut Store<W, E>,
         item: &Item<W>,
         depth: u32,
@@ -360,7 +361,7 @@ impl Search {
 
     fn meet_on_disk<const W: usize, E: Entry<W>>(
         &mut self,
-        place: &Place,
+        place: &Shared,
         store: &mut Store<W, E>,
         entry: E,
         next: &Next<W>,

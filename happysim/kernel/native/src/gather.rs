@@ -29,7 +29,8 @@ pub struct Item<const W: usize> {
     pub key: Key<W>,
     pub start: u32,
     pub end: u32,
-    /// Steps of processes that sleep: they lead to worlds met before, and are not in the batch.
+    /// Steps of processes that sleep, and others that lead to worlds met before: they are not in the
+    /// batch.
     pub slept: u32,
     /// Something other than a fault can happen, blocked by a partition or not.
     pub moving: bool,
@@ -65,6 +66,12 @@ impl<const W: usize> Batch<W> {
     pub fn clear(&mut self) {
         self.nexts.clear();
         self.items.clear();
+    }
+
+    /// Adds a world about which something is missing.
+    pub fn miss(&mut self, key: &Key<W>) {
+        let start = self.nexts.len() as u32;
+        self.items.push(Item { key: *key, start, end: start, slept: 0, moving: true, missed: true });
     }
 
     /// Adds a world. On a miss the steps found before it stay, and the world is not added.

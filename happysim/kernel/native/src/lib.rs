@@ -5,7 +5,7 @@
 //! `seen.rs` (the worlds met), `ways.rs` (how they were met), `judge.rs` (what was judged) and
 //! `search.rs` (the loop).
 
-mod ahead;
+mod agenda;
 mod checkpoint;
 mod codec;
 mod disk;
@@ -22,6 +22,8 @@ mod queue;
 mod random;
 mod search;
 mod seen;
+mod settle;
+mod shared;
 mod sleep;
 mod spool;
 mod store;
@@ -39,14 +41,15 @@ use pyo3::types::PyTuple;
 use layout::Layout;
 use checkpoint::Saved;
 use orbits::Orbits;
-use search::{Exit, Keeper, Place, Plan, Search, Stop};
+use search::{Exit, Keeper, Plan, Search, Stop, WORLDS_MIN};
 use seen::{Fingerprint, OutOfMemory, Whole};
+use shared::{Place, Shared};
 use store::{Sink, Store};
 use tables::{Exports, Tables};
 use ways::Ways;
 
 /// The version of the contract that this kernel was built for; see `contract.VERSION`.
-const CONTRACT: u32 = 6;
+const CONTRACT: u32 = 7;
 
 /// Worlds of any width, kept whole (`W`) or as fingerprints (`F`).
 macro_rules! worlds {
@@ -183,14 +186,15 @@ impl Paths {
 }
 
 /// Visits worlds until the search ends, packing them anew where a number outgrows its field.
-fn drive(search: &mut Search, place: &mut Place, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
+fn drive(search: &mut Search, shared: &mut Shared, mut worlds: Worlds) -> (Worlds, Result<(), Stop>) {
     loop {
-        let ended = with_store!(&mut worlds, store => search.run(place, store));
+        let ended = with_store!(&mut worlds, store => search.run(shared, store));
         match ended {
             Err(stop) => return (worlds, Err(stop)),
             Ok(Exit::Finished) => return (worlds, Ok(())),
             Ok(Exit::Outgrown) => {}
         }
+        let place = shared.get_mut();
         let layout = match layout_of(&place.tables.largest) {
             Ok(layout) => layout,
             Err(error) => return (worlds, Err(error.into())),
@@ -243,7 +247,7 @@ fn plan_of(plan: &Bound<'_, PyAny>) -> PyResult<Plan> {
             }),
         },
         threads: threads.unwrap_or(processors).max(1),
-        threads_from: if threads.is_some() { 2 } else { ahead::WORLDS_MIN },
+        threads_from: if threads.is_some() { 2 } else { WORLDS_MIN },
     })
 }
 
@@ -283,26 +287,26 @@ fn explore<'py>(
         }
     }
     let layout = layout_of(&tables.largest)?;
-    let mut place = Place { tables, layout };
+    let mut place = Shared::new(Place::new(tables, layout));
     let ways = Ways::new(plan.getattr("traces")?.is_truthy()?);
     let mut saved = match plan.getattr("resume")?.extract::<Option<(PathBuf, u64)>>()? {
         None => None,
         Some((path, start)) => Some(Saved::open(&path, start)?),
     };
     if let Some(saved) = &mut saved {
-        saved.place(py, &mut place).map_err(refusal)?;
+        saved.place(py, place.get_mut()).map_err(refusal)?;
     }
     let plan = plan_of(&plan)?;
     let no_memory = |_| PyMemoryError::new_err("no memory to begin a search");
-    let worlds = Worlds::new(place.layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
+    let worlds = Worlds::new(place.get_mut().layout.words, plan.fingerprints, plan.cut()).map_err(no_memory)?;
     let told = found.clone().unbind();
-    let exports = Exports::new(py, &place.tables);
+    let exports = Exports::new(py, &place.get_mut().tables);
     let mut search = Search::new(exports, plan, ways, orbits, judge, progress, told)?;
 
     let (mut worlds, ended) = py.detach(|| {
         let mut worlds = worlds;
         let began = with_store!(&mut worlds, store => match &mut saved {
-            Some(saved) => saved.search(&mut search, &place, store),
+            Some(saved) => saved.search(&mut search, place.get_mut(), store),
             None => search.start(&place, store, &packed),
         });
         match began {
@@ -320,12 +324,12 @@ fn explore<'py>(
         Err((stop, _)) => search.end_early(py, stop)?,
     }
     let bytes = with_store!(&mut worlds, store => {
-        if let Err(stop) = search.look_beyond(&mut place, store) {
+        if let Err(stop) = search.look_beyond(place.get_mut(), store) {
             search.end_early(py, stop)?;
         }
         search.tell(py, search.waiting(store))?;
         if matches!(search.stopped, Some("interrupt" | "seconds" | "memory" | "disk full" | "disk")) {
-            search.keep(&place, store, true)?;
+            search.keep(place.get_mut(), store, true)?;
         }
         store.bytes() + search.sleeping.bytes_max()
     });
@@ -337,7 +341,7 @@ fn explore<'py>(
         found.setattr("in_full", orbits.in_full)?;
     }
     let Search { exports, ways, .. } = search;
-    let paths = Paths { place, exports, starts: packed, ways, bytes };
+    let paths = Paths { place: place.into_inner(), exports, starts: packed, ways, bytes };
     found.setattr("path", Bound::new(py, paths)?.getattr("path")?)?;
     Ok(found)
 }
@@ -349,5 +353,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(explore, module)?)?;
     module.add_class::<Paths>()?;
     module.add_class::<codec::Codec>()?;
+    module.add_class::<agenda::Queue>()?;
+    module.add_class::<settle::Looks>()?;
+    module.add_class::<settle::Settling>()?;
     module.add_class::<walk::Walks>()
 }

@@ -1,5 +1,11 @@
 //! How much memory this process takes, and how it lies.
 
+/// On lines of the processor's cache of its own. What one thread writes all the time must not lie on a
+/// line from which others read, or each write takes the line away from them.
+#[repr(align(64))]
+#[derive(Default)]
+pub struct Apart<T>(pub T);
+
 /// MiB in use now; 0 where the system does not tell.
 #[cfg(unix)]
 pub fn used_mib() -> f64 {

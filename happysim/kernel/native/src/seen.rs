@@ -5,10 +5,11 @@
 //! more memory at a time.
 
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::flat::fold;
 use crate::layout::Key;
-use crate::memory::in_large_pages;
+use crate::memory::{in_large_pages, Apart};
 use crate::search::Stop;
 
 /// The system would not give more memory.
@@ -26,7 +27,22 @@ pub fn push<T>(values: &mut Vec<T>, value: T) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// What the table keeps of a world.
+/// What a place of the table holds.
+#[derive(PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    Same,
+    Other,
+}
+
+/// One word of an entry.
+#[inline(always)]
+unsafe fn atom<'a>(word: *const u64) -> &'a AtomicU64 {
+    // SAFETY: an entry is made of such words, and lives as long as its table.
+    unsafe { &*word.cast::<AtomicU64>() }
+}
+
+/// What the table keeps of a world: words, of which the first one is never all ones.
 pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
     const EMPTY: Self;
     /// True where fingerprints must be kept up step by step.
@@ -38,6 +54,16 @@ pub trait Entry<const W: usize>: Copy + Eq + Hash + Send + Sync {
     fn its_hash(&self) -> u64;
     /// The world, where all of it is kept.
     fn key(&self) -> Option<Key<W>>;
+    /// What is in a place of the table. Another thread may be filling it.
+    ///
+    /// # Safety
+    /// The place is one of a table, and nothing but `fill` changes it.
+    unsafe fn look(&self, place: *const Self) -> Found;
+    /// Puts an entry into an empty place.
+    ///
+    /// # Safety
+    /// As `look`, and no other thread fills places.
+    unsafe fn fill(self, place: *mut Self);
     /// The entry as bytes, and back.
     fn write(&self, into: &mut [u8]);
     fn read(bytes: &[u8]) -> Self;
@@ -71,6 +97,30 @@ impl<const W: usize> Entry<W> for Whole<W> {
 
     fn key(&self) -> Option<Key<W>> {
         Some(self.0)
+    }
+
+    #[inline(always)]
+    unsafe fn look(&self, place: *const Self) -> Found {
+        let words = place.cast::<u64>();
+        // SAFETY: as above. The first word is written last.
+        let first = unsafe { atom(words) }.load(Ordering::Acquire);
+        if first == u64::MAX {
+            return Found::Nothing;
+        }
+        // SAFETY: as above.
+        let same = |at: usize| self.0[at] == unsafe { atom(words.add(at)) }.load(Ordering::Relaxed);
+        if first == self.0[0] && (1..W).all(same) { Found::Same } else { Found::Other }
+    }
+
+    #[inline(always)]
+    unsafe fn fill(self, place: *mut Self) {
+        let words = place.cast::<u64>().cast_const();
+        for at in 1..W {
+            // SAFETY: as above.
+            unsafe { atom(words.add(at)) }.store(self.0[at], Ordering::Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { atom(words) }.store(self.0[0], Ordering::Release);
     }
 
     fn write(&self, into: &mut [u8]) {
@@ -110,6 +160,22 @@ impl<const W: usize> Entry<W> for Fingerprint {
         None
     }
 
+    #[inline(always)]
+    unsafe fn look(&self, place: *const Self) -> Found {
+        // SAFETY: as above.
+        let first = unsafe { atom(place.cast::<u64>()) }.load(Ordering::Acquire);
+        if first == u64::MAX {
+            return Found::Nothing;
+        }
+        if first == self.0 { Found::Same } else { Found::Other }
+    }
+
+    #[inline(always)]
+    unsafe fn fill(self, place: *mut Self) {
+        // SAFETY: as above.
+        unsafe { atom(place.cast::<u64>().cast_const()) }.store(self.0, Ordering::Release);
+    }
+
     fn write(&self, into: &mut [u8]) {
         into.copy_from_slice(&self.0.to_le_bytes());
     }
@@ -140,7 +206,7 @@ pub struct Part<const W: usize, E> {
     /// Where the first line of the processor's cache begins among the entries.
     first: usize,
     lines: u64,
-    filled: usize,
+    filled: Apart<usize>,
     room: usize,
 }
 
@@ -176,7 +242,7 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         let slots = lines * Self::A_LINE;
         let small = size_of::<E>() * slots <= Self::SMALL;
         let room = if small { slots * 5 / 8 } else if E::MIXED { slots * 15 / 16 } else { slots * 3 / 4 };
-        Ok(Part { entries, first, lines: lines as u64, filled: 0, room })
+        Ok(Part { entries, first, lines: lines as u64, filled: Apart(0), room })
     }
 
     /// The first entry of the line to look at, and the place in it to begin with.
@@ -195,13 +261,11 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
         let (mut line, mut at) = self.home(hash);
         loop {
             for _ in 0..Self::A_LINE {
-                // Always inside: a line begins below `lines`, and ends where the next begins.
-                let found = unsafe { self.entries.get_unchecked(line + at) };
-                if found == entry {
-                    return Ok(line + at);
-                }
-                if *found == E::EMPTY {
-                    return Err(line + at);
+                // SAFETY: always inside: a line begins below `lines`, and ends where the next begins.
+                match unsafe { entry.look(self.entries.as_ptr().add(line + at)) } {
+                    Found::Same => return Ok(line + at),
+                    Found::Nothing => return Err(line + at),
+                    Found::Other => {}
                 }
                 at = (at + 1) & (Self::A_LINE - 1);
             }
@@ -213,12 +277,13 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
     /// Adds an entry that is not there, at the place that `find` gave.
     #[inline(always)]
     pub fn insert_at(&mut self, mut at: usize, entry: E, hash: u64) -> Result<(), OutOfMemory> {
-        if self.filled == self.room {
+        if self.filled.0 == self.room {
             self.grow()?;
             at = self.find(&entry, hash).unwrap_or_else(|at| at);
         }
-        self.entries[at] = entry;
-        self.filled += 1;
+        // SAFETY: `find` gave the place; threads that look meanwhile see an entry as a whole, or none.
+        unsafe { entry.fill(self.entries[at..].as_mut_ptr()) };
+        self.filled.0 += 1;
         Ok(())
     }
 
@@ -229,6 +294,14 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
             Ok(_) => Ok(false),
             Err(at) => self.insert_at(at, entry, hash).map(|_| true),
         }
+    }
+
+    /// Makes room for so many more, so that adding them moves nothing.
+    pub fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
+        while self.room - self.filled.0 < more {
+            self.grow()?;
+        }
+        Ok(())
     }
 
     #[cold]
@@ -243,12 +316,14 @@ impl<const W: usize, E: Entry<W>> Part<W, E> {
                 larger.entries[at] = *entry;
             }
         }
-        larger.filled = self.filled;
+        larger.filled.0 = self.filled.0;
         *self = larger;
         Ok(())
     }
 }
 
+/// Read by all threads; next to it lies what one of them writes.
+#[repr(align(64))]
 pub struct Seen<const W: usize, E> {
     pub parts: Vec<Part<W, E>>,
 }
@@ -267,6 +342,13 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
         prefetch(part.entries.as_ptr().wrapping_add(part.home(hash).0));
     }
 
+    /// Takes the line away from a processor that has looked at it.
+    #[inline(always)]
+    pub fn prefetch_to_write(&self, hash: u64) {
+        let part = &self.parts[part_of(hash)];
+        prefetch_to_write(part.entries.as_ptr().wrapping_add(part.home(hash).0));
+    }
+
     /// As `Part::find`.
     #[inline(always)]
     pub fn find(&self, entry: &E, hash: u64) -> Result<usize, usize> {
@@ -281,6 +363,16 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
     #[inline(always)]
     pub fn insert(&mut self, entry: E, hash: u64) -> Result<bool, OutOfMemory> {
         self.parts[part_of(hash)].insert(entry, hash)
+    }
+
+    /// True where some part may have to grow for so many more in each.
+    pub fn lacks_room(&self, more: &[usize; PARTS]) -> bool {
+        self.parts.iter().zip(more).any(|(part, &more)| part.room - part.filled.0 < more)
+    }
+
+    /// Makes room for so many more in each part.
+    pub fn reserve(&mut self, more: &[usize; PARTS]) -> Result<(), OutOfMemory> {
+        self.parts.iter_mut().zip(more).try_for_each(|(part, &more)| part.reserve(more))
     }
 
     /// Calls `each` with every entry.
@@ -303,7 +395,7 @@ impl<const W: usize, E: Entry<W>> Seen<W, E> {
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.filled).sum()
+        self.parts.iter().map(|part| part.filled.0).sum()
     }
 
     pub fn bytes(&self) -> usize {
@@ -319,4 +411,20 @@ fn prefetch<T>(at: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+#[inline(always)]
+fn prefetch_to_write<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(at.cast::<i8>(), std::arch::x86_64::_MM_HINT_ET0)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Has all of these on their way.
+pub fn fetch<T>(values: &[T]) {
+    let start = values.as_ptr().cast::<u8>();
+    (0..size_of_val(values)).step_by(LINE).for_each(|at| prefetch(start.wrapping_add(at)));
 }

@@ -187,9 +187,38 @@ impl Process {
     }
 }
 
-pub struct Tables {
+/// Who answers what is not known here.
+pub struct Model {
     model: Py<PyAny>,
     local: Py<PyAny>,
+}
+
+impl Model {
+    pub fn answer<'py>(&self, py: Python<'py>, question: Question) -> PyResult<Bound<'py, PyAny>> {
+        let (model, local) = (self.model.bind(py), self.local.bind(py));
+        match question {
+            Question::Receives { slot, state } => local.call_method1(intern!(py, "receives"), (slot, state)),
+            Question::Delivery { slot, state, envelope } => {
+                local.call_method1(intern!(py, "delivery"), (slot, state, envelope))
+            }
+            Question::Own { slot, state } => local.call_method1(intern!(py, "own"), (slot, state)),
+            Question::Forgets { slot, state, envelope } => {
+                local.call_method1(intern!(py, "forgets"), (slot, state, envelope))
+            }
+            Question::Pay { ledger, cost } => model.call_method1(intern!(py, "pay"), (ledger, cost)),
+            Question::Record { history, batch } => {
+                model.call_method1(intern!(py, "record"), (history, batch))
+            }
+            Question::Blocked { ledger, source, target } => {
+                model.call_method1(intern!(py, "blocked"), (ledger, source, target))
+            }
+            Question::LedgerMoves { ledger } => model.call_method1(intern!(py, "ledger_moves"), (ledger,)),
+        }
+    }
+}
+
+pub struct Tables {
+    model: Model,
     kind: Kind,
     drop_cost: u32,
     duplicate_cost: u32,
@@ -247,8 +276,7 @@ impl Tables {
             _ => return Err(PyValueError::new_err(format!("no kernel knows a network {kind}"))),
         };
         Ok(Tables {
-            model: model.unbind(),
-            local: local.unbind(),
+            model: Model { model: model.unbind(), local: local.unbind() },
             kind,
             drop_cost,
             duplicate_cost,
@@ -558,24 +586,38 @@ impl Tables {
 
     // -- what Python is asked -----------------------------------------------------------------
 
+    /// Whom to ask.
+    pub fn model(&self, py: Python<'_>) -> Model {
+        Model { model: self.model.model.clone_ref(py), local: self.model.local.clone_ref(py) }
+    }
+
     /// Asks the model, and keeps the answer.
     pub fn ask(&mut self, py: Python<'_>, question: Question) -> PyResult<()> {
-        let (model, local) = (self.model.clone_ref(py), self.local.clone_ref(py));
-        let (model, local) = (model.bind(py), local.bind(py));
+        let model = self.model(py);
+        let answer = model.answer(py, question)?;
+        self.keep(py, &model, question, &answer)
+    }
+
+    /// Keeps an answer of the model.
+    pub fn keep(
+        &mut self,
+        py: Python<'_>,
+        model: &Model,
+        question: Question,
+        made: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let local = model.local.bind(py);
         match question {
             Question::Receives { slot, state } => {
-                let made = local.call_method1(intern!(py, "receives"), (slot, state))?.is_truthy()?;
-                *at(&mut self.processes[slot].receives, state, None) = Some(made);
+                *at(&mut self.processes[slot].receives, state, None) = Some(made.is_truthy()?);
             }
             Question::Delivery { slot, state, envelope } => {
-                let made = local.call_method1(intern!(py, "delivery"), (slot, state, envelope))?;
-                let span = self.add_effects(slot, local, &made, &[])?;
+                let span = self.add_effects(slot, local, made, &[])?;
                 let process = &mut self.processes[slot];
                 process.deliveries.insert(pair(state, envelope), process.lists.len() as u32);
                 process.lists.push(span);
             }
             Question::Own { slot, state } => {
-                let made = local.call_method1(intern!(py, "own"), (slot, state))?;
                 let (free, faults, cuts): (Bound<'_, PyAny>, Bound<'_, PyAny>, Vec<bool>) =
                     made.extract()?;
                 let free = self.add_effects(slot, local, &free, &[])?;
@@ -583,31 +625,26 @@ impl Tables {
                 *at(&mut self.processes[slot].own, state, None) = Some(Own { free, faults });
             }
             Question::Forgets { slot, state, envelope } => {
-                let made = local.call_method1(intern!(py, "forgets"), (slot, state, envelope))?;
                 let forgets = made.is_truthy()? as u32;
                 self.processes[slot].forgets.insert(pair(state, envelope), forgets);
             }
             Question::Pay { ledger, cost } => {
-                let made = model.call_method1(intern!(py, "pay"), (ledger, cost))?;
-                let after = if made.extract::<i64>()? < 0 { NONE } else { number(&made)? };
+                let after = if made.extract::<i64>()? < 0 { NONE } else { number(made)? };
                 if after != NONE {
                     self.note(self.slots, after);
                 }
                 self.paid.insert(pair(ledger, cost), after);
             }
             Question::Record { history, batch } => {
-                let made = model.call_method1(intern!(py, "record"), (history, batch))?;
-                let after = number(&made)?;
+                let after = number(made)?;
                 self.note(self.slots + 1, after);
                 self.recorded.insert(pair(history, batch), after);
             }
             Question::Blocked { ledger, source, target } => {
-                let made = model.call_method1(intern!(py, "blocked"), (ledger, source, target))?;
                 let link = self.link(ledger, source, target);
                 self.blocked.insert(link, made.is_truthy()? as u32);
             }
             Question::LedgerMoves { ledger } => {
-                let made = model.call_method1(intern!(py, "ledger_moves"), (ledger,))?;
                 let mut moves = Vec::new();
                 for each in made.try_iter()? {
                     let after = number(&each?)?;
@@ -721,7 +758,7 @@ impl Tables {
     /// Asks for the rank of a message that this kernel may not have met.
     pub fn learn(&mut self, envelope: u32) -> PyResult<()> {
         Python::attach(|py| {
-            let local = self.local.clone_ref(py);
+            let local = self.model.local.clone_ref(py);
             self.know_envelope(local.bind(py), envelope)
         })
     }
@@ -734,7 +771,7 @@ impl Tables {
         if !self.kind.fits(content) {
             return Ok(None);
         }
-        let local = self.local.clone_ref(py);
+        let local = self.model.local.clone_ref(py);
         for envelope in self.kind.every(content) {
             self.know_envelope(local.bind(py), envelope)?;
         }
@@ -755,7 +792,7 @@ impl Tables {
     }
 
     pub fn import(&mut self, py: Python<'_>, world: &[u32]) -> PyResult<Vec<u32>> {
-        let local = self.local.clone_ref(py);
+        let local = self.model.local.clone_ref(py);
         let local = local.bind(py);
         let mut numbers = Vec::new();
         for (slot, &cell) in world[..self.slots].iter().enumerate() {
@@ -797,7 +834,7 @@ pub struct Exports {
 impl Exports {
     pub fn new(py: Python<'_>, tables: &Tables) -> Self {
         let numbers = (0..tables.slots).map(|_| Vec::new()).collect();
-        Exports { forgetful: tables.forgetful, local: tables.local.clone_ref(py), numbers }
+        Exports { forgetful: tables.forgetful, local: tables.model.local.clone_ref(py), numbers }
     }
 
     /// Turns numbers of this kernel into the model's.
