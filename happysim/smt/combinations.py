@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from happysim.smt.boxes import Box, TooLargeError
 from happysim.smt.closure import RAISED, Closure, Edge, counted_max
 from happysim.smt.question import WrongStep
-from happysim.smt.solver import Effort, load_z3
+from happysim.smt.solver import Effort, fresh_z3
 
 
 class Found(NamedTuple):
@@ -34,7 +34,7 @@ class Combinations:
 
     def __init__(self, closure: Closure, deadline: float) -> None:
         self.closure, self.deadline = closure, deadline
-        self.z3 = z3 = load_z3()
+        self.z3 = z3 = fresh_z3()
         self.solver = z3.SimpleSolver()
         self.at = [
             [z3.Bool(f"v{slot}.{vertex}") for vertex in range(len(graph.vertices))]

@@ -58,7 +58,8 @@ def close_counting(
         grown = False
         for envelope in _received(closure):
             source = closure.tables.envelopes.values[envelope].source
-            needed = _sent_at_most(closure.graphs[source], envelope)
+            graph = closure.graphs[source]
+            needed = _sent_at_most(graph, envelope, components(graph))
             needed += closure.first.get(envelope, 0) + duplicates
             if needed > copies(envelope):
                 most[envelope] = needed
@@ -73,9 +74,48 @@ def _received(closure: Closure) -> list[int]:
     return sorted(received - {-1})
 
 
-def _sent_at_most(graph: Graph, envelope: int) -> float:
+def taken_at_most(closure: Closure) -> dict[int, float]:
+    """How many copies of each message any run takes at the most; infinite where that is not known.
+
+    No more are taken than were sent, or copied; and where every step that sends it takes a message,
+    no more are sent than these allow. That is looked at again until nothing changes, or for a few
+    rounds: each says what is so, whatever comes after.
+    """
+    budgets = closure.ledger.budgets
+    duplicates = budgets[DUPLICATE - 1]
+    received = _received(closure)
+    most: dict[int, float] = dict.fromkeys(received, math.inf)
+    if closure.tables.network.kind == "duplicating" or math.isinf(duplicates):
+        return most
+    found = [components(graph) for graph in closure.graphs]
+    sent, causes = {}, {}
+    for envelope in received:
+        slot = closure.tables.envelopes.values[envelope].source
+        graph = closure.graphs[slot]
+        sent[envelope] = _sent_at_most(graph, envelope, found[slot])
+        # For each message, or none (-1), on which it is sent: how often at once.
+        causes[envelope] = _causes(graph, envelope)
+    for _ in range(_ROUNDS_MAX):
+        before = dict(most)
+        for envelope in received:
+            caused = sum(n * before.get(cause, math.inf) for cause, n in causes[envelope].items())
+            free = closure.first.get(envelope, 0) + duplicates
+            most[envelope] = min(sent[envelope], caused) + free
+        if most == before:
+            break
+    return most
+
+
+def _causes(graph: Graph, envelope: int) -> dict[int, int]:
+    causes: dict[int, int] = {}
+    for edge in graph.edges:
+        if envelope in edge.sends:
+            causes[edge.receives] = max(causes.get(edge.receives, 0), edge.sends.count(envelope))
+    return causes
+
+
+def _sent_at_most(graph: Graph, envelope: int, component: list[int]) -> float:
     """The most copies of a message that any path sends; infinite where a cycle sends it."""
-    component = components(graph)
     # Tarjan numbers components against the direction of the edges: targets first.
     best: dict[int, float] = {}
     leaving: dict[int, list[tuple[int, int]]] = {}

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from happysim.core.entries import BASE, COSTS, CRASH, CRASHES, RESTART
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure, Edge, counted_max
-from happysim.smt.solver import Effort, load_z3
+from happysim.smt.copies import taken_at_most
+from happysim.smt.solver import Effort, fresh_z3
 from happysim.smt.unroll import Arc, Unrolled, unroll
 
 # How times are represented. All give the same verdicts; docs/smt.md says which is fast.
@@ -48,8 +50,8 @@ class _Taken(NamedTuple):
 class Encoding:
     """The formula of a closure in a solver of its own, unrolled to at most `layers`.
 
-    With `steps` it is unrolled so far that no run of at most so many steps is lost: then it is
-    complete, and counts exactly, as far as those go.
+    With `reach` (`reach.py`) it is of the runs of at most so many steps: then it is complete, and
+    counts exactly, as far as those go.
 
     With `layers=0` it is *relaxed* instead: in a cycle of its graph a process may take any step
     whose source it has visited. That adds runs and loses none, however often the cycle is walked.
@@ -60,16 +62,19 @@ class Encoding:
         closure: Closure,
         *,
         layers: int = 0,
-        steps: int | None = None,
+        reach: list[Unrolled] | None = None,
         clock: str = "integers",
         simple: bool = True,
+        z3: Any = None,
     ) -> None:
-        self.closure, self.clock = closure, clock
-        self.relaxed = not layers and steps is None
-        self.z3 = z3 = load_z3()
-        received = {edge.receives for graph in closure.graphs for edge in graph.edges}
-        self.useful = frozenset(received - {-1})
-        self.graphs = [unroll(graph, self.useful, layers or 1, steps) for graph in closure.graphs]
+        self.closure, self.clock, self.layers = closure, clock, layers
+        self.relaxed = not layers and reach is None
+        self.z3 = z3 = z3 or fresh_z3()
+        edges = [edge for graph in closure.graphs for edge in graph.edges]
+        # The messages that some step receives.
+        self.received = tuple(dict.fromkeys(e.receives for e in edges if e.receives >= 0))
+        useful = frozenset(self.received)
+        self.graphs = reach or [unroll(graph, useful, layers or 1) for graph in closure.graphs]
         self.layers_needed = max(each.layers_needed for each in self.graphs)
         self.is_complete = all(each.is_complete for each in self.graphs)
         self.repeatable = {e for each in self.graphs for e in each.repeatable}
@@ -83,7 +88,9 @@ class Encoding:
         for slot, graph in enumerate(self.graphs):
             self._path(slot, graph)
         self._messages()
+        self._supplies()
         self._budgets()
+        self._lengths = self._ladders() if reach else []
         self._ends: dict[tuple[int, tuple[int, ...]], Any] = {}
         self._counted: set[int] = set()
         self.extra: dict[int, Any] = {}
@@ -187,6 +194,22 @@ class Encoding:
             known, when = sent[envelope]
             add(z3.Implies(taken.on, z3.And(known, self.before(when, taken.at))))
 
+    def _supplies(self) -> None:
+        """No message is taken more often than any run can send it.
+
+        Where that is once, no more has to be said of its copies.
+        """
+        takers: dict[int, list[Any]] = {}
+        for taken in self.takes:
+            takers.setdefault(taken.arc.edge.receives, []).append(taken.on)
+        self._once = set()
+        for envelope, most in taken_at_most(self.closure).items():
+            arcs = takers.get(envelope, [])
+            if most <= 1:
+                self._once.add(envelope)
+            if len(arcs) > most:
+                self.solver.add(self.z3.AtMost(*arcs, int(most)))
+
     # -- faults ----------------------------------------------------------------------------------
 
     def _budgets(self) -> None:
@@ -235,6 +258,28 @@ class Encoding:
                 fewer = z3.AtMost(*down, most - 1) if down and most else z3.BoolVal(most > 0)
                 self.solver.add(z3.Implies(crash.on, fewer))
 
+    # -- numbers of steps ------------------------------------------------------------------------
+
+    def _ladders(self) -> list[Any]:
+        """For each process and number: whether it takes so many steps. Each implies the one below.
+
+        An arc says so of its own process, whose steps before it are the copies on its path, and of
+        all others that it cannot do without.
+        """
+        z3, add = self.z3, self.solver.add
+        most = max((max(f) for each in self.graphs for f in each.floors), default=0)
+        slots = range(len(self.graphs))
+        ladders = [[z3.Bool(f"g{slot}.{n}") for n in range(1, most + 1)] for slot in slots]
+        for ladder in ladders:
+            for lower, upper in pairwise(ladder):
+                add(z3.Implies(upper, lower))
+        floors = (floor for each in self.graphs for floor in each.floors)
+        for taken, floor in zip(self.takes, floors, strict=True):
+            for slot, least in enumerate(floor):
+                if least:
+                    add(z3.Implies(taken.on, ladders[slot][least - 1]))
+        return [each for ladder in ladders for each in ladder]
+
     # -- numbers of copies -----------------------------------------------------------------------
 
     def count(self, envelope: int) -> bool:
@@ -242,7 +287,7 @@ class Encoding:
 
         Not needed where the network duplicates. Exact where no step can be repeated that sends it.
         """
-        if envelope in self._counted:
+        if envelope in self._counted or envelope in self._once:
             return False
         self._counted.add(envelope)
         z3 = self.z3
@@ -332,7 +377,7 @@ class Encoding:
 
     def steps_at_most(self, most: int) -> Any:
         """No more than so many steps in all."""
-        return self._at_most([t.on for t in self.takes], most)
+        return self._at_most(self._lengths or [t.on for t in self.takes], most)
 
     def faults_at_most(self, most: int) -> Any:
         """No more than so many faults: crashes, restarts and copies."""

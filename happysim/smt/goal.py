@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from happysim.core.choice import Choice, Kind
 from happysim.core.world import World
 from happysim.search.schedule import Run
+from happysim.smt.boxes import Box
+from happysim.smt.closure import RAISED, Closure
 from happysim.smt.encoding import Encoding, Step
-from happysim.smt.reduce import Reduced
+from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
+from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
-from happysim.smt.solver import Effort
+from happysim.smt.solver import LATE, SPENT, Effort
 from happysim.spec.property import Property
 
-# In so many arcs, unrolled, a shorter run than the one at hand is looked for.
+# A formula of short runs may have so many arcs, unrolled.
 _ARCS_MAX = 20_000
+# The solver's effort, in turns: for a formula of all runs, and for those of ever longer runs. The
+# one has most of the proofs, the others most counterexamples, and nobody knows which it will be.
+_EFFORT_WHOLE, _EFFORT_SHORT, _FACTOR = 30_000_000, 20_000_000, 4
+# To make a formula of short runs is work as well: about so much for each edge that is looked at,
+# and for each arc that it has.
+_EFFORT_EDGE, _EFFORT_ARC = 2_000, 7_000
+# Where the formula of all runs has said what it can, short runs are looked for in so much more.
+_EFFORT_AFTER = 20_000_000
 
 
 class Limits(NamedTuple):
@@ -25,7 +37,8 @@ class Limits(NamedTuple):
 
     `least` says what a run has to have least of: "steps", "faults" or "" for neither. `steps_max`
     bounds runs, and `within` is a bound that every world of a replay has to keep to. `effort` is
-    what is left of the solver's, and becomes less.
+    what is left of the solver's, and becomes less. `search` looks for a run in another way, where a
+    first turn of the solver has not decided.
     """
 
     deadline: float
@@ -35,6 +48,7 @@ class Limits(NamedTuple):
     steps_max: int | None
     within: Callable[[World], str | None] | None
     effort: Effort
+    search: Callable[[], Answer | None] = lambda: None
 
     @property
     def seconds(self) -> float:
@@ -62,60 +76,229 @@ class Answer:
 Goal = Callable[[Encoding], Any]
 
 
+class Asked(NamedTuple):
+    """A question: a goal, where runs to it end, and the sets of local states that it tells apart.
+
+    `ends` are the combinations of local states that a run ends in one of; empty where it may end
+    anywhere. With `raising` it ends with a step that raises instead.
+    """
+
+    goal: Goal
+    marks: Marks
+    ends: Sequence[Box] = ()
+    raising: bool = False
+
+    def ends_of(self, closure: Closure) -> list[Ends]:
+        """The ends, by the vertices of a closure."""
+        if self.raising:
+            slots = range(len(closure.graphs))
+            raised = frozenset({RAISED})
+            return [tuple(raised if s == slot else None for s in slots) for slot in slots]
+        ends = []
+        for box in self.ends:
+            end: list[frozenset[int] | None] = []
+            for graph, states in zip(closure.graphs, box, strict=True):
+                wanted = set(states)
+                at = frozenset(
+                    v for v, vertex in enumerate(graph.vertices) if vertex.state in wanted
+                )
+                end.append(None if len(at) == len(graph.vertices) else at)
+            ends.append(tuple(end))
+        return ends or [(None,) * len(closure.graphs)]
+
+
+class Formula(NamedTuple):
+    """An encoding, the reduced closure that it is of, and the goal in its terms."""
+
+    encoding: Encoding
+    reduced: Reduced
+    goal: Any
+
+
 class Search:
-    """One goal over one reduced closure: relaxed first, then in ever more layers."""
+    """One question about one closure: of all runs, and of ever longer ones, in turns.
 
-    def __init__(self, reduced: Reduced, prop: Property, limits: Limits, goal: Goal) -> None:
-        self.reduced, self.prop, self.limits, self.goal = reduced, prop, limits, goal
-        sizes = "+".join(str(size) for size in reduced.full.sizes)
-        small = "+".join(str(size) for size in reduced.closure.sizes)
-        # The newest formula, and the goal in its terms.
-        self.asked: tuple[Encoding | None, Any] = None, None
+    All runs at once: relaxed first, then in ever more layers. `best` is a run that is known; then
+    only shorter ones are looked for.
+    """
+
+    def __init__(
+        self,
+        closure: Closure,
+        prop: Property,
+        limits: Limits,
+        asked: Asked,
+        best: Answer | None = None,
+    ) -> None:
+        self.reduced = reduce(closure, asked.marks, raising=asked.raising)
+        self.prop, self.limits, self.asked, self.best = prop, limits, asked, best
+        sizes = "+".join(str(size) for size in closure.sizes)
+        small = "+".join(str(size) for size in self.reduced.closure.sizes)
         self.note = f"{sizes} local states, {small} after reduction"
+        self.layers: list[int] | None = None
+        self.formula: Formula | None = None
+        self.short: tuple[int, Formula] | None = None
+        # How large the last formula of short runs was.
+        self.arcs = 0
+        # The messages whose copies some model had too many of, so that they are counted at once.
+        self.counted: dict[int, None] = {}
+        # No run of so many steps, or fewer, does it: proved.
+        self.excluded = -1.0
 
-    def encoding(self, layers: int) -> Encoding:
-        """The formula in so many layers (0: relaxed), within the bound on steps."""
+    # -- formulas --------------------------------------------------------------------------------
+
+    def all_runs(self, layers: int) -> Formula:
+        """The formula of all runs in so many layers (0: relaxed), within the bound on steps."""
         made = Encoding(self.reduced.closure, layers=layers, clock=self.limits.clock)
         if self.limits.steps_max is not None:
             made.solver.add(made.steps_at_most(self.limits.steps_max))
-        return made
+        return Formula(made, self.reduced, self.asked.goal(made))
+
+    def runs_of(self, most: int) -> Formula | str | None:
+        """The formula of runs of so many steps; None where there is none, a text if too large."""
+        if self.short is not None and self.short[0] == most:
+            return self.short[1]
+        reduced, asked = self.reduced, self.asked
+        edges = math.inf
+        while (left := sum(len(graph.edges) for graph in reduced.closure.graphs)) < edges:
+            edges = left
+            kept = within_reach(reduced.closure, asked.ends_of(reduced.closure), most)
+            if kept is None:
+                return None
+            reduced = reduced.without(kept, asked.marks, raising=asked.raising)
+        reach = unroll_reach(reduced.closure, asked.ends_of(reduced.closure), most)
+        if reach is None:
+            return None
+        if sum(len(each.arcs) for each in reach) > _ARCS_MAX:
+            return f"runs of {most} steps are too many"
+        made = Encoding(reduced.closure, reach=reach, clock=self.limits.clock)
+        for envelope in self.counted:
+            made.count(envelope)
+        formula = Formula(made, reduced, asked.goal(made))
+        self.short = most, formula
+        return formula
+
+    # -- the search ------------------------------------------------------------------------------
 
     def run(self) -> Answer:
-        encoding = self.encoding(1)
-        needed = encoding.layers_needed
-        if needed > 1:
-            relaxed = self.encoding(0)
-            answer = self.ask(relaxed)
-            if answer.is_proof:
+        """The answer. A run is the shortest, or has the fewest faults, as `least` has it."""
+        answer = self.best or self.first()
+        if answer.run is None or not self.limits.least or answer.shortest:
+            return answer
+        return self.shortest(answer) if self.limits.least == "steps" else self.gentlest(answer)
+
+    def first(self) -> Answer:
+        """A run, a proof that there is none, or why neither."""
+        whole, short = _EFFORT_WHOLE, _EFFORT_SHORT
+        while True:
+            answer = self.ask_all_runs(self.limits.effort.portion(whole))
+            if answer.run is not None or answer.is_proof:
                 return answer
-        answer = Answer(unknown="not asked")
-        for layers in range(1, min(needed, self.limits.layers_max) + 1):
-            if layers > 1:
-                encoding = self.encoding(layers)
-            answer = self.ask(encoding)
-            if answer.run is not None:
-                if layers < needed <= self.limits.layers_max:
-                    # Only all layers can prove that a run is the least.
-                    encoding = self.encoding(needed)
-                return self.least(encoding, answer) if self.limits.least else answer
-            if answer.unknown:
+            is_spent = answer.unknown == SPENT
+            effort = short if is_spent else _EFFORT_AFTER
+            other = self.ask_ever_longer(self.limits.effort.portion(effort))
+            if other.run is not None or other.is_proof:
+                return other
+            if self.limits.effort.is_spent or self.limits.seconds <= 0:
                 return answer
-            if encoding.is_complete:
+            if whole == _EFFORT_WHOLE and (searched := self.limits.search()) is not None:
+                return searched
+            if not is_spent:
                 return answer
-        times = min(needed, self.limits.layers_max)
+            whole, short = _FACTOR * whole, _FACTOR * short
+
+    def ask_all_runs(self, effort: Effort) -> Answer:
+        """What the formulas of all runs say, from where the last portion of effort was spent."""
+        if self.layers is None:
+            self.formula = self.all_runs(1)
+            needed = self.formula.encoding.layers_needed
+            most = min(needed, self.limits.layers_max)
+            self.layers = [*([0] if needed > 1 else []), *range(1, most + 1)]
+        needed = 1
+        for layers in list(self.layers):
+            formula = self.formula_in(layers)
+            encoding = formula.encoding
+            needed = encoding.layers_needed
+            answer = self.ask(formula, effort)
+            if answer.unknown == SPENT or self.limits.seconds <= 0:
+                return answer
+            if answer.run is not None or (answer.unknown and layers):
+                return answer
+            if answer.is_proof and (encoding.is_complete or encoding.relaxed):
+                return answer
+            if layers < self.layers[-1]:
+                self.layers.remove(layers)
         return Answer(
-            unknown=f"nothing found with at most {times} visits to each local state; "
+            unknown=f"nothing found with at most {self.layers[-1]} visits to each local state; "
             f"{needed} might be needed",
             note=self.note,
         )
 
-    def ask(self, encoding: Encoding, *more: Any) -> Answer:
-        """Solve, replay, and count copies where the replay was short of some."""
-        if encoding is not self.asked[0]:
-            self.asked = encoding, self.goal(encoding)
-        goal = self.asked[1]
+    def formula_in(self, layers: int) -> Formula:
+        """The formula of all runs in so many layers, made once."""
+        formula = self.formula
+        relaxed = not layers
+        if (
+            formula is None
+            or formula.encoding.layers != layers
+            or formula.encoding.relaxed != relaxed
+        ):
+            formula = self.formula = self.all_runs(layers)
+        return formula
+
+    def ask_ever_longer(self, effort: Effort) -> Answer:
+        """A run of the fewest steps, as all shorter ones are excluded before."""
+        if self.excluded < 0:
+            closure = self.reduced.closure
+            self.excluded = least_steps(closure, self.asked.ends_of(closure)) - 1
+        steps_max = self.limits.steps_max
+        while self.excluded < (math.inf if steps_max is None else steps_max):
+            most = int(self.excluded) + 1
+            # The next one will be larger than the last.
+            if effort.left is not None and _EFFORT_ARC * self.arcs >= effort.left:
+                return Answer(unknown=SPENT, note=self.note)
+            answer = self.ask_up_to(most, effort)
+            if answer.run is not None:
+                return replace(answer, shortest=True)
+            if not answer.is_proof:
+                return answer
+            self.excluded = most
+        return Answer(note=self.note)
+
+    def ask_up_to(self, most: int, effort: Effort) -> Answer:
+        """A run of at most so many steps, or that there is none."""
+        if self.limits.seconds <= 0:
+            return Answer(unknown=LATE, note=self.note)
+        effort.spend(_EFFORT_EDGE * sum(len(g.edges) for g in self.reduced.closure.graphs))
+        formula = self.runs_of(most)
+        if formula is None:
+            return Answer(note=self.note)
+        if isinstance(formula, str):
+            return Answer(unknown=formula, note=self.note)
+        self.arcs = len(formula.encoding.takes)
+        effort.spend(_EFFORT_ARC * self.arcs)
+        return self.ask(formula, effort, steps_of, most)
+
+    def ask(
+        self,
+        formula: Formula,
+        effort: Effort,
+        measure: Callable[[Run], int] | None = None,
+        most: int = 0,
+        *more: Any,
+    ) -> Answer:
+        """Solve, replay, and count copies where the replay was short of some.
+
+        With `measure` a run has at most so many steps, or faults; copies that the network makes are
+        both, so they are counted as well.
+        """
+        encoding = formula.encoding
         while True:
-            steps = encoding.solve([goal, *more], self.limits.seconds, self.limits.effort)
+            bounds = []
+            if measure is not None:
+                at_most = encoding.steps_at_most if measure is steps_of else encoding.faults_at_most
+                bounds = [at_most(most)]
+            steps = encoding.solve([formula.goal, *bounds, *more], self.limits.seconds, effort)
             if steps is None:
                 if encoding.counts_exactly:
                     return Answer(note=self.note)
@@ -126,20 +309,28 @@ class Search:
                 )
             if isinstance(steps, str):
                 return Answer(unknown=steps, note=self.note)
-            outcome = self.replay(steps)
-            if isinstance(outcome, Run):
-                return Answer(outcome, note=self.note)
+            outcome = self.replay(formula, steps)
             if isinstance(outcome, str):
                 return Answer(unknown=outcome, note=self.note)
-            if not outcome.short_of:
-                return Answer(unknown=self.refusal(encoding), note=self.note)
-            counted = sum(encoding.count(envelope) for envelope in outcome.short_of)
-            if not counted:
+            if isinstance(outcome, Run):
+                if measure is None or measure(outcome) <= most:
+                    return Answer(outcome, note=self.note)
+                if not self.count(encoding, self.copied(encoding, outcome)):
+                    return Answer(unknown="its copies are more steps", note=self.note)
+            elif not self.count(encoding, outcome.short_of):
                 return Answer(unknown=self.refusal(encoding), note=self.note)
 
-    def replay(self, steps: list[Step]) -> Run | Refused | str:
-        outcome = replayed(self.reduced.full, self.reduced, steps, self.prop)
-        within = self.limits.within
+    def count(self, encoding: Encoding, envelopes: Iterable[int]) -> bool:
+        """Count the copies of some messages; False where that was done before."""
+        counted = False
+        for envelope in envelopes:
+            self.counted[envelope] = None
+            counted |= encoding.count(envelope)
+        return counted
+
+    def replay(self, formula: Formula, steps: list[Step]) -> Run | Refused | str:
+        reduced, within = formula.reduced, self.limits.within
+        outcome = replayed(reduced.full, reduced, steps, self.prop)
         if not isinstance(outcome, Run) or within is None:
             return outcome
         if any(within(world) is not None for world in outcome.worlds):
@@ -152,72 +343,60 @@ class Search:
         kind = self.reduced.full.tables.network.kind
         return f"a run that a copying network has could not be replayed on an {kind} one"
 
-    def least(self, encoding: Encoding, answer: Answer) -> Answer:
-        """The same answer with a run that has the least of what counts; says where it is proved."""
-        if self.limits.least == "steps":
-            best, proved = self.fewer(encoding, answer, steps_of, encoding.steps_at_most)
-            for exact in self.exact(encoding, best):
-                if not proved:
-                    best, proved = self.fewer(exact, best, steps_of, exact.steps_at_most)
-            return replace(best, shortest=proved)
-        best, proved = self.fewer(encoding, answer, faults_of, encoding.faults_at_most)
+    # -- the least -------------------------------------------------------------------------------
+
+    def shortest(self, best: Answer) -> Answer:
+        """A run of the fewest steps, as far as the time goes; says whether that is proved."""
+        while best.run is not None:
+            most = steps_of(best.run) - 1
+            if most <= self.excluded:
+                return replace(best, shortest=True)
+            other = self.ask_up_to(most, self.limits.effort)
+            if other.run is None:
+                return replace(best, shortest=other.is_proof)
+            best = other
+        return best
+
+    def gentlest(self, best: Answer) -> Answer:
+        """A run of the fewest faults, and of these the shortest, as far as that is proved."""
+        formula = self.all_runs(1)
+        if not formula.encoding.is_complete:
+            layers = formula.encoding.layers_needed
+            formula = self.all_runs(min(layers, self.limits.layers_max))
+        best, proved = self.fewer(formula, best, faults_of)
         if best.run is None:
             return best
-        faults = faults_of(best.run)
-        best, short = self.fewer(
-            encoding,
-            best,
-            steps_of,
-            lambda most: encoding.z3.And(
-                encoding.steps_at_most(most), encoding.faults_at_most(faults)
-            ),
-        )
+        encoding = formula.encoding
+        also = encoding.faults_at_most(faults_of(best.run))
+        best, short = self.fewer(formula, best, steps_of, also)
         said = "no run has fewer faults (proved)" if proved else "fewer faults may be enough"
-        also = ", or with as many is shorter (proved)" if proved and short else ""
-        return replace(best, note=f"{best.note}; {said}{also}")
-
-    def exact(self, encoding: Encoding, best: Answer) -> Iterator[Encoding]:
-        """Formulas in which every run that is shorter has a place, where they are not too large.
-
-        That may be in more layers than were allowed: but they are of bounded walks.
-        """
-        steps = 0 if best.run is None else steps_of(best.run) - 1
-        arcs = sum(len(graph.edges) for graph in self.reduced.closure.graphs)
-        if encoding.layers_needed <= steps and not encoding.is_complete:
-            yield self.encoding(encoding.layers_needed)
-        if 0 < steps <= _ARCS_MAX / arcs - 1:
-            yield Encoding(self.reduced.closure, steps=steps, clock=self.limits.clock)
+        more = ", or with as many is shorter (proved)" if proved and short else ""
+        return replace(best, note=f"{best.note}; {said}{more}", shortest=False)
 
     def fewer(
-        self,
-        encoding: Encoding,
-        best: Answer,
-        measure: Callable[[Run], int],
-        at_most: Callable[[int], Any],
+        self, formula: Formula, best: Answer, measure: Callable[[Run], int], *more: Any
     ) -> tuple[Answer, bool]:
         """A run of the least measure, as far as the time goes, and whether that is proved."""
         while best.run is not None:
             most = measure(best.run) - 1
-            other = self.ask(encoding, at_most(most))
+            other = self.ask(formula, self.limits.effort, measure, most, *more)
             if other.run is None:
-                return best, other.is_proof and encoding.is_complete
-            if measure(other.run) <= most:
-                best = other
-            elif not self.count_copies(encoding, other.run):
-                break
+                return best, other.is_proof and formula.encoding.is_complete
+            best = other
         return best, False
 
-    def count_copies(self, encoding: Encoding, run: Run) -> bool:
-        """Count the messages of which a run has copies made, as these are steps too."""
+    def copied(self, encoding: Encoding, run: Run) -> list[int]:
+        """The messages of which a run has copies made."""
         tables = self.reduced.full.tables
         copied = {str(choice) for choice in run.schedule if choice.kind is Kind.DUPLICATE}
-        counted = False
-        for envelope in sorted(encoding.useful):
+        found = []
+        for envelope in encoding.received:
             of = tables.envelopes.values[envelope]
             route = tables.names[of.source], tables.names[of.target]
             choice = Choice(Kind.DUPLICATE, route[1], route[0], of.text)
-            counted |= str(choice) in copied and encoding.count(envelope)
-        return counted
+            if str(choice) in copied:
+                found.append(envelope)
+        return found
 
 
 def steps_of(run: Run) -> int:

@@ -90,7 +90,7 @@ class _Proof:
     """All that is proved of one scenario; the closures are made once."""
 
     def __init__(self, policy: Induction, scenario: Scenario, bounds: Bounds) -> None:
-        self.policy, self.scenario = policy, scenario
+        self.policy, self.scenario = policy, scenario.afresh()
         self.seconds = policy.seconds if bounds.seconds is None else bounds.seconds
         self.within = None if bounds.within is None else bound(bounds.within)
         self.closures: dict[str, Closure] = {}

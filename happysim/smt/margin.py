@@ -32,7 +32,7 @@ from happysim.smt.moments import Moments
 from happysim.smt.occurrences import beginning, clocks, occurrences
 from happysim.smt.question import wrong_boxes
 from happysim.smt.replay import Refused, schedule_of
-from happysim.smt.solver import Effort, SolverMissingError, load_z3, z3_error
+from happysim.smt.solver import Effort, SolverMissingError, fresh_z3, z3_error
 from happysim.smt.timed import NotTimedError, TimedEncoding
 from happysim.smt.timing import Clockwork, Parameter, Timing
 from happysim.spec.property import Property, Sort
@@ -129,7 +129,7 @@ class _Search:
         declared = within or prop.scenario.bounds.within
         self.within = None if declared is None else bound(declared)
         self.deadline, self.steps_max = deadline, steps_max
-        self.z3 = load_z3()
+        self.z3 = fresh_z3()
         self.best: tuple[Fraction | float, Broken] | None = None
         self.outside = False
 
@@ -140,7 +140,7 @@ class _Search:
     def run(self) -> Margin:
         if self.prop.sort is not Sort.ALWAYS:
             raise _NotKnown(f"{self.prop.sort.value} properties have no margin; state an @always")
-        for name, start in self.prop.scenario.worlds.items():
+        for name, start in self.prop.scenario.afresh().worlds.items():
             if self.within is None or self.within(start) is None:
                 self._world(name, start)
         bounds = "the bound `within`" if self.outside else ""

@@ -12,13 +12,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from happysim.core.errors import ScenarioError
 from happysim.core.world import World
+from happysim.search.check import explore
 from happysim.search.judge import bound
-from happysim.search.policy import Elsewhere
-from happysim.search.schedule import Run
+from happysim.search.policy import Elsewhere, bfs
+from happysim.search.schedule import Run, follow
 from happysim.smt.boxes import TooLargeError
 from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
@@ -40,6 +42,8 @@ _EFFECTS_AT_FIRST = 10_000
 # With more local states than this, short runs are looked for before all are.
 _LOCAL_STATES_FEW = 100
 _ROUNDS_AT_FIRST = (3, 5)
+# What a first turn of the solver does not decide is looked for among so many worlds.
+_WORLDS_MAX = 300_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Smt:
         progress: Callable[[Any], None] | None = None,
     ) -> Report:
         """See `Elsewhere`."""
-        judge = _Prover(self, scenario, bounds)
+        judge = _Prover(self, scenario.afresh(), bounds)
         return report_of("smt()", scenario, properties, judge, no_handler_raises(scenario))
 
 
@@ -105,7 +109,7 @@ def prove(prop: Property, **options: float | int | str | bool) -> Verdict:
     policy = smt(**options)  # type: ignore[arg-type]
     assert isinstance(policy, Smt)
     declared = prop.scenario.bounds
-    judge = _Prover(policy, prop.scenario, Bounds(within=declared.within))
+    judge = _Prover(policy, prop.scenario.afresh(), Bounds(within=declared.within))
     return verdict_of("smt()", prop, judge)
 
 
@@ -165,7 +169,7 @@ class _Prover:
             closure = self._closure(name, start, self.policy.steps_max, half)
         if closure is not None:
             try:
-                answer = self._ask(closure, prop, deadline)
+                answer = self._ask(closure, prop, deadline, None if short.run is None else short)
             except TooLargeError as error:
                 answer = Answer(unknown=str(error))
         else:
@@ -264,7 +268,9 @@ class _Prover:
             return close(start, self.within, rounds=rounds, **limits)
         return close_counting(start, self.within, **limits)
 
-    def _ask(self, closure: Closure, prop: Property, deadline: float) -> Answer:
+    def _ask(
+        self, closure: Closure, prop: Property, deadline: float, best: Answer | None = None
+    ) -> Answer:
         limits = Limits(
             deadline,
             self.policy.layers_max,
@@ -273,8 +279,38 @@ class _Prover:
             None if self.bounds.max_depth is None else self.bounds.max_depth - 1,
             None if closure.exact else self.within,
             self.effort,
+            partial(self._searched, prop, deadline),
         )
-        return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits)
+        return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits, best)
+
+    def _searched(self, prop: Property, deadline: float) -> Answer | None:
+        """A run that a breadth-first search finds among a number of worlds.
+
+        What a solver takes long for is often near the first world. A search judges a property of
+        any worlds by itself, so what it finds is as short as any.
+        """
+        if prop.sort is Sort.NO_RAISE or len(self.scenario.worlds) > 1:
+            return None
+        scenario = self.scenario.afresh()
+        seconds = (deadline - time.perf_counter()) / 4
+        if seconds <= 0:
+            return None
+        found = explore(
+            scenario,
+            prop,
+            by=bfs(),
+            within=self.bounds.within,
+            max_depth=self.bounds.max_depth,
+            max_worlds=_WORLDS_MAX,
+            seconds=seconds,
+        )[prop]
+        if not isinstance(found, (Broken, Holds)) or found.schedule is None:
+            return None
+        start = next(iter(self.scenario.worlds.values()))
+        run = follow(start, found.schedule, prop)
+        note = f"found by a search of up to {_WORLDS_MAX:,} worlds, breadth first"
+        shortest = isinstance(found, Holds) or found.shortest
+        return None if run.wrong is None else Answer(run, shortest=shortest, note=note)
 
     def _found(self, prop: Property, name: str, answer: Answer, run: Run) -> Verdict:
         notes = (answer.note,)

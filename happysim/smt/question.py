@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from happysim.smt.boxes import Box, Judged, Reader
 from happysim.smt.closure import RAISED, Closure
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Limits, Search
-from happysim.smt.reduce import Marks, reduce
+from happysim.smt.goal import Answer, Asked, Limits, Search
+from happysim.smt.reduce import Marks
 from happysim.smt.symmetry import representatives, swaps
 from happysim.smt.turns import Turns
 from happysim.spec.property import Property, Sort
@@ -28,20 +28,21 @@ class WrongStep(NamedTuple):
     box: Box
 
 
-def ask(closure: Closure, prop: Property, limits: Limits) -> Answer:
+def ask(closure: Closure, prop: Property, limits: Limits, best: Answer | None = None) -> Answer:
     """Whether a run breaks (or reaches) an `always`, `step_always` or `reachable` property.
 
+    `best` has a run that does, and may not be the shortest.
     Raises `NotCoveredError` where it reads more than local states.
     """
     reader = Reader(closure.tables, prop.judge, limits.deadline)
     if prop.sort is Sort.STEP_ALWAYS:
-        answer = _ask_steps(closure, prop, reader, limits)
+        answer = _ask_steps(closure, prop, reader, limits, best)
     else:
         wrong = wrong_boxes(reader.boxes(closure.space))
         if wrong is None:
-            answer = _ask_in_turns(closure, prop, reader, limits)
+            answer = _ask_in_turns(closure, prop, reader, limits, best)
         else:
-            answer = _ask_boxes(closure, prop, wrong, limits)
+            answer = _ask_boxes(closure, prop, wrong, limits, best)
     answer.evaluations = reader.evaluations
     return answer
 
@@ -57,16 +58,20 @@ def wrong_boxes(judgements: Iterator[Judged]) -> list[Box] | None:
     return wrong
 
 
-def ask_raises(closure: Closure, prop: Property, limits: Limits) -> Answer:
+def ask_raises(
+    closure: Closure, prop: Property, limits: Limits, best: Answer | None = None
+) -> Answer:
     """Whether a run leads to a handler that raises."""
     if not any(edge.target == RAISED for graph in closure.graphs for edge in graph.edges):
         return Answer(note="no handler raises in any local state")
     marks: Marks = [[] for _ in closure.graphs]
-    reduced = reduce(closure, marks, raising=True)
-    return Search(reduced, prop, limits, lambda encoding: encoding.raises()).run()
+    asked = Asked(lambda encoding: encoding.raises(), marks, raising=True)
+    return Search(closure, prop, limits, asked, best).run()
 
 
-def _ask_boxes(closure: Closure, prop: Property, wrong: list[Box], limits: Limits) -> Answer:
+def _ask_boxes(
+    closure: Closure, prop: Property, wrong: list[Box], limits: Limits, best: Answer | None = None
+) -> Answer:
     if not wrong:
         return Answer(note="no combination of local states is wrong")
     boxes = representatives(wrong, swaps(closure))
@@ -75,7 +80,7 @@ def _ask_boxes(closure: Closure, prop: Property, wrong: list[Box], limits: Limit
     def goal(encoding: Encoding) -> Any:
         return encoding.z3.Or([encoding.ends_in(box) for box in boxes])
 
-    return Search(reduce(closure, marks), prop, limits, goal).run()
+    return Search(closure, prop, limits, Asked(goal, marks, boxes), best).run()
 
 
 def _marks(closure: Closure, boxes: list[Box]) -> Marks:
@@ -87,7 +92,9 @@ def _marks(closure: Closure, boxes: list[Box]) -> Marks:
     return marks
 
 
-def _ask_steps(closure: Closure, prop: Property, reader: Reader, limits: Limits) -> Answer:
+def _ask_steps(
+    closure: Closure, prop: Property, reader: Reader, limits: Limits, best: Answer | None
+) -> Answer:
     twice = Reader(closure.tables, lambda world: reader.ask(world, world), limits.deadline)
     idle = wrong_boxes(twice.boxes(closure.space))
     if idle is None or (idle and not _ask_boxes(closure, prop, idle, limits).is_proof):
@@ -113,7 +120,8 @@ def _ask_steps(closure: Closure, prop: Property, reader: Reader, limits: Limits)
         )
 
     unique = [list(dict.fromkeys(each)) for each in marks]
-    return Search(reduce(closure, unique), prop, limits, goal).run()
+    asked = Asked(goal, unique, [step.box for step in wrong])
+    return Search(closure, prop, limits, asked, best).run()
 
 
 def wrong_steps(closure: Closure, reader: Reader) -> list[WrongStep] | None:
@@ -137,7 +145,9 @@ def wrong_steps(closure: Closure, reader: Reader) -> list[WrongStep] | None:
     return wrong
 
 
-def _ask_in_turns(closure: Closure, prop: Property, reader: Reader, limits: Limits) -> Answer:
+def _ask_in_turns(
+    closure: Closure, prop: Property, reader: Reader, limits: Limits, best: Answer | None
+) -> Answer:
     """Ask the solver for a run to any combination not judged yet, and the property about it.
 
     Each judgement rules out every combination that agrees on what was read. That needs a formula in
@@ -145,7 +155,7 @@ def _ask_in_turns(closure: Closure, prop: Property, reader: Reader, limits: Limi
     only runs that are shorter are asked for.
     """
     marks = [[frozenset({state}) for state in states] for states in closure.space]
-    turns = Turns(Search(reduce(closure, marks), prop, limits, lambda e: e.z3.BoolVal(True)))
+    turns = Turns(Search(closure, prop, limits, Asked(lambda e: e.z3.BoolVal(True), marks)), best)
     while limits.seconds > 0:
         steps = turns.solve()
         if steps is None:

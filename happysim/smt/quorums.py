@@ -24,7 +24,7 @@ from happysim.core.quorums import (
     sizes,
     weights,
 )
-from happysim.smt.solver import load_z3
+from happysim.smt.solver import fresh_z3
 
 __all__ = [
     "Intersection",
@@ -87,7 +87,7 @@ def intersect(one: Quorums, other: Quorums | None = None, *, common: int = 1) ->
     if common < 1:
         raise QuorumError(f"common={common}: two quorums that need not meet; give at least 1")
     other = one if other is None else other
-    z3 = load_z3()
+    z3 = fresh_z3()
     nodes = tuple(dict.fromkeys((*one.nodes, *other.nodes)))
     here, there = _members(z3, "a", nodes), _members(z3, "b", nodes)
     solver = z3.Solver()
@@ -126,7 +126,7 @@ def tolerance(*systems: Quorums) -> Tolerance:
 
     Give several systems where all of them are needed to go on: phase 1 and phase 2.
     """
-    z3 = load_z3()
+    z3 = fresh_z3()
     nodes = tuple(dict.fromkeys(name for system in systems for name in system.nodes))
     up = _members(z3, "up", nodes)
     solver = z3.Solver()

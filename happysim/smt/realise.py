@@ -27,7 +27,7 @@ from happysim.smt.occurrences import (
     occurrences,
 )
 from happysim.smt.precedence import precedence
-from happysim.smt.solver import Effort, SolverMissingError, load_z3, z3_error
+from happysim.smt.solver import Effort, SolverMissingError, fresh_z3, z3_error
 from happysim.smt.timed_run import Reading, Realised, fraction_of
 from happysim.smt.timing import Clockwork, Timing
 from happysim.spec.verdict import Broken, Holds
@@ -93,7 +93,7 @@ def realise_schedule(
     begin, steps = beginning(world), list(occurrences(world, schedule))
     deadline = time.perf_counter() + seconds
     try:
-        asked = _Realising(load_z3(), world, begin, steps, timing, deadline)
+        asked = _Realising(fresh_z3(), world, begin, steps, timing, deadline)
         return asked.in_any_order() if reorder else asked.run()
     except _UndecidedError as error:
         return Undecided(str(error))

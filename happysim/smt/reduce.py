@@ -11,6 +11,7 @@ A path of a reduced graph is one of the full graph: `lift` finds it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,13 +39,32 @@ class Reduced:
                 leaving.setdefault(edge.source, []).append(edge)
             self._leaving.append(leaving)
 
+    def without(
+        self, kept: Sequence[list[Edge]], marks: Marks, *, raising: bool = False
+    ) -> Reduced:
+        """The same with those edges alone, and reduced again, for the same questions.
+
+        A path in it is still one of the full graph: vertices that became one take the same steps
+        that were kept, and each of these is a step of every full vertex that they stand for.
+        """
+        graphs = [
+            replace(graph, edges=edges)
+            for graph, edges in zip(self.closure.graphs, kept, strict=True)
+        ]
+        again = reduce(replace(self.closure, graphs=graphs), marks, raising=raising)
+        became = [
+            [classes[vertex] for vertex in own]
+            for classes, own in zip(again.became, self.became, strict=True)
+        ]
+        return Reduced(again.closure, self.full, became)
+
     def lift(self, slot: int, at: int, edge: Edge) -> Edge:
         """The step of the full graph, from full vertex `at`, that a reduced edge stands for."""
         became = self.became[slot]
         for full in self._leaving[slot].get(at, ()):
             target = full.target if full.target == RAISED else became[full.target]
             same = (full.receives, full.cost) == (edge.receives, edge.cost)
-            if same and target == edge.target and set(edge.sends) <= set(full.sends):
+            if same and target == edge.target and not Counter(edge.sends) - Counter(full.sends):
                 return full
         raise AssertionError("a reduced graph has a step that its full graph does not have")
 

@@ -55,7 +55,7 @@ def schedule_of(closure: Closure, steps: Sequence[Step]) -> list[Choice] | Refus
     left = closure.ledger.budgets[1]
     duplicates = closure.tables.network.kind == "duplicating"
     choices: list[Choice] = []
-    short = []
+    short, copied = [], []
     for place, step in enumerate(steps):
         envelope = step.edge.receives
         if envelope >= 0 and not duplicates:
@@ -63,12 +63,14 @@ def schedule_of(closure: Closure, steps: Sequence[Step]) -> list[Choice] | Refus
                 short.append(envelope)
             elif copies[envelope] == 1 and left and _wanted_again(steps[place + 1 :], envelope):
                 choices.append(_duplicate(closure, envelope))
+                copied.append(envelope)
                 copies[envelope] += 1
                 left -= 1
             copies[envelope] -= 1
         choices.append(step.edge.choice)
         copies.update(step.edge.sends)
-    return Refused(tuple(dict.fromkeys(short))) if short else choices
+    # What the budget was spent on has to be counted, too: it may have been for a better use.
+    return Refused(tuple(dict.fromkeys((*short, *copied)))) if short else choices
 
 
 def _wanted_again(steps: Sequence[Step], envelope: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from happysim.core.errors import HappysimError
@@ -11,7 +13,7 @@ from happysim.core.errors import HappysimError
 _OLDEST = (4, 12)
 # Of z3's parameters that are whole numbers.
 _LARGEST = 2**31 - 1
-_LATE, _SPENT = "the time ran out", "the effort is spent"
+LATE, SPENT = "the time ran out", "the effort is spent"
 
 
 class SolverMissingError(HappysimError):
@@ -33,6 +35,35 @@ def load_z3() -> Any:
     return z3
 
 
+# What makes a term or a solver, and takes the context that it is of.
+_VALUES = ("BoolVal", "IntVal", "RealVal", "BitVecVal")
+_VARIABLES = ("Bool", "FreshBool", "Int", "Real", "BitVec")
+_SOLVERS = ("Solver", "SimpleSolver", "Optimize")
+# What finds the context in its terms, of which there is always one.
+_OF_TERMS = ("Not", "Implies", "If", "Sum", "AtMost", "PbLe", "PbGe", "ULT", "ULE", "ToReal")
+_OF_ANSWERS = ("is_true", "is_false", "sat", "unsat")
+
+
+def fresh_z3() -> Any:
+    """z3 with a context of its own, for one question. Raises `SolverMissingError`.
+
+    z3 numbers all terms of a context, and orders by these numbers: in one that is shared, the model
+    which it finds would depend on the questions of before.
+    """
+    z3 = load_z3()
+    context = z3.Context()
+    made = {
+        name: partial(getattr(z3, name), ctx=context) for name in (*_VALUES, *_VARIABLES, *_SOLVERS)
+    }
+    shared = {name: getattr(z3, name) for name in (*_OF_TERMS, *_OF_ANSWERS)}
+    return SimpleNamespace(
+        And=lambda *terms: z3.And(*terms, context),
+        Or=lambda *terms: z3.Or(*terms, context),
+        **made,
+        **shared,
+    )
+
+
 def z3_error() -> type[Exception]:
     """z3's own exception; where z3 is missing, one that nothing raises then."""
     try:
@@ -50,6 +81,25 @@ class Effort:
 
     def __init__(self, most: int | None = None) -> None:
         self.left = most
+        self._whole: Effort | None = None
+
+    def portion(self, most: int) -> Effort:
+        """A part of it, of at most so much."""
+        made = Effort(most if self.left is None else min(most, self.left))
+        made._whole = self
+        return made
+
+    @property
+    def is_spent(self) -> bool:
+        """True where nothing is left."""
+        return self.left is not None and self.left <= 0
+
+    def spend(self, work: int) -> None:
+        """Take so much off, also of what it is a portion of."""
+        if self.left is not None:
+            self.left -= work
+        if self._whole is not None:
+            self._whole.spend(work)
 
     def ask(self, solver: Any, seconds: float, *assumed: Any) -> bool | str:
         """Whether what was added to a solver can be, with what is assumed; else why not known.
@@ -57,17 +107,17 @@ class Effort:
         While it solves, z3 takes Ctrl-C for itself: raises `KeyboardInterrupt` for such an end.
         """
         if seconds <= 0:
-            return _LATE
-        if self.left is not None and self.left <= 0:
-            return _SPENT
+            return LATE
+        if self.is_spent:
+            return SPENT
         if not math.isinf(seconds):
             solver.set("timeout", max(1, min(int(seconds * 1000), _LARGEST)))
         began = time.perf_counter()
         found = self._check(solver, *assumed)
         if str(found) != "unknown":
             return str(found) == "sat"
-        if self.left is not None and self.left <= 0:
-            return _SPENT
+        if self.is_spent:
+            return SPENT
         return why_unknown(solver.reason_unknown(), time.perf_counter() - began >= 0.95 * seconds)
 
     def _check(self, solver: Any, *assumed: Any) -> Any:
@@ -76,7 +126,7 @@ class Effort:
         before = _work_of(solver)
         solver.set("rlimit", min(self.left, _LARGEST))
         found = solver.check(*assumed)
-        self.left -= _work_of(solver) - before
+        self.spend(_work_of(solver) - before)
         return found
 
 
@@ -91,7 +141,7 @@ def why_unknown(reason: str, is_late: bool = False) -> str:
     It says "canceled" of an end by Ctrl-C, of some by a limit too. Raises `KeyboardInterrupt`.
     """
     if is_late or "timeout" in reason:
-        return _LATE
+        return LATE
     if "cancel" in reason or "interrupt" in reason:
         raise KeyboardInterrupt
     return f"the solver gave up: {reason}"

@@ -51,7 +51,7 @@ class TimedEncoding(Encoding):
         check_acyclic(closure)
         check_hidden(closure)
         self.clockwork, self.begin = clockwork, begin
-        super().__init__(closure, layers=1, clock="integers", simple=False)
+        super().__init__(closure, layers=1, clock="integers", simple=False, z3=clockwork.z3)
         self.delays = [
             [_delays(closure, slot, arc.edge) for arc in graph.arcs]
             for slot, graph in enumerate(self.graphs)

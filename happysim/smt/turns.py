@@ -5,36 +5,40 @@ Once there is a counterexample only runs that are shorter are proposed.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 from happysim.smt.boxes import Box
 from happysim.smt.encoding import Step
-from happysim.smt.goal import Answer, Search, steps_of
+from happysim.smt.goal import Answer, Formula, Search, steps_of
 
 
 class Turns:
     """The formula of runs to what was not judged yet, and the shortest run that breaks."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, best: Answer | None = None) -> None:
         self.search, limits = search, search.limits
-        self.encoding = search.encoding(1)
+        self.encoding = search.all_runs(1).encoding
         if self.encoding.layers_needed > 1:
             layers = min(self.encoding.layers_needed, limits.layers_max)
-            self.encoding = search.encoding(layers)
+            self.encoding = search.all_runs(layers).encoding
+        # Whether it holds every run that is shorter than the best.
+        self.is_complete = self.encoding.is_complete
         self.judged: list[Box] = []
-        self.best: Answer | None = None
+        self.best = best
         self.all_least = True
 
     def solve(self) -> list[Step] | str | None:
         """A run to be judged, shorter than the best; None where there is none, else why not."""
         found = self._solve()
-        if found is None and self.best is not None and not self.encoding.is_complete:
-            for exact in itertools.islice(self.search.exact(self.encoding, self.best), 1):
-                self.encoding = exact
-                for box in self.judged:
-                    exact.solver.add(exact.z3.Not(exact.ends_in(box)))
-                found = self._solve()
+        if found is not None or self.is_complete or self.best is None or self.best.run is None:
+            return found
+        shorter = self.search.runs_of(steps_of(self.best.run) - 1)
+        self.is_complete = not isinstance(shorter, str)
+        if isinstance(shorter, Formula):
+            self.encoding = shorter.encoding
+            for box in self.judged:
+                self._leave_out(box)
+            found = self._solve()
         return found
 
     def _solve(self) -> list[Step] | str | None:
@@ -47,6 +51,9 @@ class Turns:
     def rule_out(self, box: Box) -> None:
         """It was judged."""
         self.judged.append(box)
+        self._leave_out(box)
+
+    def _leave_out(self, box: Box) -> None:
         self.encoding.solver.add(self.encoding.z3.Not(self.encoding.ends_in(box)))
 
     def note(self, answer: Answer) -> None:
@@ -61,8 +68,8 @@ class Turns:
     def last(self) -> Answer:
         """What there is to say when nothing is left to be judged."""
         if self.best is not None:
-            return replace(self.best, shortest=self.all_least and self.encoding.is_complete)
-        if self.encoding.is_complete:
+            return replace(self.best, shortest=self.all_least and self.is_complete)
+        if self.is_complete:
             return Answer(note=self.search.note)
         return Answer(
             unknown="its many judgements need longer walks in cycles", note=self.search.note

@@ -8,9 +8,8 @@ messages to send, and one more, lose no walk: that number is the component's `la
 A step that leaves its vertex as it was, and sends, is a *loop*. It needs no copy: it can be taken
 while the process is there.
 
-Where the copies of messages count, a circle may gain by sending the same once more. For runs of a
-bounded number of *steps* that has an end, too: none moves up more often than it takes steps, nor
-takes a loop more often.
+Where the copies of messages count, a circle may gain by sending the same once more. That has no end
+here; for runs of a bounded number of steps `reach.py` has one.
 """
 
 from __future__ import annotations
@@ -48,23 +47,18 @@ class Unrolled:
     layers_needed: int = 1
     is_complete: bool = True
     repeatable: set[int] = field(default_factory=set)
+    # For each arc, where known: how many steps every process takes in a run with it, at the least.
+    floors: list[tuple[int, ...]] = field(default_factory=list)
 
 
-def unroll(graph: Graph, useful: frozenset[int], layers: int, steps: int | None = None) -> Unrolled:
-    """The graph in at most so many layers. `useful` are the envelopes that some step receives.
-
-    With `steps` it is as many layers as lose no walk in a run of at most so many steps, however
-    often that sends the same.
-    """
-    return _Unrolling(graph, useful, layers, steps).run()
+def unroll(graph: Graph, useful: frozenset[int], layers: int) -> Unrolled:
+    """The graph in at most so many layers. `useful` are the envelopes that some step receives."""
+    return _Unrolling(graph, useful, layers).run()
 
 
 class _Unrolling:
-    def __init__(
-        self, graph: Graph, useful: frozenset[int], layers: int, steps: int | None
-    ) -> None:
-        self.graph, self.useful, self.steps = graph, useful, steps
-        self.layers = layers if steps is None else steps + 1
+    def __init__(self, graph: Graph, useful: frozenset[int], layers: int) -> None:
+        self.graph, self.useful, self.layers = graph, useful, layers
         self.component = components(graph)
         self.made = Unrolled()
         self.copies: dict[tuple[int, int], int] = {}
@@ -100,10 +94,7 @@ class _Unrolling:
         for which, edges in inner.items():
             sent = {envelope for edge in edges for envelope in edge.sends} & self.useful
             turns = any(edge.source != edge.target for edge in edges)
-            gains = len(sent) if self.steps is None else self.steps
-            height[which] = 1 + gains if turns else 1
-        if self.steps is not None:
-            self.made.repeatable.clear()
+            height[which] = 1 + len(sent) if turns else 1
         return height
 
     def _stays(self, edge: Edge) -> bool:
@@ -116,8 +107,7 @@ class _Unrolling:
             arcs.append(Arc(edge, copy, RAISED))
             return
         arc = Arc(edge, copy, self.copies[edge.target, layer if stays else 0])
-        again = arc.is_loop and self.useful & set(edge.sends) and self.steps
-        arcs += [arc] * (self.steps if again and self.steps else 1)
+        arcs.append(arc)
         above = self.copies.get((edge.target, layer + 1))
         gains = bool(self.useful & set(edge.sends)) or edge.source in self.talks
         if stays and gains and above is not None and edge.source != edge.target:

@@ -72,6 +72,10 @@ class Scenario:
         """The same scenario with an unlimited budget of each fault, as a simulation has it."""
         return replace(self, loose=True)
 
+    def afresh(self) -> Scenario:
+        """The same scenario, its worlds made anew: nothing is known of what was searched before."""
+        return replace(self)
+
     @property
     def name(self) -> str:
         """The function's name: `properties.lock:two_clients`, without its arguments."""

@@ -106,6 +106,41 @@ def properties(seed: int, network: str) -> list[Property]:
     return [never_together, never_alike_and_kept, once, never_from_to]
 
 
+def lively(seed: int, network: str) -> World:
+    """As `protocol`, of nodes with more to do: each begins, and most messages lead somewhere."""
+    random = Random(seed)
+    states = 3 + random.below(2)
+    nodes = []
+    for number in range(1, 2 + random.below(2) + 1):
+        made = node(random, f"n{number}", states, scripted=False)
+        first = Rule("act", 0, (("tell all", random.choice(MESSAGES)), ("go", number % states)))
+        more = [
+            Rule(repr(message), state, (step(random, states, False), ("go", random.below(states))))
+            for message in MESSAGES
+            for state in range(states)
+            if random.below(3)
+        ]
+        nodes.append(Tabled(made.name, (first, *more, *made.rules), sends_left=2))
+    crashes = random.choice([0, 0, 1])
+    faults = Faults(crashes=crashes, duplicates=random.choice([0, 0, 1]))
+    return World.of(*nodes, faults=faults, network=NETWORKS[network])
+
+
+def all_pairs(seed: int, network: str) -> list[Property]:
+    """Of states of two nodes: that they are never together. Some are at once, some after long."""
+
+    def never(one: int, other: int, kept: int) -> Property:
+        @always(lively, seed=seed, network=network)
+        def never_together(world: World) -> bool:
+            first, second = world["n1"], world["n2"]
+            return not (first.state == one and second.state == other and second.kept >= kept)
+
+        return never_together
+
+    random = Random(seed)
+    return [never(random.below(3), 1 + random.below(3), random.below(2)) for _ in range(4)]
+
+
 def walk(world: World, seed: int, length: int) -> tuple[list[Choice], World]:
     """A random run: messages, timers, actions, draws, clients and faults; and where it ends."""
     random = Random(seed)

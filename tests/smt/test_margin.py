@@ -332,7 +332,7 @@ def test_without_a_solver_there_is_no_margin(monkeypatch: pytest.MonkeyPatch) ->
     def missing() -> Any:
         raise SolverMissingError("z3 cannot be loaded; install the package z3-solver")
 
-    monkeypatch.setattr(sys.modules["happysim.smt.margin"], "load_z3", missing)
+    monkeypatch.setattr(sys.modules["happysim.smt.margin"], "fresh_z3", missing)
     assert "install the package z3-solver" in str(margin(TRUST, "drift"))
 
 

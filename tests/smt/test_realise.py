@@ -407,7 +407,7 @@ def test_without_a_solver_or_time_nothing_is_decided(monkeypatch: pytest.MonkeyP
     def missing() -> Any:
         raise SolverMissingError("z3 cannot be loaded; install the package z3-solver")
 
-    monkeypatch.setattr(sys.modules["happysim.smt.realise"], "load_z3", missing)
+    monkeypatch.setattr(sys.modules["happysim.smt.realise"], "fresh_z3", missing)
     said = realise(verdict, Timing())
     assert str(said) == "undecided: z3 cannot be loaded; install the package z3-solver"
 

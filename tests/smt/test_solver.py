@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -20,6 +22,19 @@ from properties.broken.lease import one_client_believes_to_have_the_lock
 from properties.broken.lock import stale_writers_are_trusted
 
 FENCED = lock.the_store_is_written_in_order_of_tokens.over(lock.two_workers)
+
+
+def not_by_hand(test: Callable[..., None]) -> Callable[..., None]:
+    """The test, which fails where it ends as if by Ctrl-C: that would end all tests."""
+
+    @wraps(test)
+    def made(*args: Any, **kwargs: Any) -> None:
+        try:
+            test(*args, **kwargs)
+        except KeyboardInterrupt:
+            pytest.fail("it ends as if by hand")
+
+    return made
 
 
 def old_z3() -> ModuleType:
@@ -65,6 +80,7 @@ def pigeons(count: int) -> Any:
     return solver
 
 
+@not_by_hand
 def test_effort_is_spent_to_the_last_and_says_so() -> None:
     assert Effort(10_000_000).ask(pigeons(4), 60) is False
     effort = Effort(100_000)
@@ -73,6 +89,7 @@ def test_effort_is_spent_to_the_last_and_says_so() -> None:
     assert effort.ask(pigeons(2), 600) == "the effort is spent"
 
 
+@not_by_hand
 def test_effort_is_less_by_what_was_done() -> None:
     effort = Effort(10_000_000)
     left = [10_000_000]
@@ -85,6 +102,25 @@ def test_effort_is_less_by_what_was_done() -> None:
     assert spent == sorted(spent)
 
 
+@not_by_hand
+def test_what_a_portion_spends_is_spent_of_the_whole() -> None:
+    whole = Effort(10_000_000)
+    for most in (10_000_000, 50_000_000):
+        portion = whole.portion(most)
+        before = whole.left
+        assert portion.left == min(most, before or 0)
+        assert portion.ask(pigeons(5), 60) is False
+        assert before is not None
+        assert whole.left is not None
+        assert whole.left < before
+        assert whole.left == portion.left
+    small = whole.portion(1_000)
+    assert small.ask(pigeons(9), 60) == "the effort is spent"
+    assert not whole.is_spent
+    assert Effort().portion(1_000).ask(pigeons(9), 60) == "the effort is spent"
+
+
+@not_by_hand
 def test_an_end_by_a_limit_is_not_taken_for_one_by_hand() -> None:
     """z3 may call both "canceled"."""
     assert Effort().ask(pigeons(12), 0.2) == "the time ran out"
@@ -102,10 +138,18 @@ class Cancelled:
     def reason_unknown(self) -> str:
         return "canceled"
 
+    def statistics(self) -> Cancelled:
+        return self
 
+    def get_key_value(self, _: str) -> int:
+        return 0
+
+
+@not_by_hand
 def test_an_end_by_hand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        Effort().ask(Cancelled(), 60)
+    for effort in (Effort(), Effort(1_000), Effort().portion(1_000)):
+        with pytest.raises(KeyboardInterrupt):
+            effort.ask(Cancelled(), 60)
 
     def cancelled(self: Effort, solver: Any, seconds: float, *_: Any) -> Any:
         return ask(self, Cancelled(), seconds)
@@ -117,6 +161,7 @@ def test_an_end_by_hand_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("prop", [FENCED.over(stale_writers_are_trusted)])
+@not_by_hand
 def test_too_little_effort_is_no_verdict_and_enough_is_one(prop: Property) -> None:
     little = [str(check(prop, by=smt(effort=2_000))) for _ in range(2)]
     assert little == ["Unknown (the effort is spent)"] * 2
@@ -125,5 +170,6 @@ def test_too_little_effort_is_no_verdict_and_enough_is_one(prop: Property) -> No
     assert str(enough) == str(check(prop, by=smt()))
 
 
+@not_by_hand
 def test_a_proof_without_a_question_takes_no_effort() -> None:
     assert isinstance(check(FENCED, by=smt(effort=1)), Holds)
