@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -11,10 +12,11 @@ from happysim.search.schedule import Run, first_world, follow
 from happysim.smt.boxes import Reader
 from happysim.smt.closure import close
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Asked, Limits, Search, steps_of
+from happysim.smt.goal import Answer, Asked, Formula, Limits, Search, steps_of
 from happysim.smt.question import wrong_boxes
-from happysim.smt.solver import Effort
+from happysim.smt.solver import LATE, SPENT, Effort
 from happysim.spec.property import Property
+from tests.smt.test_prove import takes_what_was_given
 from tests.support.nodes import Counter
 
 SHORTEST = 3
@@ -29,7 +31,7 @@ def never_three(world: World) -> bool:
     return world["n"].count < SHORTEST
 
 
-def search_of(prop: Property, best: Answer) -> Search:
+def search_of(prop: Property, best: Answer | None = None, seconds: float = 60) -> Search:
     """A search for a run that is shorter than the best."""
     start = first_world(prop.scenario, "")
     closure = close(start)
@@ -39,7 +41,7 @@ def search_of(prop: Property, best: Answer) -> Search:
         return encoding.z3.Or([encoding.ends_in(box) for box in boxes])
 
     marks = [list(dict.fromkeys(frozenset(box[slot]) for box in boxes)) for slot in range(2)]
-    limits = Limits(time.perf_counter() + 60, 4, "integers", "steps", None, None, Effort())
+    limits = Limits(time.perf_counter() + seconds, 4, "integers", "steps", None, None, Effort())
     return Search(closure, prop, limits, Asked(goal, marks, boxes), best)
 
 
@@ -76,3 +78,35 @@ def test_what_is_excluded_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) ->
     answer = search.run()
     assert answer.run is not None
     assert (steps_of(answer.run), answer.shortest) == (SHORTEST + 1, True)
+
+
+def test_a_formula_that_is_too_much_work_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(search_of(never_three).runs_of(SHORTEST, Effort(100_000)), Formula)
+    assert search_of(never_three).runs_of(SHORTEST - 1, Effort()) is None
+    monkeypatch.setattr(
+        sys.modules["happysim.smt.goal"], "Encoding", lambda *_, **__: pytest.fail("it is made")
+    )
+    assert search_of(never_three).runs_of(SHORTEST, Effort(7_000)) == SPENT
+    assert search_of(never_three, seconds=0.001).runs_of(SHORTEST, Effort()) == LATE
+
+
+def test_copies_that_are_counted_are_work() -> None:
+    """One step sends, and two take: each of these knows of all three."""
+    left = []
+    for counted in ({}, {0: None}):
+        search, effort = search_of(takes_what_was_given), Effort(1_000_000)
+        search.counted = counted
+        assert isinstance(search.runs_of(3, effort), Formula)
+        left.append(effort.left or 0)
+    assert left[0] - left[1] == 6 * sys.modules["happysim.smt.goal"]._EFFORT_PAIR
+
+
+@pytest.mark.parametrize(("pair", "counted"), [(1, {0: None}), (1_000_000, {})])
+def test_copies_are_not_counted_where_that_is_too_much_work(
+    pair: int, counted: dict[int, None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_PAIR", pair)
+    search = search_of(takes_what_was_given)
+    answer = search.ask(search.all_runs(1), Effort(1_000_000))
+    assert answer.unknown == ("" if counted else SPENT)
+    assert search.counted == counted
