@@ -47,6 +47,15 @@ class _Taken(NamedTuple):
     at: Any
 
 
+def pairs_to_count(arcs: Iterable[Arc], envelope: int) -> int:
+    """How many pairs of steps a formula speaks of, once it counts the copies of a message."""
+    takers = givers = 0
+    for arc in arcs:
+        takers += arc.edge.receives == envelope
+        givers += envelope in arc.edge.sends
+    return takers * (takers + givers)
+
+
 class Encoding:
     """The formula of a closure in a solver of its own, unrolled to at most `layers`.
 

@@ -13,7 +13,7 @@ from happysim.core.world import World
 from happysim.search.schedule import Run
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure
-from happysim.smt.encoding import Encoding, Step
+from happysim.smt.encoding import Encoding, Step, pairs_to_count
 from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
 from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
@@ -24,10 +24,11 @@ from happysim.spec.property import Property
 _ARCS_MAX = 20_000
 # The solver's effort, in turns: for a formula of all runs, and for those of ever longer runs. The
 # one has most of the proofs, the others most counterexamples, and nobody knows which it will be.
-_EFFORT_WHOLE, _EFFORT_SHORT, _FACTOR = 30_000_000, 20_000_000, 4
+_EFFORT_WHOLE, _EFFORT_SHORT, _FACTOR = 60_000_000, 20_000_000, 4
 # To make a formula of short runs is work as well: about so much for each edge that is looked at,
-# and for each arc that it has.
-_EFFORT_EDGE, _EFFORT_ARC = 2_000, 7_000
+# for each arc that it has, and for each two of its steps of which one has to know of the other,
+# since they send or take a message that is counted. A second has about so much of it.
+_EFFORT_EDGE, _EFFORT_ARC, _EFFORT_PAIR, _EFFORT_SECOND = 2_000, 7_000, 300, 10_000_000
 # Where the formula of all runs has said what it can, short runs are looked for in so much more.
 _EFFORT_AFTER = 20_000_000
 
@@ -154,8 +155,11 @@ class Search:
             made.solver.add(made.steps_at_most(self.limits.steps_max))
         return Formula(made, self.reduced, self.asked.goal(made))
 
-    def runs_of(self, most: int) -> Formula | str | None:
-        """The formula of runs of so many steps; None where there is none, a text if too large."""
+    def runs_of(self, most: int, effort: Effort) -> Formula | str | None:
+        """The formula of runs of so many steps; None where there is none.
+
+        A text says that it is too large for the effort, for the time, or for any.
+        """
         if self.short is not None and self.short[0] == most:
             return self.short[1]
         reduced, asked = self.reduced, self.asked
@@ -169,8 +173,17 @@ class Search:
         reach = unroll_reach(reduced.closure, asked.ends_of(reduced.closure), most)
         if reach is None:
             return None
-        if sum(len(each.arcs) for each in reach) > _ARCS_MAX:
+        arcs = [arc for each in reach for arc in each.arcs]
+        self.arcs = len(arcs)
+        if self.arcs > _ARCS_MAX:
             return f"runs of {most} steps are too many"
+        pairs = sum(pairs_to_count(arcs, envelope) for envelope in self.counted)
+        work = _EFFORT_ARC * self.arcs + _EFFORT_PAIR * pairs
+        effort.spend(work)
+        if effort.is_spent:
+            return SPENT
+        if work > _EFFORT_SECOND * self.limits.seconds:
+            return LATE
         made = Encoding(reduced.closure, reach=reach, clock=self.limits.clock)
         for envelope in self.counted:
             made.count(envelope)
@@ -270,13 +283,11 @@ class Search:
         if self.limits.seconds <= 0:
             return Answer(unknown=LATE, note=self.note)
         effort.spend(_EFFORT_EDGE * sum(len(g.edges) for g in self.reduced.closure.graphs))
-        formula = self.runs_of(most)
+        formula = self.runs_of(most, effort)
         if formula is None:
             return Answer(note=self.note)
         if isinstance(formula, str):
             return Answer(unknown=formula, note=self.note)
-        self.arcs = len(formula.encoding.takes)
-        effort.spend(_EFFORT_ARC * self.arcs)
         return self.ask(formula, effort, steps_of, most)
 
     def ask(
@@ -315,15 +326,22 @@ class Search:
             if isinstance(outcome, Run):
                 if measure is None or measure(outcome) <= most:
                     return Answer(outcome, note=self.note)
-                if not self.count(encoding, self.copied(encoding, outcome)):
+                if not self.count(encoding, self.copied(encoding, outcome), effort):
                     return Answer(unknown="its copies are more steps", note=self.note)
-            elif not self.count(encoding, outcome.short_of):
+            elif not self.count(encoding, outcome.short_of, effort):
                 return Answer(unknown=self.refusal(encoding), note=self.note)
 
-    def count(self, encoding: Encoding, envelopes: Iterable[int]) -> bool:
-        """Count the copies of some messages; False where that was done before."""
+    def count(self, encoding: Encoding, envelopes: Iterable[int], effort: Effort) -> bool:
+        """Count the copies of some messages; False where that was done before.
+
+        Where the effort is spent on it nothing is counted, and nothing will be solved.
+        """
         counted = False
+        arcs = [taken.arc for taken in encoding.takes]
         for envelope in envelopes:
+            effort.spend(_EFFORT_PAIR * pairs_to_count(arcs, envelope))
+            if effort.is_spent:
+                return True
             self.counted[envelope] = None
             counted |= encoding.count(envelope)
         return counted

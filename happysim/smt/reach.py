@@ -170,8 +170,7 @@ def _once(ahead: _Ahead, ends: Sequence[Ends], most: int) -> list[list[_Kept]] |
         floors: dict[int, _Steps] = {}
         rests: dict[int, int] = {}
         for own, needed in own_groups.items():
-            for at, before, floor in ahead.floors(slot, own, _least(needed)):
-                rest = sum(floor) - before
+            for at, rest, floor in ahead.floors(slot, own, _least(needed)):
                 rests[at] = min(rest, rests.get(at, rest))
                 floors[at] = tuple(map(min, floors.get(at, floor), floor))
         lines = ahead.lines[slot]
@@ -289,11 +288,13 @@ class _Ahead:
     def floors(
         self, slot: int, own: frozenset[int] | None, ends: list[_Steps]
     ) -> Iterator[tuple[int, int, _Steps]]:
-        """The steps from which a process may come to an end, each with how many it has taken then,
-        itself counted, and the least that a run takes in all, if it takes the step and ends so.
+        """The steps from which a process may come to an end, each with how many more a run takes
+        than the process until then, and the least that it takes in all, if it ends so.
 
         That has, of the others, as many steps as any of three bounds says: those before the step,
-        those for the messages that the process receives after it, and those for the end.
+        those for the messages that the process receives after it, and those for the end. The last
+        one also says how many the process takes in all; not how many are left after the step,
+        before which it may have taken more than it has to.
         """
         behind = self._behind(slot, own)
         for at, bound in self.steps[slot].items():
@@ -305,7 +306,7 @@ class _Ahead:
                     for end in ends:
                         floor = _more(both, end)
                         if sum(floor) <= self.most:
-                            yield at, needs[slot], floor
+                            yield at, sum(floor) - floor[slot] + to_come[slot], floor
 
     def _behind(self, slot: int, own: frozenset[int] | None) -> dict[int, _Bound]:
         """For each vertex: the own steps that are left to an end, and what others need for these.

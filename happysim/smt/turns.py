@@ -32,7 +32,8 @@ class Turns:
         found = self._solve()
         if found is not None or self.is_complete or self.best is None or self.best.run is None:
             return found
-        shorter = self.search.runs_of(steps_of(self.best.run) - 1)
+        most, effort = steps_of(self.best.run) - 1, self.search.limits.effort
+        shorter = self.search.runs_of(most, effort)
         self.is_complete = not isinstance(shorter, str)
         if isinstance(shorter, Formula):
             self.encoding = shorter.encoding

@@ -11,13 +11,15 @@ from tests.smt.random_protocols import all_pairs, properties
 
 NETWORKS = ("unordered", "duplicating")
 FIRST = 2_000
+# So much work a property: what takes longer is left undecided, on every machine the same.
+EFFORT = 10_000_000
 
 
 def disagreements(seed: int, network: str) -> tuple[list[str], int, int]:
     """Where the two differ, how many properties the solver decides, and how many have a run."""
     judged = (properties if seed % 4 == 0 else all_pairs)(seed, network)
     searched = explore(judged[0].scenario, *judged, by=bfs())
-    solved = explore(judged[0].scenario, *judged, by=smt())
+    solved = explore(judged[0].scenario, *judged, by=smt(effort=EFFORT))
     raises = any(v.broken for prop, v in searched.verdicts.items() if prop not in judged)
     wrong, decided, runs = [], 0, 0
     for prop in judged:
@@ -75,5 +77,5 @@ def test_five_hundred_random_protocols_are_judged_as_by_exhaustive_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decided, runs = compared(monkeypatch, range(FIRST, FIRST + 500))
-    assert decided >= 3_800
-    assert runs >= 1_000
+    assert decided >= 3_700
+    assert runs >= 1_100

@@ -210,6 +210,30 @@ def test_copies_are_counted_where_the_network_makes_none(
     assert length == choices
 
 
+class GiverOfTwo(Node):
+    given: int = 0
+
+    @action(when=lambda self: self.given < 2)
+    def give(self, host: Host) -> None:
+        self.given += 1
+        host.send("taker", Token())
+
+
+def two_given() -> World:
+    return World.of(GiverOfTwo("giver"), Taker("taker"))
+
+
+@always(two_given)
+def takes_what_was_given(world: World) -> bool:
+    return world["taker"].taken <= world["giver"].given
+
+
+def test_copies_are_counted_of_what_can_be_sent_twice() -> None:
+    """That no run takes three is not enough: the second may not come before it is sent."""
+    assert str(check(takes_what_was_given, by=bfs())) == "Holds (exhaustive)"
+    assert str(check(takes_what_was_given, by=smt())) == "Holds (proved)"
+
+
 class Clock(Node):
     """Goes round in a circle, and says something else each time that it is at the top."""
 
