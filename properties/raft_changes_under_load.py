@@ -29,7 +29,6 @@ from happysim import (
     swarm,
 )
 from happysim.protocols.raft import (
-    ChangeMembership,
     ClientRequest,
     Configuration,
     Entry,
@@ -51,7 +50,9 @@ from properties.counting import (
 )
 from properties.raft import leaders_of, servers_of, who_does_not_lead_will_stand
 from properties.raft_membership import (
+    Targets,
     a_leader_that_has_left_leads_no_more,
+    changes,
     configurations_in_force_intersect,
     the_newest_configuration_in_the_log_is_used,
 )
@@ -109,26 +110,8 @@ def repeats(name: str, servers: tuple[str, ...], rounds: int, timeout: float) ->
         yield sleep((0.0, 1.0))
 
 
-def changes(
-    names: tuple[str, ...], targets: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-) -> Iterator[Any]:
-    """Ask every server in turn for (voters, learners) until it is done, then for the next."""
-    at = 0
-    for serial, (voters, learners) in enumerate(targets, 1):
-        while True:
-            request = ChangeMembership(voters, learners, serial)
-            answer = yield call(names[at % len(names)], request, timeout=0.5)
-            if isinstance(answer, Configuration):
-                break
-            at += 1
-            yield sleep((0.0, 0.1))
-        yield sleep((0.0, 1.0))
-
-
-def targets_of(
-    first: tuple[str, ...], spare: tuple[str, ...], many: bool
-) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """The spare servers learn, then as many others go, and come back: (voters, learners) each."""
+def targets_of(first: tuple[str, ...], spare: tuple[str, ...], many: bool) -> Targets:
+    """The spare servers learn, then as many others go, and come back."""
     count = min(len(spare), len(first))
     old, kept = first[:count], first[count:]
     if many:
