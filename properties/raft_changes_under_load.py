@@ -276,7 +276,9 @@ class leader_completeness:
             return True
         server = world[name]
         index, log = server.commit_index, server.log
-        if index and (not self.newest or index > self.newest[-1][0]):
+        # Who has discarded what it has not committed is told by `what_is_committed_stays_so`.
+        known = self.newest[-1][0] if self.newest else 0
+        if index > known and index >= log.offset:
             self.newest.append((index, log.term_at(index), server.current_term))
         for leader in world.nodes(RaftNode):
             if leader.is_up and leader.role is Role.LEADER:
@@ -308,11 +310,15 @@ class what_is_committed_stays_so:
         if not is_server(name):
             return True
         server = world[name]
-        before = self.most.get(name, 0) if server.is_up else 0
-        self.most[name] = server.commit_index
+        if not server.is_up:
+            self.most[name] = 0
+            return True
+        before, self.most[name] = self.most.get(name, 0), server.commit_index
         if server.commit_index < before:
             return f"{name} went back from {before} to {server.commit_index}"
-        return server.log.offset <= max(server.commit_index, server.snapshot.index)
+        if server.log.offset > server.commit_index:
+            return f"{name} discards up to {server.log.offset}, committed to {server.commit_index}"
+        return True
 
 
 @always(changes_under_load)
@@ -372,8 +378,9 @@ def two_majorities_decide_together(world: World) -> bool:
 
 @reachable(changes_under_load)
 def a_server_that_was_removed_votes_again(world: World) -> bool:
-    """After the last change."""
-    return every_change_is_made(world) is True and world["n1"].current_term > 2
+    """After the last change. Where a server joins, n1 is the first to go, and comes back."""
+    was_removed = any(each.joins for each in servers_of(world))
+    return was_removed and every_change_is_made(world) is True and world["n1"].current_term > 2
 
 
 @reachable(changes_under_load)
