@@ -29,7 +29,6 @@ from happysim import (
     swarm,
 )
 from happysim.protocols.raft import (
-    ChangeMembership,
     ClientRequest,
     Configuration,
     Entry,
@@ -51,7 +50,9 @@ from properties.counting import (
 )
 from properties.raft import leaders_of, servers_of, who_does_not_lead_will_stand
 from properties.raft_membership import (
+    Targets,
     a_leader_that_has_left_leads_no_more,
+    changes,
     configurations_in_force_intersect,
     the_newest_configuration_in_the_log_is_used,
 )
@@ -109,26 +110,8 @@ def repeats(name: str, servers: tuple[str, ...], rounds: int, timeout: float) ->
         yield sleep((0.0, 1.0))
 
 
-def changes(
-    names: tuple[str, ...], targets: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-) -> Iterator[Any]:
-    """Ask every server in turn for (voters, learners) until it is done, then for the next."""
-    at = 0
-    for serial, (voters, learners) in enumerate(targets, 1):
-        while True:
-            request = ChangeMembership(voters, learners, serial)
-            answer = yield call(names[at % len(names)], request, timeout=0.5)
-            if isinstance(answer, Configuration):
-                break
-            at += 1
-            yield sleep((0.0, 0.1))
-        yield sleep((0.0, 1.0))
-
-
-def targets_of(
-    first: tuple[str, ...], spare: tuple[str, ...], many: bool
-) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """The spare servers learn, then as many others go, and come back: (voters, learners) each."""
+def targets_of(first: tuple[str, ...], spare: tuple[str, ...], many: bool) -> Targets:
+    """The spare servers learn, then as many others go, and come back."""
     count = min(len(spare), len(first))
     old, kept = first[:count], first[count:]
     if many:
@@ -293,7 +276,9 @@ class leader_completeness:
             return True
         server = world[name]
         index, log = server.commit_index, server.log
-        if index and (not self.newest or index > self.newest[-1][0]):
+        # Who has discarded what it has not committed is told by `what_is_committed_stays_so`.
+        known = self.newest[-1][0] if self.newest else 0
+        if index > known and index >= log.offset:
             self.newest.append((index, log.term_at(index), server.current_term))
         for leader in world.nodes(RaftNode):
             if leader.is_up and leader.role is Role.LEADER:
@@ -325,11 +310,15 @@ class what_is_committed_stays_so:
         if not is_server(name):
             return True
         server = world[name]
-        before = self.most.get(name, 0) if server.is_up else 0
-        self.most[name] = server.commit_index
+        if not server.is_up:
+            self.most[name] = 0
+            return True
+        before, self.most[name] = self.most.get(name, 0), server.commit_index
         if server.commit_index < before:
             return f"{name} went back from {before} to {server.commit_index}"
-        return server.log.offset <= max(server.commit_index, server.snapshot.index)
+        if server.log.offset > server.commit_index:
+            return f"{name} discards up to {server.log.offset}, committed to {server.commit_index}"
+        return True
 
 
 @always(changes_under_load)
@@ -389,8 +378,9 @@ def two_majorities_decide_together(world: World) -> bool:
 
 @reachable(changes_under_load)
 def a_server_that_was_removed_votes_again(world: World) -> bool:
-    """After the last change."""
-    return every_change_is_made(world) is True and world["n1"].current_term > 2
+    """After the last change. Where a server joins, n1 is the first to go, and comes back."""
+    was_removed = any(each.joins for each in servers_of(world))
+    return was_removed and every_change_is_made(world) is True and world["n1"].current_term > 2
 
 
 @reachable(changes_under_load)

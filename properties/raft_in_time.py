@@ -32,7 +32,6 @@ from happysim import (
 )
 from happysim.core.script import TimedOut
 from happysim.protocols.raft import (
-    ChangeMembership,
     ClientRequest,
     Configuration,
     NotLeader,
@@ -42,7 +41,7 @@ from happysim.protocols.raft import (
     TransferLeadership,
 )
 from properties.raft import clients_see_one_machine, every_theorem, leaders_of, servers_of
-from properties.raft_membership import every_theorem_of_changes
+from properties.raft_membership import changes, every_theorem_of_changes
 
 COMMANDS = 12
 NAMES = ("n1", "n2", "n3", "n4", "n5")
@@ -125,24 +124,11 @@ def members_in_time(kind: type[RaftNode] = RaftNode) -> World:
     ]
     servers += [kind(name, joins=True, **options) for name in NAMES[3:]]
     clients = [
-        Script("a1", changes_to, (first, NAMES[3:]), (NAMES, ()), (NAMES[2:], ())),
+        Script("a1", changes, NAMES, ((first, NAMES[3:]), (NAMES, ()), (NAMES[2:], ()))),
         Script("c1", writes_on, 0.0, 5, "n1", *map(Write, range(1, COMMANDS + 1))),
         Script("c2", reads_on, 0.0, "n3", 20),
     ]
     return in_datacenter(servers, *clients)
-
-
-def changes_to(*targets: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[Any]:
-    """A client that asks all servers in turn for (voters, learners), until it has been done."""
-    at = 0
-    for serial, (voters, learners) in enumerate(targets, 1):
-        while True:
-            asked = ChangeMembership(voters, learners, serial)
-            answer = yield call(NAMES[at % len(NAMES)], asked, timeout=0.3)
-            if isinstance(answer, Configuration):
-                break
-            at += 1
-            yield sleep(0.05)
 
 
 CUT_OFF = simulated(

@@ -22,6 +22,7 @@ from happysim import (
     call,
     duplicating,
     reachable,
+    sleep,
     together,
     uniform,
 )
@@ -54,6 +55,9 @@ from properties.raft import (
 )
 from properties.worlds import along
 
+# What the cluster is to be, one after the other: (voters, learners) each.
+Targets = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
 
 def changing(
     size: int, joining: int, *clients: Script, kind: type[RaftNode] = RaftNode, **options: Any
@@ -80,6 +84,20 @@ def admin(name: str, server: str, *targets: str) -> Script:
     """A client that asks `server` for one set of voters after the other: "n1 n2 n3"."""
     wanted = (ChangeMembership(tuple(voters.split())) for voters in targets)
     return Script(name, asks, *((server, change) for change in wanted))
+
+
+def changes(names: tuple[str, ...], targets: Targets) -> Iterator[Any]:
+    """In time: ask every server in turn until a change is made, and then for the next one."""
+    at = 0
+    for serial, (voters, learners) in enumerate(targets, 1):
+        while True:
+            request = ChangeMembership(voters, learners, serial)
+            answer = yield call(names[at % len(names)], request, timeout=0.5)
+            if isinstance(answer, Configuration):
+                break
+            at += 1
+            yield sleep((0.0, 0.1))
+        yield sleep((0.0, 1.0))
 
 
 # -- scenarios ------------------------------------------------------------------------------------

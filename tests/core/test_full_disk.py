@@ -199,8 +199,11 @@ def test_a_schedule_of_a_search_runs_in_time() -> None:
     assert run.world["s"].is_up
 
 
-def test_a_world_with_a_full_disk_goes_on_in_time() -> None:
-    world = pair(network=Network("n")).step("fill s")
+@pytest.mark.parametrize("steps", [("fill s",), ("fill s", ARRIVES)], ids=["full", "failing"])
+def test_a_world_with_a_full_disk_goes_on_in_time(steps: tuple[str, ...]) -> None:
+    world = pair(network=Network("n"))
+    for step in steps:
+        world = world.step(step)
     run = Simulation(world, trace=True).run(1)
     assert "crash s" in [str(each) for each in run.schedule]
     assert run.world["s"].log == []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
-from happysim import Choice, Kind, Property, check
+from happysim import Choice, Kind, Property, check, simulate
 from happysim.search.shrink import shrink
 from happysim.spec.property import Sort
 
@@ -14,6 +15,13 @@ def listed(*modules: ModuleType) -> list[Property]:
     """The properties of these modules that must break, in the order of their definition."""
     found = [each for module in modules for each in vars(module).values()]
     return [each for each in found if isinstance(each, Property) and each.must_break]
+
+
+def variants(*modules: ModuleType) -> dict[str, type]:
+    """The classes that these modules define, by name: each has one mistake."""
+    found = [(module.__name__, each) for module in modules for each in vars(module).values()]
+    classes = [each for home, each in found if isinstance(each, type) and each.__module__ == home]
+    return {each.__name__: each for each in classes}
 
 
 def scenario_name(prop: Property) -> str:
@@ -42,3 +50,19 @@ def assert_keeps(bug: Property, theorems: Iterable[Property]) -> None:
     for theorem in theorems:
         verdict = check(theorem.over(bug.scenario), max_worlds=10_000)
         assert not verdict.broken, verdict
+
+
+def broken_by(
+    theorems: Iterable[Property], scenario: Any, faults: Any, seed: int, until: float, **wrong: Any
+) -> str:
+    """The name of the theorem that one run in time breaks; empty where it breaks none.
+
+    Those of the scenario are judged; `wrong` are its arguments.
+    """
+    asked = [
+        each.over(scenario, each.name, **wrong)
+        for each in theorems
+        if each.scenario.function is scenario
+    ]
+    run = simulate(asked[0].scenario, *asked, seed=seed, until=until, faults=faults)
+    return "" if run.broken is None else run.broken[0].name

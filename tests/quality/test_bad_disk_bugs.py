@@ -15,6 +15,7 @@ from properties import bad_disks
 from properties.bad_disks import MENU, copying, electing, rejoining
 from properties.broken import bad_disks as broken
 from properties.broken import faults as broken_too
+from tests.quality.bugs import variants
 
 THEOREMS: dict[Any, Property] = {
     electing: bad_disks.one_is_elected_at_the_most,
@@ -82,13 +83,7 @@ def shown(scenario: Any, faults: Iterable[str], **wrong: Any) -> set[str]:
 
 
 def test_every_mistake_and_every_fault_is_in_the_table() -> None:
-    made = {
-        each.__name__
-        for module in (broken, broken_too)
-        for each in vars(module).values()
-        if isinstance(each, type) and each.__module__ == module.__name__
-    }
-    assert made == {name for name in MISTAKES if "=" not in name}
+    assert set(variants(broken, broken_too)) == {name for name in MISTAKES if "=" not in name}
     assert set.union(*(faults for *_, faults in MISTAKES.values())) == set(MENU)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from happysim import Property, simulate
+from happysim import Property
 from properties import bad_links
 from properties.bad_links import MENU, UNTIL, copying, group, lending
 from properties.broken import bad_links as broken
+from tests.quality.bugs import broken_by, variants
 
 # How many seeds a fault has to show its mistake, and no other fault may.
 SEEDS = range(1, 6)
@@ -61,14 +62,7 @@ THEOREMS = [each for each in vars(bad_links).values() if isinstance(each, Proper
 
 def said(scenario: Any, fault: str, seed: int, **wrong: Any) -> str:
     """The name of the property that a run under this fault breaks; empty where it breaks none."""
-    asked = [
-        each.over(scenario, each.name, **wrong)
-        for each in THEOREMS
-        if each.scenario.function is scenario
-    ]
-    faults = MENU[fault] if fault else []
-    run = simulate(asked[0].scenario, *asked, seed=seed, until=UNTIL, faults=faults)
-    return "" if run.broken is None else run.broken[0].name
+    return broken_by(THEOREMS, scenario, MENU[fault] if fault else (), seed, UNTIL, **wrong)
 
 
 def seeds_of(mistake: str, fault: str) -> list[int]:
@@ -81,9 +75,7 @@ def seeds_of(mistake: str, fault: str) -> list[int]:
 
 
 def test_every_mistake_and_every_fault_is_in_the_table() -> None:
-    kinds = [each for each in vars(broken).values() if isinstance(each, type)]
-    made = {each.__name__ for each in kinds if each.__module__ == broken.__name__}
-    assert made == set(MISTAKES)
+    assert set(variants(broken)) == set(MISTAKES)
     shown = [fault for *_, faults in MISTAKES.values() for fault in sorted(faults)]
     assert sorted(shown) == sorted(MENU)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from happysim import Property, simulate
+from happysim import Property
 from properties import bad_clocks, bad_nodes
 from properties.bad_clocks import buffering, reading, stamping, watching
 from properties.bad_nodes import MENU, UNTIL, asking, logging
 from properties.broken import bad_nodes as broken
+from tests.quality.bugs import broken_by, variants
 
 SEEDS = range(1, 4)
 
@@ -50,20 +51,11 @@ THEOREMS = [
 
 def said(scenario: Any, fault: str, seed: int, **wrong: Any) -> str:
     """The name of the property that a run under this fault breaks; empty where it breaks none."""
-    asked = [
-        each.over(scenario, each.name, **wrong)
-        for each in THEOREMS
-        if each.scenario.function is scenario
-    ]
-    faults = MENU[fault] if fault else []
-    run = simulate(asked[0].scenario, *asked, seed=seed, until=UNTIL, faults=faults)
-    return "" if run.broken is None else run.broken[0].name
+    return broken_by(THEOREMS, scenario, MENU[fault] if fault else (), seed, UNTIL, **wrong)
 
 
 def test_every_mistake_and_every_fault_is_in_the_table() -> None:
-    kinds = [each for each in vars(broken).values() if isinstance(each, type)]
-    made = {each.__name__ for each in kinds if each.__module__ == broken.__name__}
-    assert made == set(MISTAKES)
+    assert set(variants(broken)) == set(MISTAKES)
     assert sorted(fault for *_, fault in MISTAKES.values()) == sorted(MENU)
 
 

@@ -31,6 +31,7 @@ from properties.broken import (
     raft_snapshots,
     swim,
 )
+from tests.quality.bugs import variants
 
 NS = phi_accrual_in_time.NS
 
@@ -114,8 +115,7 @@ def mistakes() -> list[tuple[str, Any]]:
     return [
         (where, each)
         for where in LOADS
-        for name, each in vars(import_module(f"properties.broken.{where}")).items()
-        if isinstance(each, type) and each.__module__ == f"properties.broken.{where}"
+        for name, each in variants(import_module(f"properties.broken.{where}")).items()
         if name not in ELUSIVE and name not in NOT_LOADED
     ]
 

@@ -12,6 +12,7 @@ from happysim.core.byzantine import byzantine
 from properties import byzantine as right
 from properties.broken import byzantine as broken
 from properties.byzantine import Account, Deposit, Member, Payer
+from tests.quality.bugs import variants
 
 # To speak for another helps who tells each something else.
 LIES: dict[str, dict[str, int]] = {
@@ -65,8 +66,7 @@ def shown(scenario: Any, prop: Property, lies: Iterable[str], **wrong: Any) -> s
 
 
 def test_every_mistake_and_every_lie_is_in_the_table() -> None:
-    kinds = [each for each in vars(broken).values() if isinstance(each, type)]
-    assert {each.__name__ for each in kinds if each.__module__ == broken.__name__} == set(MISTAKES)
+    assert set(variants(broken)) == set(MISTAKES)
     assert set.union(*(lies for *_, lies in MISTAKES.values())) == set(LIES)
 
 

@@ -32,7 +32,7 @@ from happysim import (
     simulated,
     step_always,
 )
-from tests.sim.models import Ask, Counter, ticking
+from tests.sim.models import Ask, Counter, Tick, asking, ticking
 
 ASKED: list[int] = []
 
@@ -103,6 +103,26 @@ def deep() -> World:
 def test_a_change_in_place_is_noticed_at_its_step(read: Any, seconds: str) -> None:
     prop = always(deep)(read)
     simulation = Simulation(deep(), properties=[prop], faults=[at(5, Crash("d"))]).run(60)
+    assert simulation.broken is not None
+    assert simulation.seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("scenario", "read", "seconds"),
+    [
+        # What is on its way is no field of any node, nor is what clients have asked for.
+        (ticking, lambda world: Tick(2) not in [sent.message for sent in world.in_flight], "2"),
+        (asking, lambda world: not world.history.of("c1"), "0"),
+        (asking, lambda world: not any(each.done for each in world.history.of("c1")), "0.5"),
+        # Another field is read once the first has changed, and then the first no more.
+        (ticking, lambda world: not world["n1"].seen or world["source"].sent < 3, "3"),
+    ],
+)
+def test_whatever_a_property_reads_is_noticed_at_its_step(
+    scenario: Any, read: Any, seconds: str
+) -> None:
+    prop = always(scenario)(read)
+    simulation = Simulation(scenario(), properties=[prop]).run(60)
     assert simulation.broken is not None
     assert simulation.seconds == seconds
 

@@ -178,6 +178,32 @@ def test_sets_iterate_in_order_of_content_wherever_they_are() -> None:
     assert found == [letter * times for times in (1, 2, 3, 4) for letter in "uvwxyz"]
 
 
+class Repeater(Node):
+    """Says the same again and again, or writes down what it hears."""
+
+    heard: list[str] = []
+
+    def on_start(self, host: Host) -> None:
+        if self.name == "r1":
+            host.set_timer("say")
+
+    @on.timer("say")
+    def say(self, host: Host) -> None:
+        host.send("r2", Names(frozenset("zyxwvu")))
+        host.set_timer("say")
+
+    @on(Names)
+    def hear(self, host: Host, sender: str, message: Names) -> None:
+        self.heard.append("".join(message.names))
+
+
+def test_what_is_sent_where_its_kind_was_sent_before_is_looked_at_all_the_same() -> None:
+    simulation = Simulation(World.of(Repeater("r1"), Repeater("r2"))).run(10)
+    heard = simulation.world["r2"].heard
+    assert len(heard) > 6
+    assert set(heard) == {"uvwxyz"}
+
+
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
 def test_a_run_is_the_same_under_every_hash_seed(seed: str) -> None:
     program = (

@@ -204,6 +204,8 @@ NEXT = "fire source next"
         ([(0, "crash n1"), (0, "crash n1")], "n1 is down"),
         ([(0, "crash n1 losing 7")], "there may be, of its disk: "),
         ([(0, "crash n1"), (1, "restart n1 wiped backwards")], "there may be, of its disk: "),
+        ([(0, "fill n1"), (0, "fill n1")], "n1 is not up, or its disk is full already"),
+        ([(0, "free n1")], "the disk of n1 is not full"),
         ([(0, "restart n1")], "n1 is not down"),
         ([(0, "resume n1")], "n1 does not stand still"),
         ([(0, "start n1")], "n1 has started already"),

@@ -21,6 +21,7 @@ from happysim import (
     ScenarioError,
     Simulation,
     World,
+    always,
     check,
     durable,
     explore,
@@ -305,6 +306,23 @@ def test_a_run_is_made_again_by_its_own_seed() -> None:
     assert runs == 1
     assert again.notes == (f"run 0, seed {seed}: {knobs}",)
     assert again.schedule == found.schedule
+
+
+def test_a_seed_draws_the_world_too_where_a_scenario_has_several() -> None:
+    def adding() -> dict[str, World]:
+        return {f"{total}": World.of(Adder("m1", total=total), Adder("m2")) for total in range(5)}
+
+    @always(adding)
+    def is_small(world: World) -> bool:
+        return bool(world["m1"].total < 4)
+
+    found = check(is_small, by=swarm(seed=1, runs=40))
+    assert isinstance(found, Broken)
+    number, seed = re.findall(r"run (\d+), seed (\d+)", found.notes[0])[0]
+    assert number != "0"
+    again = check(is_small, by=swarm(seed=int(seed), runs=1))
+    assert isinstance(again, Broken)
+    assert (again.start, found.start) == ("4", "4")
 
 
 def test_a_found_run_replays_and_shrinks() -> None:

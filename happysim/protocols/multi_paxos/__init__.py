@@ -1,7 +1,8 @@
 """Multi-Paxos: a log of commands, each slot chosen by Paxos, under one leader at a time.
 
 `messages` holds what clients and servers tell each other, `server` the server itself, with the
-papers that it follows, what it assumes and where it deviates.
+papers that it follows, what it assumes and where it deviates. What it does at more length is in
+`elections`, `learning`, `clients` and `phases`.
 """
 
 from happysim.protocols.multi_paxos.elections import Role

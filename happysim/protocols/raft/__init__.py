@@ -3,8 +3,8 @@
 `server` is the server itself: figure 2 of the paper that it follows, what it assumes and where it
 deviates. `messages` holds what clients and servers tell each other; `log` and
 `configuration` are the values that a server keeps, and `machine` is a map for it to drive. What it
-does beyond figure 2, or at more length, is in `replication`, `clients`, `snapshots`, `membership`,
-`transfer` and `reads`.
+does at more length, or beyond figure 2, is in `elections`, `replication`, `applying`, `clients`,
+`snapshots`, `membership`, `transfer` and `reads`.
 """
 
 from happysim.protocols.machine import Journal, Machine
