@@ -7,6 +7,7 @@
 
 mod agenda;
 mod checkpoint;
+mod classes;
 mod codec;
 mod disk;
 mod flat;
