@@ -84,6 +84,11 @@ def test_what_holds_itself_is_copied_once() -> None:
     copy = copy_of(ring)
     assert copy is not ring
     assert copy[1] is copy
+    loop: tuple[list[Any]] = ([],)
+    loop[0].append(loop)
+    copied = copy_of(loop)
+    assert copied[0] is not loop[0]
+    assert copied[0][0] is copied
 
 
 def test_a_mutable_part_of_something_fixed_is_copied() -> None:
@@ -95,9 +100,17 @@ def test_a_mutable_part_of_something_fixed_is_copied() -> None:
     assert copy == (1, [2], Fixed(1, ([3],)), Loose([4]))
 
 
+def nested(levels: int) -> Any:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        nested(100_000),
         iter([1]),
         [Slotted(1)],
         {"a": Words(a=1)},
