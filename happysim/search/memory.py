@@ -11,11 +11,11 @@ import enum
 from collections import defaultdict, deque
 from typing import Any
 
+from happysim.core.codec import is_of_python
 from happysim.core.names import Name
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
 _ATOMS = frozenset({type(None), str, Name, bytes, int, bool, float, type})
-_OF_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a `class` statement
 
 
 class NoCopyError(Exception):
@@ -89,7 +89,5 @@ def _is_fixed(value: Any) -> bool:
 
 def _is_plain(kind: type) -> bool:
     """True for a class whose objects are what is in their `__dict__`, and nothing more."""
-    return kind.__dictoffset__ != 0 and all(
-        base is object or (base.__flags__ & _OF_PYTHON and not base.__dict__.get("__slots__"))
-        for base in kind.__mro__
-    )
+    has_slots = any(base.__dict__.get("__slots__") for base in kind.__mro__)
+    return is_of_python(kind) and kind.__dictoffset__ != 0 and not has_slots
