@@ -184,7 +184,7 @@ class Recorder(PropertyJudge):
 
 
 def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any:
-    """Each world by its number, with the way to it, and what the judge was told."""
+    """Each world by its number, with the way to it, what the judge was told, and what was wrong."""
     first = next(iter(starts_of(case, 1).values()))
     judged = [each for each in options.properties(case) if each.name in ("ends", "steps")]
     judge = Recorder(first.tables, judged, BOUNDS[options.within], case.history)
@@ -208,7 +208,11 @@ def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any
     paths = [[content(world) for world in found.path(at)] for at in range(found.worlds)]
     told = [(*what, content(numbers)) for *what, numbers in judge.told]
     flags = (found.steps, found.depth, found.waiting, found.outside, found.depth_limited)
-    return paths, flags, found.stopped, told
+    wrong = [
+        (prop.name, each.at, each.reason, each.after and content(each.after))
+        for prop, each in judge.findings.items()
+    ]
+    return paths, flags, found.stopped, told, wrong
 
 
 @pytest.mark.parametrize("examples", FEW_AND_MANY)
