@@ -55,6 +55,11 @@ def held_fields(kind: type) -> frozenset[str]:
     return frozenset(n for n, found in descriptors if not isinstance(found, MemberDescriptorType))
 
 
+def is_of_python(kind: type) -> bool:
+    """True where no built-in class but `object` is a base: `object.__new__` makes its objects."""
+    return all(base is object or base.__flags__ & _OF_PYTHON for base in kind.__mro__)
+
+
 def native_part(name: str) -> Any:
     """A class of the native library; None where there is none, or it is not to be used."""
     built, _ = native() if os.environ.get(VARIABLE) != "reference" else (None, "")
@@ -76,9 +81,8 @@ def native_codec(shape: Callable[[type], str], describe: Callable[[Any], str]) -
         if word != "dataclass":
             return word, (), 0, False
         names, held = field_names(kind), held_fields(kind)
-        # Made as `object.__new__` makes them, and with all fields in one place.
-        plain = all(base is object or base.__flags__ & _OF_PYTHON for base in kind.__mro__)
-        if not plain or len(held) not in (0, len(names)):
+        # With all fields in one place.
+        if not is_of_python(kind) or len(held) not in (0, len(names)):
             return "unknown", (), 0, False
         return "fields", names, len(held), not kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 

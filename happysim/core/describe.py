@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-from collections import defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -64,7 +64,7 @@ def _describe_named(kind: type, rest: list[Any]) -> str:
     if kind is defaultdict:
         factory = "None" if rest[0] is None else rest[0].__name__
         return f"defaultdict({factory}, {{{_describe_pairs(rest[1:])}}})"
-    if issubclass(kind, dict):
+    if kind is OrderedDict or kind is Counter:
         return f"{name}({{{_describe_pairs(rest)}}})"
     if issubclass(kind, enum.Flag):
         return f"{name}({rest[0]})"

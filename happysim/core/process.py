@@ -364,8 +364,7 @@ def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
     """The content of a node's fields, in order of declaration, without its name."""
     kind = type(node)
     values = vars(node)
-    if len(values) != len(kind.happysim_fields) + 1 or values.get("name") != name:
-        _refuse_fields(kind, values, name, where)
+    _check_names(kind, values, name, where)
     # Frozen together, so that two fields that hold one list are noticed.
     frozen = freeze_attributes(values, kind.happysim_fields)
     if frozen is not None:
@@ -381,12 +380,14 @@ def freeze_fields(node: Node, name: str, where: str) -> tuple[Frozen, ...]:
 def check_fields(node: Node, name: str, where: str) -> None:
     """Raise what `freeze_fields` raises, where it does."""
     values, kind = vars(node), type(node)
-    declared = len(values) == len(kind.happysim_fields) + 1 and values.get("name") == name
-    if not declared or not have_content(values, kind.happysim_fields):
+    _check_names(kind, values, name, where)
+    if not have_content(values, kind.happysim_fields):
         freeze_fields(node, name, where)
 
 
-def _refuse_fields(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:
+def _check_names(kind: type[Node], values: dict[str, Any], name: str, where: str) -> None:
+    if len(values) == len(kind.happysim_fields) + 1 and values.get("name") == name:
+        return
     if values.get("name") != name:
         raise ProtocolError(f"{where}: a node's name is fixed ({name!r}); leave it alone")
     for extra in sorted(set(values) - {"name", *kind.happysim_fields}):

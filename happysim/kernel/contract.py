@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 Numbers = tuple[int, ...]
 
-# Raised with each change of this file. A native kernel that was built for another is refused.
+# Raised with each change of this file, or of what else Python uses of the native library: one that
+# was built for another version is refused.
 VERSION = 8
 
 

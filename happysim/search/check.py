@@ -105,7 +105,7 @@ def explore(  # noqa: PLR0913 - each is a keyword that a user sets alone
         given = (subject, properties, bounds, history, progress)
         policy = bounds.by
         if isinstance(policy, (Bfs, Dfs)):
-            return Exhaustive(*given, symmetry=symmetry, saved=saved)
+            return Exhaustive(*given, up_to_symmetry=symmetry, saved=saved)
         if isinstance(policy, (Uniform, Pct)):
             return AtRandom(*given)
         if isinstance(policy, Replay):

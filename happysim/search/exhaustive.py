@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import MappingProxyType
@@ -21,7 +21,6 @@ from happysim.search.policy import Bfs, Dfs
 from happysim.search.schedule import choices_along, raising_here
 from happysim.search.search import STOPPED, Progress, Search
 from happysim.spec.property import Property, PropertyError, Sort
-from happysim.spec.scenario import Bounds, Scenario
 from happysim.spec.verdict import Broken, Holds, Unknown, Verdict
 
 # Tables only grow, and looking for cycles in them takes a third of a short search.
@@ -35,29 +34,23 @@ _SHARE_TO_SPILL = 0.5
 _BROKEN_OFF = ("seconds", "memory", "disk full", "disk", "interrupt")
 
 
+@dataclass(eq=False)
 class Exhaustive(Search):
     """Breadth or depth first, as `bounds.by` says; `saved` is the checkpoint to go on from."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        properties: Sequence[Property],
-        bounds: Bounds,
-        history: bool,
-        progress: Progress | None,
-        *,
-        symmetry: bool,
-        saved: checkpoint.Saved | None,
-    ) -> None:
-        super().__init__(scenario, properties, bounds, history, progress)
-        policy = bounds.by
+    up_to_symmetry: bool
+    saved: checkpoint.Saved | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        policy = self.bounds.by
         assert isinstance(policy, (Bfs, Dfs))
         self.policy: Bfs | Dfs = policy
-        self.saved = saved
         self.keeper: checkpoint.Keeper | None = None
         self.lean = self.leaning() if policy.reduce else None
         # One reduction at a time.
-        self.symmetry = self.tables.symmetry if symmetry and self.lean is None else None
+        is_folded = self.up_to_symmetry and self.lean is None
+        self.symmetry = self.tables.symmetry if is_folded else None
         # Whether what a search with `reduce` left out is known to be dead; worlds of all searches.
         self.settled, self.worlds_in_all = True, 0
         if self.lean is not None:

@@ -11,24 +11,33 @@ import enum
 from collections import defaultdict, deque
 from typing import Any
 
+from happysim.core.codec import is_of_python
+from happysim.core.names import Name
 from happysim.core.stable_set import StableFrozenSet, StableSet
 
-_ATOMS = frozenset({type(None), str, bytes, int, bool, float, type})
-_OF_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class was made by a `class` statement
+_ATOMS = frozenset({type(None), str, Name, bytes, int, bool, float, type})
 
 
 class NoCopyError(Exception):
     """There is something in it of which it is not known how to copy it."""
 
 
-def copy_of(value: Any, made: dict[int, Any] | None = None) -> Any:
+def copy_of(value: Any) -> Any:
     """A copy that shares nothing which may change. Raises `NoCopyError` where there is none.
 
-    What is reached twice is one object in the copy, too; `made` holds what was copied, by id.
+    What is reached twice is one object in the copy, too. Of what is nested too deeply there is
+    none.
     """
+    try:
+        return _copy_of(value, {})
+    except RecursionError:
+        raise NoCopyError from None
+
+
+def _copy_of(value: Any, made: dict[int, Any]) -> Any:
+    """The same; `made` holds what was copied, by id."""
     if _is_fixed(value):
         return value
-    made = {} if made is None else made
     if id(value) not in made:
         _copy(value, made)
     return made[id(value)]
@@ -39,19 +48,20 @@ def _copy(value: Any, made: dict[int, Any]) -> None:
     other: Any
     if kind is list or kind is deque:
         other = made[at] = kind() if kind is list else deque(maxlen=value.maxlen)
-        other.extend(copy_of(each, made) for each in value)
+        other.extend(_copy_of(each, made) for each in value)
     elif kind is dict or (kind is defaultdict and _is_fixed(value.default_factory)):
         made[at] = other = kind() if kind is dict else defaultdict(value.default_factory)
         for key, each in value.items():
-            other[_fixed(key)] = copy_of(each, made)
+            other[_fixed(key)] = _copy_of(each, made)
     elif kind is set or kind is StableSet:
         made[at] = kind(map(_fixed, set.__iter__(value)))
     elif kind is tuple:
-        made[at] = tuple(copy_of(each, made) for each in value)
+        other = tuple(_copy_of(each, made) for each in value)
+        made.setdefault(at, other)  # It may hold itself, and then is there by now.
     elif _is_plain(kind):
         made[at] = other = object.__new__(kind)
         for name, each in vars(value).items():
-            object.__setattr__(other, name, copy_of(each, made))
+            object.__setattr__(other, name, _copy_of(each, made))
     else:
         raise NoCopyError
 
@@ -79,7 +89,5 @@ def _is_fixed(value: Any) -> bool:
 
 def _is_plain(kind: type) -> bool:
     """True for a class whose objects are what is in their `__dict__`, and nothing more."""
-    return kind.__dictoffset__ != 0 and all(
-        base is object or (base.__flags__ & _OF_PYTHON and not base.__dict__.get("__slots__"))
-        for base in kind.__mro__
-    )
+    has_slots = any(base.__dict__.get("__slots__") for base in kind.__mro__)
+    return is_of_python(kind) and kind.__dictoffset__ != 0 and not has_slots

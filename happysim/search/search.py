@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,27 +28,25 @@ STOPPED = {
 }
 
 
+@dataclass(eq=False)
 class Search:
     """A search to be made. A policy's own class says how: see `explored`.
 
-    `hidden` are the budgets of faults that may be paid where the search does not look.
+    That no handler raises is judged too.
     """
 
-    hidden: tuple[str, ...] = ()
+    scenario: Scenario
+    properties: Sequence[Property]
+    bounds: Bounds
+    history: bool
+    progress: Progress | None
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        properties: Sequence[Property],
-        bounds: Bounds,
-        history: bool,
-        progress: Progress | None,
-    ) -> None:
-        self.scenario, self.bounds, self.history = scenario, bounds, history
-        self.progress = progress
-        self.starts = scenario.worlds
+    def __post_init__(self) -> None:
+        self.starts = self.scenario.worlds
         self.tables = next(iter(self.starts.values())).tables
-        self.properties = [*properties, no_handler_raises(scenario)]
+        self.properties = [*self.properties, no_handler_raises(self.scenario)]
+        # Budgets of faults that may be paid where the search does not look.
+        self.hidden: tuple[str, ...] = ()
 
     @cached_property
     def judge(self) -> PropertyJudge:

@@ -13,7 +13,7 @@ from typing import Any
 from happysim.core.symmetry import Symmetry
 from happysim.core.world import World
 from happysim.spec.property import PropertyError
-from happysim.spec.remember import Judgement, Remembered, is_wide
+from happysim.spec.remember import Judgement, Remembered, are_local
 
 Part = tuple[Any, ...]
 Content = tuple[Any, ...]
@@ -75,7 +75,7 @@ class Invariant:
                 part = (which, what) if slot is None else (which, what, slot, *of[1:])
                 self.parts[part] = None
         if new:
-            self.local = not any(map(is_wide, self.parts))
+            self.local = are_local(self.parts)
             self._checked.clear()
         return bool(new)
 

@@ -8,7 +8,7 @@ read is judged by walking down the tree.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from happysim.core.world import World
@@ -30,9 +30,9 @@ class Judgement(NamedTuple):
     reads: tuple[tuple[Any, ...], ...] = ()
 
 
-def is_wide(read: tuple[Any, ...]) -> bool:
-    """True for a read of more than a local state or the history."""
-    return read[1] in _WIDE
+def are_local(reads: Iterable[tuple[Any, ...]]) -> bool:
+    """True where nothing is read but local states and the history."""
+    return _WIDE.isdisjoint([read[1] for read in reads])
 
 
 class _Branching:
@@ -90,7 +90,7 @@ class Remembered:
             watched = [world.watched(_Log(which, reads)) for which, world in enumerate(worlds)]
             wrong = self.judge(*watched)
         keys = tuple(dict.fromkeys(reads))
-        made = Judgement(wrong, _WIDE.isdisjoint([key[1] for key in keys]), keys)
+        made = Judgement(wrong, are_local(keys), keys)
         self._insert(worlds, keys, made, passed)
         return made
 

@@ -32,6 +32,15 @@ class Mixed(Slotted):
     more: int = 0
 
 
+class HookedDict(dict[Any, Any]):
+    def __freeze__(self) -> tuple[Any, ...]:
+        return tuple(self.items())
+
+    @classmethod
+    def __thaw__(cls, value: tuple[Any, ...]) -> HookedDict:
+        return cls(value)
+
+
 VALUES = [
     None,
     True,
@@ -69,6 +78,7 @@ VALUES = [
     Slotted({1}),
     Mixed({1}, 2),
     Hooked((1, 2)),
+    HookedDict({"a": 1, 2: None}),
 ]
 
 

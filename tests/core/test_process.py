@@ -23,6 +23,7 @@ from happysim import (
     on,
 )
 from happysim.core.local_step import UP, Event
+from happysim.core.process import check_fields, freeze_fields
 from tests.support.nodes import Body, Ping, one_node
 
 
@@ -277,6 +278,29 @@ def test_a_mistake_of_a_handler_is_named_with_its_place_and_the_remedy(
 
     wanted = ["Actor.act on n", *parts]
     assert [part for part in wanted if part not in str(refused.value)] == []
+
+
+class Fields(Node):
+    value: Any = None
+    log: list[int] = []
+
+
+def undeclared(node: Any, host: Host) -> None:
+    node.extra = 1
+
+
+@pytest.mark.parametrize("body", [undeclared, delete, rename, share, raw])
+def test_fields_that_are_only_checked_are_refused_as_those_that_are_frozen(body: Any) -> None:
+    node = Fields("n")
+    check_fields(node, "n", "here")
+    body(node, None)
+
+    said = []
+    for refuse in (freeze_fields, check_fields):
+        with pytest.raises(ProtocolError) as refused:
+            refuse(node, "n", "here")
+        said.append(str(refused.value))
+    assert said[0] == said[1]
 
 
 def test_an_async_handler_is_refused_and_leaves_no_warning_behind() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,17 @@ def test_a_thawed_set_iterates_in_order_of_content(
     assert list(thawed) == ordered
     assert thawed == kind(elements)
     assert isinstance(thawed, kind)
+
+
+@pytest.mark.parametrize("kind", [StableSet, StableFrozenSet])
+def test_a_copy_is_of_the_same_kind_and_in_order(kind: Any) -> None:
+    looked_at, fresh = kind(WORDS), kind(WORDS)
+    assert list(looked_at) == WORDS
+
+    for made in (copy.deepcopy(looked_at), pickle.loads(pickle.dumps(fresh))):
+        assert type(made) is kind
+        assert list(made) == WORDS
+    assert pickle.dumps(looked_at) == pickle.dumps(fresh)
 
 
 @pytest.mark.parametrize("kind", [StableSet, StableFrozenSet])

@@ -266,6 +266,7 @@ WRONG = {
                             r"--disk goes with --by bfs; --by uniform takes --seed, "),
     "a proof in less memory": ("check p.py --by smt --memory fingerprint",
                                r"--memory goes with --by bfs or dfs; --by smt takes none of these"),
+    "checkpoints of none": ("check p.py --every 3", r"--every goes with --checkpoint FILE or"),
     "runs of steps": ("check p.py --by swarm --steps 3",
                       r"--steps goes with --by uniform or pct; --by swarm takes --seed, "),
     "no trace": ("replay nope.trace", r"nope\.trace: cannot be read as a trace: No such file"),

@@ -18,7 +18,9 @@ from happysim.core.errors import CheckpointError, HappysimError
 from happysim.core.prng import Random
 from happysim.core.tables import Tables
 from happysim.front.cli import main
-from happysim.kernel.switch import VARIABLE
+from happysim.kernel.contract import Plan
+from happysim.kernel.switch import VARIABLE, kernel
+from happysim.search.judge import PropertyJudge
 from happysim.search.policy import Bfs
 from tests.kernel.test_kernels_agree import (
     BOUNDS,
@@ -126,6 +128,33 @@ def test_interrupts_anywhere_change_nothing(
         assert found == wanted
 
     resumed()
+
+
+@pytest.mark.parametrize("fingerprints", [False, True])
+def test_an_interrupt_ends_a_search_on_several_threads_where_it_ends_one(
+    monkeypatch: pytest.MonkeyPatch, fingerprints: bool
+) -> None:
+    run = Tables.effects_of
+
+    def burning(self: Tables, *of: Any) -> Any:
+        FUSE.burn()
+        return run(self, *of)
+
+    monkeypatch.setattr(Tables, "effects_of", burning)
+
+    def found(threads: int, left: int) -> Any:
+        world = two_phase.messages(5)
+        judge = PropertyJudge(world.tables, [], None, False)
+        plan = Plan(fingerprints=fingerprints, threads=threads)
+        FUSE.left = left
+        made = kernel().explore(world.tables, [world.numbers], judge, plan)
+        ways = [made.path(at) for at in range(0, made.worlds, 7)]
+        return made.stopped, made.worlds, made.steps, made.waiting, ways
+
+    for left in range(1, 390, 13):
+        wanted = found(1, left)
+        assert wanted[0] == "interrupt"
+        assert found(3, left) == wanted
 
 
 class Once(Node):

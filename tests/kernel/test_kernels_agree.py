@@ -7,6 +7,7 @@ the way to every world are compared, for any bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from happysim import Faults, ScenarioError, World, bfs, dfs, explore, ordered, uniform, unordered
+from happysim import (
+    Faults,
+    Host,
+    Node,
+    ScenarioError,
+    World,
+    action,
+    bfs,
+    dfs,
+    explore,
+    ordered,
+    step_always,
+    uniform,
+    unordered,
+)
 from happysim.kernel import contract, reference
 from happysim.kernel.contract import Exploration, Numbers, Plan
 from happysim.kernel.switch import VARIABLE, kernel
@@ -184,7 +199,7 @@ class Recorder(PropertyJudge):
 
 
 def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any:
-    """Each world by its number, with the way to it, and what the judge was told."""
+    """Each world by its number, with the way to it, what the judge was told, and what was wrong."""
     first = next(iter(starts_of(case, 1).values()))
     judged = [each for each in options.properties(case) if each.name in ("ends", "steps")]
     judge = Recorder(first.tables, judged, BOUNDS[options.within], case.history)
@@ -208,7 +223,11 @@ def worlds_found(explorer: Any, case: Case, options: Options, **how: Any) -> Any
     paths = [[content(world) for world in found.path(at)] for at in range(found.worlds)]
     told = [(*what, content(numbers)) for *what, numbers in judge.told]
     flags = (found.steps, found.depth, found.waiting, found.outside, found.depth_limited)
-    return paths, flags, found.stopped, told
+    wrong = [
+        (prop.name, each.at, each.reason, each.after and content(each.after))
+        for prop, each in judge.findings.items()
+    ]
+    return paths, flags, found.stopped, told, wrong
 
 
 @pytest.mark.parametrize("examples", FEW_AND_MANY)
@@ -226,6 +245,37 @@ def test_a_world_has_the_same_number_and_path_whatever_the_number_of_threads(exa
             assert worlds_found(native, case, options, threads=threads) == wanted
 
     found()
+
+
+class Switch(Node):
+    on: bool = False
+
+    @action
+    def turn(self, host: Host) -> None:
+        self.on = not self.on
+
+
+def test_a_step_to_a_world_met_before_is_judged_whatever_the_number_of_threads() -> None:
+    names = "abcdefgh"
+
+    def found(explorer: Any, threads: int | None = None) -> Any:
+        first = World.of(*map(Switch, names))
+
+        @step_always(first)
+        def none_is_turned_off_where_five_are_on(before: World, after: World) -> bool:
+            on = [sum(world[name].on for name in names) for world in (before, after)]
+            return on != [5, 4]
+
+        judge = PropertyJudge(first.tables, [none_is_turned_off_where_five_are_on], None, False)
+        plan = Plan(histories=False, threads=threads)
+        made = explorer.explore(first.tables, [first.numbers], judge, plan)
+        return made.worlds, made.steps, [each.at for each in judge.findings.values()]
+
+    # The worlds with five on come after all with fewer.
+    wanted = found(reference)
+    assert wanted[2] == [sum(comb(8, on) for on in range(5))]
+    for threads in (1, 3):
+        assert found(kernel_named("native"), threads) == wanted
 
 
 @pytest.mark.parametrize("examples", [40, pytest.param(3000, marks=pytest.mark.slow)])

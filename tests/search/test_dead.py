@@ -16,6 +16,7 @@ from happysim import (
     PropertyError,
     ScenarioError,
     World,
+    action,
     always,
     bfs,
     check,
@@ -198,6 +199,17 @@ class Caller(Node):
         host.broadcast(Late(), to=["sleeper"])
 
 
+class LateCaller(Node):
+    """Calls when it likes."""
+
+    called: bool = False
+
+    @action(when=lambda self: not self.called)
+    def call(self, host: Host) -> None:
+        self.called = True
+        host.broadcast(Late(), to=["sleeper"])
+
+
 class Noise(Node):
     """Makes worlds: its timer fires once."""
 
@@ -246,10 +258,14 @@ def test_a_message_that_does_nothing_yet_is_not_dead() -> None:
 
 
 @pytest.mark.parametrize("by", [bfs(reduce=True), dfs(reduce=True)], ids=["bfs", "dfs"])
-def test_a_search_that_ends_before_it_knows_better_tells_the_way_all_the_same(by: Any) -> None:
-    @always(sleeper)
+@pytest.mark.parametrize("caller", [Caller, LateCaller], ids=["at first", "on the way"])
+def test_a_search_that_ends_before_it_knows_better_tells_the_way_all_the_same(
+    by: Any, caller: type[Node]
+) -> None:
+    @always(lambda: World.of(Sleeper("sleeper"), caller("caller")))
     def it_sleeps_on(world: World) -> bool:
-        return not world["sleeper"].awake
+        called = caller is Caller or world["caller"].called
+        return not (called and world["sleeper"].awake)
 
     found = check(it_sleeps_on, by=by)
     assert found.broken

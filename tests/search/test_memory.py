@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from happysim.core.names import Name
 from happysim.core.stable_set import StableSet
 from happysim.search.memory import NoCopyError, copy_of
 
@@ -51,13 +52,20 @@ class Loose:
     inner: list[int] = field(default_factory=list)
 
 
+@dataclass
+class Mixed(Slotted):
+    """A field of it lies in a __dict__, and one in a slot."""
+
+    more: int = 0
+
+
 class Words(dict[str, int]):
     """More than a dict, perhaps."""
 
 
 def test_a_copy_holds_the_same_and_goes_its_own_way() -> None:
     memory = Memory()
-    entry = Fixed(7, (1, "a"))
+    entry = Fixed(7, (1, "a", Name("n1")))
     memory.growth["a"].seen.append(entry)
     copy = copy_of(memory)
     assert type(copy) is Memory
@@ -84,6 +92,11 @@ def test_what_holds_itself_is_copied_once() -> None:
     copy = copy_of(ring)
     assert copy is not ring
     assert copy[1] is copy
+    loop: tuple[list[Any]] = ([],)
+    loop[0].append(loop)
+    copied = copy_of(loop)
+    assert copied[0] is not loop[0]
+    assert copied[0][0] is copied
 
 
 def test_a_mutable_part_of_something_fixed_is_copied() -> None:
@@ -95,11 +108,20 @@ def test_a_mutable_part_of_something_fixed_is_copied() -> None:
     assert copy == (1, [2], Fixed(1, ([3],)), Loose([4]))
 
 
+def nested(levels: int) -> Any:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        nested(100_000),
         iter([1]),
         [Slotted(1)],
+        [Mixed(1)],
         {"a": Words(a=1)},
         {Growth(): 1},
         {Growth()},

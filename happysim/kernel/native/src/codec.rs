@@ -2,17 +2,18 @@
 //!
 //! What is here is fast, and the rest is left to Python: `freeze` and `thaw` return NotImplemented
 //! where a value holds anything that they do not know, or that is to be refused with an error, and
-//! `describe` has Python tell such a part. So
-//! the rules, and what is said where one is broken, stand in one place.
+//! `describe` has Python tell such a part. So the rules, and what is said where one is broken, stand
+//! in one place.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+
+use crate::classes::Classes;
 
 /// Values nested deeper, and values with more mutable parts, are left to Python.
 const DEPTH_MAX: u32 = 100;
@@ -61,13 +62,11 @@ enum Kind {
 struct Known {
     kind: Kind,
     name: String,
-    /// Keeps the class, and so its address, alive.
-    _class: Py<PyAny>,
 }
 
 #[pyclass(frozen)]
 pub struct Codec {
-    known: Mutex<HashMap<usize, Arc<Known>>>,
+    known: Classes<Known>,
     plan: Py<PyAny>,
     describe: Py<PyAny>,
     set: Py<PyAny>,
@@ -109,7 +108,7 @@ impl Codec {
         let builtins = py.import("builtins")?;
         let (set, frozenset) = (builtins.getattr("set")?, builtins.getattr("frozenset")?);
         Ok(Codec {
-            known: Mutex::default(),
+            known: Classes::default(),
             plan,
             describe,
             stable_set,
@@ -123,7 +122,7 @@ impl Codec {
 
     /// Asks anew about every class.
     fn forget(&self) {
-        self.lock().clear();
+        self.known.forget();
     }
 
     /// The content of a value; NotImplemented: ask Python.
@@ -189,22 +188,11 @@ impl Codec {
 }
 
 impl Codec {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Arc<Known>>> {
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// What is known of the class at an address.
     fn known(&self, class: &Bound<'_, PyAny>) -> PyResult<Arc<Known>> {
-        let at = class.as_ptr() as usize;
-        if let Some(known) = self.lock().get(&at) {
-            return Ok(known.clone());
-        }
-        let name = class.getattr(intern!(class.py(), "__name__")).and_then(|name| name.extract());
-        let kind = self.planned(class)?;
-        let made = Known { kind, name: name.unwrap_or_default(), _class: class.clone().unbind() };
-        let made = Arc::new(made);
-        self.lock().insert(at, made.clone());
-        Ok(made)
+        self.known.get(class, || {
+            let name = class.getattr(intern!(class.py(), "__name__")).and_then(|name| name.extract());
+            Ok(Known { kind: self.planned(class)?, name: name.unwrap_or_default() })
+        })
     }
 
     fn planned(&self, class: &Bound<'_, PyAny>) -> PyResult<Kind> {

@@ -3,10 +3,12 @@
 //! It works on the numbers of `happysim/kernel/contract.py`, and asks Python only for what it has
 //! not asked before. See `tables.rs` (what may happen next), `layout.rs` (a world in a few words),
 //! `seen.rs` (the worlds met), `ways.rs` (how they were met), `judge.rs` (what was judged) and
-//! `search.rs` (the loop).
+//! `search.rs` (the loop). What else is here, for speed alone, is in `codec.rs`, `walk.rs`, and for
+//! simulations `settle.rs` and `agenda.rs`.
 
 mod agenda;
 mod checkpoint;
+mod classes;
 mod codec;
 mod disk;
 mod flat;

@@ -271,6 +271,7 @@ impl Search {
                 let end = batch.nexts.len() as u32;
                 let item = Item { key, start: 0, end, slept: 0, moving: true, missed: true };
                 if place.visit(Place::fits) && self.orbits.is_none() {
+                    self.make_room(place, store, &batch.nexts)?;
                     self.expand(place, store, &item, depth, &batch.nexts)?;
                 }
                 return Err(error.into());
@@ -409,8 +410,4 @@ impl Search {
         }
         self.leave(place, store, item, parent)
     }
-
-
 }
-
-

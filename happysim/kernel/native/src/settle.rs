@@ -3,15 +3,14 @@
 //! What is here is what most handlers leave: fields that have not changed, and new values that hold
 //! no set. All else is left to the Python object of the field. Both see the same changes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
 use pyo3::exceptions::PyKeyError;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use crate::classes::Classes;
 
 /// Values nested deeper are left to Python.
 const DEPTH_MAX: u32 = 50;
@@ -23,16 +22,10 @@ enum Look {
     Refused,
 }
 
-struct Known {
-    look: Look,
-    /// Keeps the class, and so its address, alive.
-    _class: Py<PyAny>,
-}
-
 /// Looks for sets, by class. One serves all nodes.
 #[pyclass(frozen)]
 pub struct Looks {
-    known: Mutex<HashMap<usize, Arc<Known>>>,
+    known: Classes<Look>,
     plan: Py<PyAny>,
     stable_set: Py<PyAny>,
     stable_frozenset: Py<PyAny>,
@@ -43,7 +36,7 @@ impl Looks {
     /// `plan(kind)` is `looked_at` of `values.py`; the two classes are those of stable sets.
     #[new]
     fn new(plan: Py<PyAny>, stable_set: Py<PyAny>, stable_frozenset: Py<PyAny>) -> Self {
-        Looks { known: Mutex::default(), plan, stable_set, stable_frozenset }
+        Looks { known: Classes::default(), plan, stable_set, stable_frozenset }
     }
 
     /// As `is_set_free` of `values.py`, but false for what is nested very deeply.
@@ -53,21 +46,10 @@ impl Looks {
 }
 
 impl Looks {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Arc<Known>>> {
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn known(&self, class: &Bound<'_, PyAny>) -> PyResult<Arc<Known>> {
-        let at = class.as_ptr() as usize;
-        if let Some(known) = self.lock().get(&at) {
-            return Ok(known.clone());
-        }
+    fn planned(&self, class: &Bound<'_, PyAny>) -> PyResult<Look> {
         let said = self.plan.bind(class.py()).call1((class,))?;
         let names = said.extract::<Option<Vec<Py<PyString>>>>()?;
-        let look = names.map_or(Look::Refused, Look::Fields);
-        let made = Arc::new(Known { look, _class: class.clone().unbind() });
-        self.lock().insert(at, made.clone());
-        Ok(made)
+        Ok(names.map_or(Look::Refused, Look::Fields))
     }
 
     /// True for a value that nobody can change and that holds no set: whatever equals it neither.
@@ -99,7 +81,8 @@ impl Looks {
         if but_stable && class == self.stable_frozenset.as_ptr() as usize {
             return self.are_free(value);
         }
-        match &self.known(&value.get_type())?.look {
+        let class = value.get_type();
+        match &*self.known.get(&class, || self.planned(&class))? {
             Look::Refused => Ok(false),
             Look::Fields(names) => {
                 for name in names {

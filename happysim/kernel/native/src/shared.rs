@@ -3,7 +3,9 @@
 //! To look is a *visit*: many at a time, short, and cheap as a lock could not be. To add is to be
 //! *alone*: whoever wants that says so and waits until the visits have ended. So a visit must be
 //! short, or ask now and then whether somebody is waiting; and whoever visits must not want to be
-//! alone, nor visit again. Nobody visits while Python is asked.
+//! alone, nor visit again. Of several threads none visits or is alone while a handler or a property
+//! runs, so that the others go on. And only one of them ever asks Python: whoever waits here for
+//! another never waits for one that waits for the interpreter.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -101,8 +103,8 @@ impl Shared {
         Shared {
             place: UnsafeCell::new(place),
             crowded: AtomicBool::new(false),
-            visitors: Apart(AtomicUsize::new(0)),
-            waiting: Apart(AtomicUsize::new(0)),
+            visitors: Apart::default(),
+            waiting: Apart::default(),
             adding: Mutex::new(()),
         }
     }

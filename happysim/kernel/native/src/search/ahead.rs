@@ -180,7 +180,8 @@ struct LookUp<'a, const W: usize, E> {
     every: bool,
 }
 
-// SAFETY: the table of worlds changes as `Entry::fill` says, and moves only while one is alone.
+// SAFETY: the places of the table of worlds change as `Entry::fill` says, and move only while one is
+// alone: see `make_room`. How many are filled is looked at by nobody but the thread that takes in.
 unsafe impl<const W: usize, E: Entry<W>> Sync for LookUp<'_, W, E> {}
 
 impl<const W: usize, E: Entry<W>> LookUp<'_, W, E> {
