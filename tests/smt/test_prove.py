@@ -44,7 +44,7 @@ from happysim.spec.property import Sort
 from properties import lock, raft
 from properties.broken.lock import stale_writers_are_trusted
 from tests.smt.random_protocols import NETWORKS, properties
-from tests.support.nodes import Ping, one_node
+from tests.support.nodes import Counter, Ping, one_node
 
 # -- agreement with exhaustive search -------------------------------------------------------------
 
@@ -515,6 +515,27 @@ def test_a_bound_on_depth_is_kept_and_named() -> None:
     assert str(check(prop, by=smt(), max_depth=3)) == "Holds (proved within depth 3)"
     assert check(prop, by=smt(), max_depth=4).broken
     assert check(takes_are_single, by=smt()).holds
+
+
+def two_counters() -> World:
+    return World.of(Counter("n", 2), Counter("m", 9))
+
+
+@always(two_counters)
+def never_two(world: World) -> bool:
+    return world["n"].count < 2
+
+
+def two_after_three(world: World) -> bool:
+    return world["n"].count < 2 or world["m"].count >= 3
+
+
+@pytest.mark.parametrize("depth", [5, 6, 9])
+def test_what_a_bound_lets_in_late_is_in_time_for_a_bounded_depth(depth: int) -> None:
+    """The last of five steps is known from the second on, and inside the bound from the fourth."""
+    searched = check(never_two, by=bfs(), within=two_after_three, max_depth=depth)
+    solved = check(never_two, by=smt(), within=two_after_three, max_depth=depth)
+    assert (searched.broken, solved.broken) == (depth > 5, depth > 5)
 
 
 def test_a_bound_that_judges_two_nodes_together_is_not_trusted_with_a_counterexample() -> None:
