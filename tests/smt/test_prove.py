@@ -510,6 +510,45 @@ def takes_are_single(before: World, after: World) -> bool:
     return after["taker"].taken <= before["taker"].taken + 1
 
 
+class Turning(Node):
+    """Turns between two states for ever, and may say each time that it does."""
+
+    says: bool = True
+    on_its_way: bool = False
+
+    @action
+    def turn(self, host: Host) -> None:
+        self.on_its_way = not self.on_its_way
+        if self.says and not self.on_its_way:
+            host.send("taker", Token())
+
+
+def a_turning(says: bool) -> World:
+    return World.of(Turning("turning", says), Taker("taker"), Counter("n", 1))
+
+
+@step_always(a_turning, says=True)
+def never_turns_after_a_token(before: World, after: World) -> bool:
+    turns = after["turning"].on_its_way and not before["turning"].on_its_way
+    return not (turns and before["taker"].taken)
+
+
+@step_always(a_turning, says=False)
+def never_turns_back_after_a_count(before: World, after: World) -> bool:
+    turns_back = before["turning"].on_its_way and not after["turning"].on_its_way
+    return not (turns_back and before["n"].count)
+
+
+@pytest.mark.parametrize(
+    ("prop", "steps"), [(never_turns_after_a_token, 4), (never_turns_back_after_a_count, 3)]
+)
+def test_a_wrong_step_may_lead_back_to_where_its_process_was(prop: Property, steps: int) -> None:
+    for by in (bfs(), smt()):
+        verdict = check(prop, by=by, within=lambda world: world["taker"].taken < 3)
+        assert isinstance(verdict, Broken)
+        assert len(verdict.schedule) == steps
+
+
 def test_a_bound_on_depth_is_kept_and_named() -> None:
     prop = always(one_token, network=duplicating())(not_twice)
     assert str(check(prop, by=smt(), max_depth=3)) == "Holds (proved within depth 3)"
