@@ -304,11 +304,14 @@ class Search:
         both, so they are counted as well.
         """
         encoding = formula.encoding
+        measures = [(measure, most)] if measure is not None else []
+        if self.limits.steps_max is not None:
+            measures.append((steps_of, self.limits.steps_max))
         while True:
-            bounds = []
-            if measure is not None:
-                at_most = encoding.steps_at_most if measure is steps_of else encoding.faults_at_most
-                bounds = [at_most(most)]
+            bounds = [
+                (encoding.steps_at_most if each is steps_of else encoding.faults_at_most)(bound)
+                for each, bound in measures
+            ]
             steps = encoding.solve([formula.goal, *bounds, *more], self.limits.seconds, effort)
             if steps is None:
                 if encoding.counts_exactly:
@@ -324,7 +327,7 @@ class Search:
             if isinstance(outcome, str):
                 return Answer(unknown=outcome, note=self.note)
             if isinstance(outcome, Run):
-                if measure is None or measure(outcome) <= most:
+                if all(each(outcome) <= bound for each, bound in measures):
                     return Answer(outcome, note=self.note)
                 if not self.count(encoding, self.copied(encoding, outcome), effort):
                     return Answer(unknown="its copies are more steps", note=self.note)

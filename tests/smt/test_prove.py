@@ -553,6 +553,9 @@ def test_a_bound_on_depth_is_kept_and_named() -> None:
     prop = always(one_token, network=duplicating())(not_twice)
     assert str(check(prop, by=smt(), max_depth=3)) == "Holds (proved within depth 3)"
     assert check(prop, by=smt(), max_depth=4).broken
+    copied = always(one_token, duplicates=1)(not_twice)
+    assert str(check(copied, by=smt(), max_depth=4)) == "Holds (proved within depth 4)"
+    assert check(copied, by=smt(), max_depth=5).broken
     assert check(takes_are_single, by=smt()).holds
 
 
