@@ -59,12 +59,16 @@ class Limits(NamedTuple):
 
 @dataclass
 class Answer:
-    """A run, a reason for not knowing, or neither: proved. `shortest` is proved too."""
+    """A run, a reason for not knowing, or neither: proved. `shortest` is proved too.
+
+    `faults` says what is known of runs with fewer of them.
+    """
 
     run: Run | None = None
     unknown: str = ""
     shortest: bool = False
     note: str = ""
+    faults: str = ""
     evaluations: int = 0
 
     @property
@@ -146,6 +150,12 @@ class Search:
         # No run of so many steps, or fewer, does it: proved.
         self.excluded = -1.0
 
+    @property
+    def is_whole(self) -> bool:
+        """True where the closure holds every run that is asked about, however long."""
+        steps_max = self.limits.steps_max
+        return self.reduced.full.rounds >= (math.inf if steps_max is None else steps_max)
+
     # -- formulas --------------------------------------------------------------------------------
 
     def all_runs(self, layers: int) -> Formula:
@@ -196,9 +206,11 @@ class Search:
     def run(self) -> Answer:
         """The answer. A run is the shortest, or has the fewest faults, as `least` has it."""
         answer = self.best or self.first()
-        if answer.run is None or not self.limits.least or answer.shortest:
+        if answer.run is None or not self.limits.least:
             return answer
-        return self.shortest(answer) if self.limits.least == "steps" else self.gentlest(answer)
+        if self.limits.least == "faults":
+            return self.gentlest(answer)
+        return answer if answer.shortest else self.shortest(answer)
 
     def first(self) -> Answer:
         """A run, a proof that there is none, or why neither."""
@@ -392,7 +404,7 @@ class Search:
         best, short = self.fewer(formula, best, steps_of, also)
         said = "no run has fewer faults (proved)" if proved else "fewer faults may be enough"
         more = ", or with as many is shorter (proved)" if proved and short else ""
-        return replace(best, note=f"{best.note}; {said}{more}", shortest=False)
+        return replace(best, faults=f"{said}{more}", shortest=False)
 
     def fewer(
         self, formula: Formula, best: Answer, measure: Callable[[Run], int], *more: Any
@@ -402,7 +414,8 @@ class Search:
             most = measure(best.run) - 1
             other = self.ask(formula, self.limits.effort, measure, most, *more)
             if other.run is None:
-                return best, other.is_proof and formula.encoding.is_complete
+                is_complete = self.is_whole and formula.encoding.is_complete
+                return best, other.is_proof and is_complete
             best = other
         return best, False
 

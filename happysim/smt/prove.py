@@ -153,7 +153,7 @@ class _Prover:
     def _answer(self, name: str, start: World, prop: Property, deadline: float) -> Answer:
         """Where the local states are many, short runs are looked for first.
 
-        A run that is not proved to be the shortest is kept for where nothing better is found.
+        A run that is not proved to be the least is kept for where nothing better is found.
         """
         few = min(self.policy.steps_max, _EFFECTS_AT_FIRST)
         short = Answer()
@@ -161,7 +161,8 @@ class _Prover:
         if closure is None or sum(closure.sizes) > _LOCAL_STATES_FEW:
             whole = closure is not None
             short = self._answer_in_part(start, prop, deadline, _ROUNDS_AT_FIRST, whole=whole)
-            if short.run is not None and (short.shortest or self.policy.least != "steps"):
+            is_least = short.shortest if self.policy.least == "steps" else not self.policy.least
+            if short.run is not None and is_least:
                 return short
         if closure is None and self.policy.steps_max > few:
             # The other half of the time is for what can be said without it.
@@ -172,6 +173,8 @@ class _Prover:
                 answer = self._ask(closure, prop, deadline, None if short.run is None else short)
             except TooLargeError as error:
                 answer = Answer(unknown=str(error))
+        elif short.run is not None:
+            return short
         else:
             answer = self._answer_in_part(start, prop, deadline, _ROUNDS)
             if answer.unknown:
@@ -313,7 +316,7 @@ class _Prover:
         return None if run.wrong is None else Answer(run, shortest=shortest, note=note)
 
     def _found(self, prop: Property, name: str, answer: Answer, run: Run) -> Verdict:
-        notes = (answer.note,)
+        notes = ("; ".join(filter(None, (answer.note, answer.faults))),)
         if prop.sort is Sort.REACHABLE:
             return Holds(prop, schedule=run.schedule, start=name, notes=notes)
         alone = len(self.scenario.worlds) == 1

@@ -191,7 +191,8 @@ def _ask_in_turns(
             # Wrong, so worth a search of its own.
             answer = _ask_boxes(closure, prop, [judged.box], limits)
             if answer.unknown or (answer.run is not None and limits.least != "steps"):
-                return turns.best or replace(answer, shortest=False)
+                # What is said of its faults was asked of these combinations alone.
+                return turns.best or replace(answer, shortest=False, faults="")
             turns.note(answer)
         turns.rule_out(judged.box)
     return turns.best or Answer(

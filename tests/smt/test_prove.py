@@ -374,6 +374,33 @@ def test_the_fewest_steps_and_the_fewest_faults_are_two_things() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("goal", "_EFFORT_WHOLE"), ("prove", "_LOCAL_STATES_FEW"), ("question", "_EVALUATIONS_MAX")],
+)
+def test_the_fewest_faults_are_asked_for_whatever_finds_a_run(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of ever more steps or a search; a closure of few rounds; or one judgement of many."""
+    monkeypatch.setattr(sys.modules[f"happysim.smt.{module}"], name, 1)
+    verdict = check(never_late, by=smt(least="faults"))
+    assert isinstance(verdict, Broken)
+    said = "no run has fewer faults (proved)" in verdict.notes[0]
+    found = [str(choice) for choice in verdict.schedule] == ["act n go"] * 5
+    # One judgement is of a part of the runs: nothing is said of the others.
+    assert (said, found or not said) == (module != "question", True)
+
+
+def test_few_rounds_prove_nothing_of_the_faults_of_longer_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["happysim.smt.prove"], "_EFFECTS_AT_FIRST", 1)
+    verdict = check(never_late, by=smt(least="faults", steps_max=12))
+    assert isinstance(verdict, Broken)
+    assert any(choice.is_fault for choice in verdict.schedule)
+    assert verdict.notes[0].endswith("fewer faults may be enough")
+
+
 # -- what is said where there is no verdict -------------------------------------------------------
 
 
