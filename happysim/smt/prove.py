@@ -126,6 +126,7 @@ class _Prover:
         self.too_large: dict[str, str] = {}
         self.evaluations = 0
         self.effort = Effort(policy.effort)
+        self.searched: dict[Property, Answer | None] = {}
 
     def judged(self, prop: Property) -> Verdict:
         """See `Judge`."""
@@ -287,10 +288,17 @@ class _Prover:
         return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits, best)
 
     def _searched(self, prop: Property, deadline: float) -> Answer | None:
+        """What a search of the worlds finds, made once, however often a solver is asked."""
+        if prop not in self.searched:
+            self.searched[prop] = self._search(prop, deadline)
+        return self.searched[prop]
+
+    def _search(self, prop: Property, deadline: float) -> Answer | None:
         """A run that a breadth-first search finds among a number of worlds.
 
         What a solver takes long for is often near the first world. A search judges a property of
-        any worlds by itself, so what it finds is as short as any.
+        any worlds by itself, so what it finds is as short as any. Raises `KeyboardInterrupt`: it
+        takes Ctrl-C for itself, as z3 does.
         """
         if prop.sort is Sort.NO_RAISE or len(self.scenario.worlds) > 1:
             return None
@@ -298,7 +306,7 @@ class _Prover:
         seconds = (deadline - time.perf_counter()) / 4
         if seconds <= 0:
             return None
-        found = explore(
+        report = explore(
             scenario,
             prop,
             by=bfs(),
@@ -306,7 +314,10 @@ class _Prover:
             max_depth=self.bounds.max_depth,
             max_worlds=_WORLDS_MAX,
             seconds=seconds,
-        )[prop]
+        )
+        if report.stopped == "interrupt":
+            raise KeyboardInterrupt
+        found = report[prop]
         if not isinstance(found, (Broken, Holds)) or found.schedule is None:
             return None
         start = next(iter(self.scenario.worlds.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from happysim import (
     Host,
     Node,
     Property,
+    Report,
     ScenarioError,
     World,
     action,
@@ -399,6 +401,36 @@ def test_few_rounds_prove_nothing_of_the_faults_of_longer_runs(
     assert isinstance(verdict, Broken)
     assert any(choice.is_fault for choice in verdict.schedule)
     assert verdict.notes[0].endswith("fewer faults may be enough")
+
+
+def test_what_no_first_turn_decides_is_searched_for_once_and_said_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prove_module = sys.modules["happysim.smt.prove"]
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_WHOLE", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_SHORT", 1)
+    verdict = check(never_late, by=smt())
+    assert isinstance(verdict, Broken)
+    assert [str(choice) for choice in verdict.schedule] == ["crash n", "restart n"]
+    assert verdict.shortest
+    assert verdict.notes == ("found by a search of up to 300,000 worlds, breadth first",)
+    searches = []
+    monkeypatch.setattr(prove_module._Prover, "_search", lambda _, prop, __: searches.append(prop))
+    monkeypatch.setattr(prove_module, "_LOCAL_STATES_FEW", 1)
+    assert check(takes_what_was_given, by=smt()).holds
+    assert searches == [takes_what_was_given]
+
+
+def test_an_end_by_hand_of_the_search_is_the_end_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search takes it for itself, and says so."""
+
+    def stopped(*_: Any, **options: Any) -> Report:
+        return replace(explore(slow, by=bfs(), max_worlds=1), stopped="interrupt")
+
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_WHOLE", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_SHORT", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.prove"], "explore", stopped)
+    assert str(check(never_late, by=smt())) == "Unknown (interrupted)"
 
 
 # -- what is said where there is no verdict -------------------------------------------------------
