@@ -188,18 +188,21 @@ class Search:
         if self.arcs > _ARCS_MAX:
             return f"runs of {most} steps are too many"
         pairs = sum(pairs_to_count(arcs, envelope) for envelope in self.counted)
-        work = _EFFORT_ARC * self.arcs + _EFFORT_PAIR * pairs
-        effort.spend(work)
-        if effort.is_spent:
-            return SPENT
-        if work > _EFFORT_SECOND * self.limits.seconds:
-            return LATE
+        if why := self.too_much(_EFFORT_ARC * self.arcs + _EFFORT_PAIR * pairs, effort):
+            return why
         made = Encoding(reduced.closure, reach=reach, clock=self.limits.clock)
         for envelope in self.counted:
             made.count(envelope)
         formula = Formula(made, reduced, asked.goal(made))
         self.short = most, formula
         return formula
+
+    def too_much(self, work: int, effort: Effort) -> str:
+        """Take work off the effort; why it is not to be done, or nothing."""
+        effort.spend(work)
+        if effort.is_spent:
+            return SPENT
+        return LATE if work > _EFFORT_SECOND * self.limits.seconds else ""
 
     # -- the search ------------------------------------------------------------------------------
 
@@ -341,25 +344,28 @@ class Search:
             if isinstance(outcome, Run):
                 if all(each(outcome) <= bound for each, bound in measures):
                     return Answer(outcome, note=self.note)
-                if not self.count(encoding, self.copied(encoding, outcome), effort):
-                    return Answer(unknown="its copies are more steps", note=self.note)
-            elif not self.count(encoding, outcome.short_of, effort):
-                return Answer(unknown=self.refusal(encoding), note=self.note)
+                outcome = Refused(self.copied(encoding, outcome))
+                why = "its copies are more steps"
+            else:
+                why = self.refusal(encoding)
+            if why := self.count(encoding, outcome.short_of, effort, why):
+                return Answer(unknown=why, note=self.note)
 
-    def count(self, encoding: Encoding, envelopes: Iterable[int], effort: Effort) -> bool:
-        """Count the copies of some messages; False where that was done before.
+    def count(
+        self, encoding: Encoding, envelopes: Iterable[int], effort: Effort, known: str
+    ) -> str:
+        """Count the copies of some messages; why that is of no use, or nothing.
 
-        Where the effort is spent on it nothing is counted, and nothing will be solved.
+        `known` says it where all of them were counted before.
         """
         counted = False
         arcs = [taken.arc for taken in encoding.takes]
         for envelope in envelopes:
-            effort.spend(_EFFORT_PAIR * pairs_to_count(arcs, envelope))
-            if effort.is_spent:
-                return True
+            if why := self.too_much(_EFFORT_PAIR * pairs_to_count(arcs, envelope), effort):
+                return why
             self.counted[envelope] = None
             counted |= encoding.count(envelope)
-        return counted
+        return "" if counted else known
 
     def replay(self, formula: Formula, steps: list[Step]) -> Run | Refused | str:
         reduced, within = formula.reduced, self.limits.within
@@ -419,7 +425,7 @@ class Search:
             best = other
         return best, False
 
-    def copied(self, encoding: Encoding, run: Run) -> list[int]:
+    def copied(self, encoding: Encoding, run: Run) -> tuple[int, ...]:
         """The messages of which a run has copies made."""
         tables = self.reduced.full.tables
         copied = {str(choice) for choice in run.schedule if choice.kind is Kind.DUPLICATE}
@@ -430,7 +436,7 @@ class Search:
             choice = Choice(Kind.DUPLICATE, route[1], route[0], of.text)
             if str(choice) in copied:
                 found.append(envelope)
-        return found
+        return tuple(found)
 
 
 def steps_of(run: Run) -> int:
