@@ -18,6 +18,7 @@ from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
 from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
 from happysim.smt.solver import LATE, SPENT, Effort
+from happysim.smt.unroll import layers_needed
 from happysim.spec.property import Property
 
 # A formula of short runs may have so many arcs, unrolled.
@@ -140,7 +141,9 @@ class Search:
         sizes = "+".join(str(size) for size in closure.sizes)
         small = "+".join(str(size) for size in self.reduced.closure.sizes)
         self.note = f"{sizes} local states, {small} after reduction"
-        self.layers: list[int] | None = None
+        self.layers_needed = layers_needed(self.reduced.closure.graphs)
+        # The formulas of all runs that are still to be asked: relaxed (0), and in so many layers.
+        self.layers = [*([0] if self.layers_needed > 1 else []), *range(1, self.layers_most + 1)]
         self.formula: Formula | None = None
         self.short: tuple[int, Formula] | None = None
         # How large the last formula of short runs was.
@@ -155,6 +158,11 @@ class Search:
         """True where the closure holds every run that is asked about, however long."""
         steps_max = self.limits.steps_max
         return self.reduced.full.rounds >= (math.inf if steps_max is None else steps_max)
+
+    @property
+    def layers_most(self) -> int:
+        """The most layers that are needed, or allowed."""
+        return min(self.layers_needed, self.limits.layers_max)
 
     # -- formulas --------------------------------------------------------------------------------
 
@@ -237,16 +245,9 @@ class Search:
 
     def ask_all_runs(self, effort: Effort) -> Answer:
         """What the formulas of all runs say, from where the last portion of effort was spent."""
-        if self.layers is None:
-            self.formula = self.all_runs(1)
-            needed = self.formula.encoding.layers_needed
-            most = min(needed, self.limits.layers_max)
-            self.layers = [*([0] if needed > 1 else []), *range(1, most + 1)]
-        needed = 1
         for layers in list(self.layers):
             formula = self.formula_in(layers)
             encoding = formula.encoding
-            needed = encoding.layers_needed
             answer = self.ask(formula, effort)
             if answer.unknown == SPENT or self.limits.seconds <= 0:
                 return answer
@@ -258,19 +259,14 @@ class Search:
                 self.layers.remove(layers)
         return Answer(
             unknown=f"nothing found with at most {self.layers[-1]} visits to each local state; "
-            f"{needed} might be needed",
+            f"{self.layers_needed} might be needed",
             note=self.note,
         )
 
     def formula_in(self, layers: int) -> Formula:
         """The formula of all runs in so many layers, made once."""
         formula = self.formula
-        relaxed = not layers
-        if (
-            formula is None
-            or formula.encoding.layers != layers
-            or formula.encoding.relaxed != relaxed
-        ):
+        if formula is None or formula.encoding.layers != layers:
             formula = self.formula = self.all_runs(layers)
         return formula
 
@@ -398,10 +394,7 @@ class Search:
 
     def gentlest(self, best: Answer) -> Answer:
         """A run of the fewest faults, and of these the shortest, as far as that is proved."""
-        formula = self.all_runs(1)
-        if not formula.encoding.is_complete:
-            layers = formula.encoding.layers_needed
-            formula = self.all_runs(min(layers, self.limits.layers_max))
+        formula = self.formula_in(self.layers_most)
         best, proved = self.fewer(formula, best, faults_of)
         if best.run is None:
             return best
