@@ -170,8 +170,9 @@ def uniform(seed: int, runs: int = 1000, steps: int = 100) -> Uniform:
     """Search at random: `runs` runs of at most `steps` choices, each choice equally likely.
 
     The same seed gives the same runs on every machine, Python version and hash seed. Raises
-    `ScenarioError` for a count below 1.
+    `ScenarioError` for a count below 1, or a seed that is no whole number.
     """
+    _check_seed("uniform", seed)
     _check_counts("uniform", runs=runs, steps=steps)
     return Uniform(seed, runs, steps)
 
@@ -187,10 +188,16 @@ def pct(seed: int, runs: int = 1000, depth: int = 3, steps: int = 100) -> Pct:
     The paper's theorem: with n strands, each of which has one choice at a time, and runs of at most
     k = `steps` steps, a run finds a bug of depth d with a probability of at least 1 / (n k^(d-1)).
     So `steps` should be no larger than the runs are long. The same seed gives the same runs on
-    every machine. Raises `ScenarioError` for a count below 1.
+    every machine. Raises `ScenarioError` for a count below 1, or a seed that is no whole number.
     """
+    _check_seed("pct", seed)
     _check_counts("pct", runs=runs, depth=depth, steps=steps)
     return Pct(seed, runs, depth, steps)
+
+
+def _check_seed(policy: str, seed: object) -> None:
+    if not isinstance(seed, int):
+        raise ScenarioError(f"{policy}(seed={seed!r}): give a whole number")
 
 
 def _check_counts(policy: str, **counts: object) -> None:

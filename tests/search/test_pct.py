@@ -73,6 +73,13 @@ def test_a_count_below_one_is_refused(counts: Any) -> None:
         pct(1, **counts)
 
 
+@pytest.mark.parametrize("policy", [uniform, pct])
+@pytest.mark.parametrize("seed", ["7", 1.5, None])
+def test_a_seed_that_is_no_whole_number_is_refused(policy: Any, seed: Any) -> None:
+    with pytest.raises(ScenarioError, match=f"seed={seed!r}.: give a whole number"):
+        policy(seed)
+
+
 @pytest.mark.parametrize("policy", [uniform(7, 50), pct(7, 50)])
 def test_a_seed_makes_the_same_runs_again(policy: Policy) -> None:
     first, again = (check(met_after_eight_steps, by=policy) for _ in range(2))
