@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from happysim.core.choice import Choice, Kind
 from happysim.core.world import World
 from happysim.search.schedule import Run
+from happysim.smt.ahead import Ends
 from happysim.smt.boxes import Box
 from happysim.smt.closure import RAISED, Closure
 from happysim.smt.encoding import Encoding, Step, pairs_to_count
-from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
+from happysim.smt.reach import least_steps, unroll_reach, within_reach
 from happysim.smt.reduce import Marks, Reduced, reduce
 from happysim.smt.replay import Refused, replayed
 from happysim.smt.solver import LATE, SPENT, Effort
