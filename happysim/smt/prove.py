@@ -21,11 +21,11 @@ from happysim.search.check import explore
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere, bfs
 from happysim.search.schedule import Run, follow
+from happysim.smt.asked import Answer, Limits
 from happysim.smt.boxes import TooLargeError
 from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
-from happysim.smt.goal import Answer, Limits
 from happysim.smt.judging import proved, report_of, verdict_of
 from happysim.smt.question import ask, ask_raises
 from happysim.smt.solver import Effort

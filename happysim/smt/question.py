@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from happysim.smt.asked import Answer, Asked, Limits
 from happysim.smt.boxes import Box, Judged, Reader
 from happysim.smt.closure import RAISED, Closure, Graph
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Asked, Limits, Search
+from happysim.smt.goal import Search
 from happysim.smt.reduce import Marks
 from happysim.smt.symmetry import representatives, swaps
 from happysim.smt.turns import Turns

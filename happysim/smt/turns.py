@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from happysim.smt.asked import Answer
 from happysim.smt.boxes import Box
 from happysim.smt.encoding import Step
-from happysim.smt.goal import Answer, Formula, Search, steps_of
+from happysim.smt.goal import Formula, Search, steps_of
 
 
 class Turns:

@@ -9,10 +9,11 @@ import pytest
 
 from happysim import Broken, World, always, bfs, check
 from happysim.search.schedule import Run, first_world, follow
+from happysim.smt.asked import Answer, Asked, Limits
 from happysim.smt.boxes import Reader
 from happysim.smt.closure import close
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Asked, Formula, Limits, Search, steps_of
+from happysim.smt.goal import Formula, Search, steps_of
 from happysim.smt.question import wrong_boxes
 from happysim.smt.solver import LATE, SPENT, Effort
 from happysim.spec.property import Property
