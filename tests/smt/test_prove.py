@@ -433,6 +433,23 @@ def test_an_end_by_hand_of_the_search_is_the_end_of_all(monkeypatch: pytest.Monk
     assert str(check(never_late, by=smt())) == "Unknown (interrupted)"
 
 
+def one_is_down() -> World:
+    world = World.of(Slow("n"), Slow("m"), faults=Faults(crashes=2, down_max=1))
+    return world.after("crash m")
+
+
+@always(one_is_down)
+def never_started_again(world: World) -> bool:
+    return world["n"].starts < 2
+
+
+def test_who_is_down_at_first_restarts_so_that_another_can_crash() -> None:
+    for by in (bfs(), smt()):
+        verdict = check(never_started_again, by=by)
+        assert isinstance(verdict, Broken)
+        assert [str(each) for each in verdict.schedule] == ["restart m", "crash n", "restart n"]
+
+
 # -- what is said where there is no verdict -------------------------------------------------------
 
 
