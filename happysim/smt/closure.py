@@ -196,8 +196,8 @@ class _Closing:
             for slot, vertex, envelope in now:
                 self._expand(slot, vertex, envelope)
             done += 1
-            if not self.todo:
-                self._release()
+            # What the states of this round let in may be taken in the next one.
+            self._release()
         closure = self.closure
         closure.rounds = done if self.todo else math.inf
         closure.outside = any(self.held)

@@ -84,7 +84,6 @@ class Encoding:
         self.received = tuple(dict.fromkeys(e.receives for e in edges if e.receives >= 0))
         useful = frozenset(self.received)
         self.graphs = reach or [unroll(graph, useful, layers or 1) for graph in closure.graphs]
-        self.layers_needed = max(each.layers_needed for each in self.graphs)
         self.is_complete = all(each.is_complete for each in self.graphs)
         self.repeatable = {e for each in self.graphs for e in each.repeatable}
         events = sum(len(each.vertex) + len(each.arcs) for each in self.graphs)

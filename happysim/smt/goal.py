@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from happysim.core.choice import Choice, Kind
-from happysim.core.world import World
 from happysim.search.schedule import Run
-from happysim.smt.boxes import Box
-from happysim.smt.closure import RAISED, Closure
+from happysim.smt.asked import Answer, Asked, Limits
+from happysim.smt.closure import Closure
 from happysim.smt.encoding import Encoding, Step, pairs_to_count
-from happysim.smt.reach import Ends, least_steps, unroll_reach, within_reach
-from happysim.smt.reduce import Marks, Reduced, reduce
+from happysim.smt.reach import least_steps, unroll_reach, within_reach
+from happysim.smt.reduce import Reduced, reduce
 from happysim.smt.replay import Refused, replayed
 from happysim.smt.solver import LATE, SPENT, Effort
+from happysim.smt.unroll import layers_needed
 from happysim.spec.property import Property
 
 # A formula of short runs may have so many arcs, unrolled.
@@ -31,81 +30,6 @@ _EFFORT_WHOLE, _EFFORT_SHORT, _FACTOR = 60_000_000, 20_000_000, 4
 _EFFORT_EDGE, _EFFORT_ARC, _EFFORT_PAIR, _EFFORT_SECOND = 2_000, 7_000, 300, 10_000_000
 # Where the formula of all runs has said what it can, short runs are looked for in so much more.
 _EFFORT_AFTER = 20_000_000
-
-
-class Limits(NamedTuple):
-    """How far to go.
-
-    `least` says what a run has to have least of: "steps", "faults" or "" for neither. `steps_max`
-    bounds runs, and `within` is a bound that every world of a replay has to keep to. `effort` is
-    what is left of the solver's, and becomes less. `search` looks for a run in another way, where a
-    first turn of the solver has not decided.
-    """
-
-    deadline: float
-    layers_max: int
-    clock: str
-    least: str
-    steps_max: int | None
-    within: Callable[[World], str | None] | None
-    effort: Effort
-    search: Callable[[], Answer | None] = lambda: None
-
-    @property
-    def seconds(self) -> float:
-        """What is left of the time."""
-        return self.deadline - time.perf_counter()
-
-
-@dataclass
-class Answer:
-    """A run, a reason for not knowing, or neither: proved. `shortest` is proved too."""
-
-    run: Run | None = None
-    unknown: str = ""
-    shortest: bool = False
-    note: str = ""
-    evaluations: int = 0
-
-    @property
-    def is_proof(self) -> bool:
-        """True where no run does it."""
-        return self.run is None and not self.unknown
-
-
-# What is asked: the goal as a formula over an encoding.
-Goal = Callable[[Encoding], Any]
-
-
-class Asked(NamedTuple):
-    """A question: a goal, where runs to it end, and the sets of local states that it tells apart.
-
-    `ends` are the combinations of local states that a run ends in one of; empty where it may end
-    anywhere. With `raising` it ends with a step that raises instead.
-    """
-
-    goal: Goal
-    marks: Marks
-    ends: Sequence[Box] = ()
-    raising: bool = False
-
-    def ends_of(self, closure: Closure) -> list[Ends]:
-        """The ends, by the vertices of a closure."""
-        if self.raising:
-            slots = range(len(closure.graphs))
-            raised = frozenset({RAISED})
-            return [tuple(raised if s == slot else None for s in slots) for slot in slots]
-        ends = []
-        for box in self.ends:
-            end: list[frozenset[int] | None] = []
-            for graph, states in zip(closure.graphs, box, strict=True):
-                wanted = set(states)
-                at = frozenset(
-                    v for v, vertex in enumerate(graph.vertices) if vertex.state in wanted
-                )
-                end.append(None if len(at) == len(graph.vertices) else at)
-            ends.append(tuple(end))
-        return ends or [(None,) * len(closure.graphs)]
 
 
 class Formula(NamedTuple):
@@ -136,7 +60,9 @@ class Search:
         sizes = "+".join(str(size) for size in closure.sizes)
         small = "+".join(str(size) for size in self.reduced.closure.sizes)
         self.note = f"{sizes} local states, {small} after reduction"
-        self.layers: list[int] | None = None
+        self.layers_needed = layers_needed(self.reduced.closure.graphs)
+        # The formulas of all runs that are still to be asked: relaxed (0), and in so many layers.
+        self.layers = [*([0] if self.layers_needed > 1 else []), *range(1, self.layers_most + 1)]
         self.formula: Formula | None = None
         self.short: tuple[int, Formula] | None = None
         # How large the last formula of short runs was.
@@ -145,6 +71,17 @@ class Search:
         self.counted: dict[int, None] = {}
         # No run of so many steps, or fewer, does it: proved.
         self.excluded = -1.0
+
+    @property
+    def is_whole(self) -> bool:
+        """True where the closure holds every run that is asked about, however long."""
+        steps_max = self.limits.steps_max
+        return self.reduced.full.rounds >= (math.inf if steps_max is None else steps_max)
+
+    @property
+    def layers_most(self) -> int:
+        """The most layers that are needed, or allowed."""
+        return min(self.layers_needed, self.limits.layers_max)
 
     # -- formulas --------------------------------------------------------------------------------
 
@@ -178,12 +115,8 @@ class Search:
         if self.arcs > _ARCS_MAX:
             return f"runs of {most} steps are too many"
         pairs = sum(pairs_to_count(arcs, envelope) for envelope in self.counted)
-        work = _EFFORT_ARC * self.arcs + _EFFORT_PAIR * pairs
-        effort.spend(work)
-        if effort.is_spent:
-            return SPENT
-        if work > _EFFORT_SECOND * self.limits.seconds:
-            return LATE
+        if why := self.too_much(_EFFORT_ARC * self.arcs + _EFFORT_PAIR * pairs, effort):
+            return why
         made = Encoding(reduced.closure, reach=reach, clock=self.limits.clock)
         for envelope in self.counted:
             made.count(envelope)
@@ -191,14 +124,23 @@ class Search:
         self.short = most, formula
         return formula
 
+    def too_much(self, work: int, effort: Effort) -> str:
+        """Take work off the effort; why it is not to be done, or nothing."""
+        effort.spend(work)
+        if effort.is_spent:
+            return SPENT
+        return LATE if work > _EFFORT_SECOND * self.limits.seconds else ""
+
     # -- the search ------------------------------------------------------------------------------
 
     def run(self) -> Answer:
         """The answer. A run is the shortest, or has the fewest faults, as `least` has it."""
         answer = self.best or self.first()
-        if answer.run is None or not self.limits.least or answer.shortest:
+        if answer.run is None or not self.limits.least:
             return answer
-        return self.shortest(answer) if self.limits.least == "steps" else self.gentlest(answer)
+        if self.limits.least == "faults":
+            return self.gentlest(answer)
+        return answer if answer.shortest else self.shortest(answer)
 
     def first(self) -> Answer:
         """A run, a proof that there is none, or why neither."""
@@ -222,16 +164,9 @@ class Search:
 
     def ask_all_runs(self, effort: Effort) -> Answer:
         """What the formulas of all runs say, from where the last portion of effort was spent."""
-        if self.layers is None:
-            self.formula = self.all_runs(1)
-            needed = self.formula.encoding.layers_needed
-            most = min(needed, self.limits.layers_max)
-            self.layers = [*([0] if needed > 1 else []), *range(1, most + 1)]
-        needed = 1
         for layers in list(self.layers):
             formula = self.formula_in(layers)
             encoding = formula.encoding
-            needed = encoding.layers_needed
             answer = self.ask(formula, effort)
             if answer.unknown == SPENT or self.limits.seconds <= 0:
                 return answer
@@ -243,19 +178,14 @@ class Search:
                 self.layers.remove(layers)
         return Answer(
             unknown=f"nothing found with at most {self.layers[-1]} visits to each local state; "
-            f"{needed} might be needed",
+            f"{self.layers_needed} might be needed",
             note=self.note,
         )
 
     def formula_in(self, layers: int) -> Formula:
         """The formula of all runs in so many layers, made once."""
         formula = self.formula
-        relaxed = not layers
-        if (
-            formula is None
-            or formula.encoding.layers != layers
-            or formula.encoding.relaxed != relaxed
-        ):
+        if formula is None or formula.encoding.layers != layers:
             formula = self.formula = self.all_runs(layers)
         return formula
 
@@ -304,11 +234,14 @@ class Search:
         both, so they are counted as well.
         """
         encoding = formula.encoding
+        measures = [(measure, most)] if measure is not None else []
+        if self.limits.steps_max is not None:
+            measures.append((steps_of, self.limits.steps_max))
         while True:
-            bounds = []
-            if measure is not None:
-                at_most = encoding.steps_at_most if measure is steps_of else encoding.faults_at_most
-                bounds = [at_most(most)]
+            bounds = [
+                (encoding.steps_at_most if each is steps_of else encoding.faults_at_most)(bound)
+                for each, bound in measures
+            ]
             steps = encoding.solve([formula.goal, *bounds, *more], self.limits.seconds, effort)
             if steps is None:
                 if encoding.counts_exactly:
@@ -324,27 +257,30 @@ class Search:
             if isinstance(outcome, str):
                 return Answer(unknown=outcome, note=self.note)
             if isinstance(outcome, Run):
-                if measure is None or measure(outcome) <= most:
+                if all(each(outcome) <= bound for each, bound in measures):
                     return Answer(outcome, note=self.note)
-                if not self.count(encoding, self.copied(encoding, outcome), effort):
-                    return Answer(unknown="its copies are more steps", note=self.note)
-            elif not self.count(encoding, outcome.short_of, effort):
-                return Answer(unknown=self.refusal(encoding), note=self.note)
+                outcome = Refused(self.copied(encoding, outcome))
+                why = "its copies are more steps"
+            else:
+                why = self.refusal(encoding)
+            if why := self.count(encoding, outcome.short_of, effort, why):
+                return Answer(unknown=why, note=self.note)
 
-    def count(self, encoding: Encoding, envelopes: Iterable[int], effort: Effort) -> bool:
-        """Count the copies of some messages; False where that was done before.
+    def count(
+        self, encoding: Encoding, envelopes: Iterable[int], effort: Effort, known: str
+    ) -> str:
+        """Count the copies of some messages; why that is of no use, or nothing.
 
-        Where the effort is spent on it nothing is counted, and nothing will be solved.
+        `known` says it where all of them were counted before.
         """
         counted = False
         arcs = [taken.arc for taken in encoding.takes]
         for envelope in envelopes:
-            effort.spend(_EFFORT_PAIR * pairs_to_count(arcs, envelope))
-            if effort.is_spent:
-                return True
+            if why := self.too_much(_EFFORT_PAIR * pairs_to_count(arcs, envelope), effort):
+                return why
             self.counted[envelope] = None
             counted |= encoding.count(envelope)
-        return counted
+        return "" if counted else known
 
     def replay(self, formula: Formula, steps: list[Step]) -> Run | Refused | str:
         reduced, within = formula.reduced, self.limits.within
@@ -377,10 +313,7 @@ class Search:
 
     def gentlest(self, best: Answer) -> Answer:
         """A run of the fewest faults, and of these the shortest, as far as that is proved."""
-        formula = self.all_runs(1)
-        if not formula.encoding.is_complete:
-            layers = formula.encoding.layers_needed
-            formula = self.all_runs(min(layers, self.limits.layers_max))
+        formula = self.formula_in(self.layers_most)
         best, proved = self.fewer(formula, best, faults_of)
         if best.run is None:
             return best
@@ -389,7 +322,7 @@ class Search:
         best, short = self.fewer(formula, best, steps_of, also)
         said = "no run has fewer faults (proved)" if proved else "fewer faults may be enough"
         more = ", or with as many is shorter (proved)" if proved and short else ""
-        return replace(best, note=f"{best.note}; {said}{more}", shortest=False)
+        return replace(best, faults=f"{said}{more}", shortest=False)
 
     def fewer(
         self, formula: Formula, best: Answer, measure: Callable[[Run], int], *more: Any
@@ -399,11 +332,12 @@ class Search:
             most = measure(best.run) - 1
             other = self.ask(formula, self.limits.effort, measure, most, *more)
             if other.run is None:
-                return best, other.is_proof and formula.encoding.is_complete
+                is_complete = self.is_whole and formula.encoding.is_complete
+                return best, other.is_proof and is_complete
             best = other
         return best, False
 
-    def copied(self, encoding: Encoding, run: Run) -> list[int]:
+    def copied(self, encoding: Encoding, run: Run) -> tuple[int, ...]:
         """The messages of which a run has copies made."""
         tables = self.reduced.full.tables
         copied = {str(choice) for choice in run.schedule if choice.kind is Kind.DUPLICATE}
@@ -414,7 +348,7 @@ class Search:
             choice = Choice(Kind.DUPLICATE, route[1], route[0], of.text)
             if str(choice) in copied:
                 found.append(envelope)
-        return found
+        return tuple(found)
 
 
 def steps_of(run: Run) -> int:

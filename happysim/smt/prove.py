@@ -21,11 +21,11 @@ from happysim.search.check import explore
 from happysim.search.judge import bound
 from happysim.search.policy import Elsewhere, bfs
 from happysim.search.schedule import Run, follow
+from happysim.smt.asked import Answer, Limits
 from happysim.smt.boxes import TooLargeError
 from happysim.smt.closure import Closure, close
 from happysim.smt.copies import close_counting, counts_copies
 from happysim.smt.encoding import CLOCKS
-from happysim.smt.goal import Answer, Limits
 from happysim.smt.judging import proved, report_of, verdict_of
 from happysim.smt.question import ask, ask_raises
 from happysim.smt.solver import Effort
@@ -126,6 +126,7 @@ class _Prover:
         self.too_large: dict[str, str] = {}
         self.evaluations = 0
         self.effort = Effort(policy.effort)
+        self.searched: dict[Property, Answer | None] = {}
 
     def judged(self, prop: Property) -> Verdict:
         """See `Judge`."""
@@ -153,7 +154,7 @@ class _Prover:
     def _answer(self, name: str, start: World, prop: Property, deadline: float) -> Answer:
         """Where the local states are many, short runs are looked for first.
 
-        A run that is not proved to be the shortest is kept for where nothing better is found.
+        A run that is not proved to be the least is kept for where nothing better is found.
         """
         few = min(self.policy.steps_max, _EFFECTS_AT_FIRST)
         short = Answer()
@@ -161,7 +162,8 @@ class _Prover:
         if closure is None or sum(closure.sizes) > _LOCAL_STATES_FEW:
             whole = closure is not None
             short = self._answer_in_part(start, prop, deadline, _ROUNDS_AT_FIRST, whole=whole)
-            if short.run is not None and (short.shortest or self.policy.least != "steps"):
+            is_least = short.shortest if self.policy.least == "steps" else not self.policy.least
+            if short.run is not None and is_least:
                 return short
         if closure is None and self.policy.steps_max > few:
             # The other half of the time is for what can be said without it.
@@ -172,6 +174,8 @@ class _Prover:
                 answer = self._ask(closure, prop, deadline, None if short.run is None else short)
             except TooLargeError as error:
                 answer = Answer(unknown=str(error))
+        elif short.run is not None:
+            return short
         else:
             answer = self._answer_in_part(start, prop, deadline, _ROUNDS)
             if answer.unknown:
@@ -284,10 +288,17 @@ class _Prover:
         return (ask_raises if prop.sort is Sort.NO_RAISE else ask)(closure, prop, limits, best)
 
     def _searched(self, prop: Property, deadline: float) -> Answer | None:
+        """What a search of the worlds finds, made once, however often a solver is asked."""
+        if prop not in self.searched:
+            self.searched[prop] = self._search(prop, deadline)
+        return self.searched[prop]
+
+    def _search(self, prop: Property, deadline: float) -> Answer | None:
         """A run that a breadth-first search finds among a number of worlds.
 
         What a solver takes long for is often near the first world. A search judges a property of
-        any worlds by itself, so what it finds is as short as any.
+        any worlds by itself, so what it finds is as short as any. Raises `KeyboardInterrupt`: it
+        takes Ctrl-C for itself, as z3 does.
         """
         if prop.sort is Sort.NO_RAISE or len(self.scenario.worlds) > 1:
             return None
@@ -295,7 +306,7 @@ class _Prover:
         seconds = (deadline - time.perf_counter()) / 4
         if seconds <= 0:
             return None
-        found = explore(
+        report = explore(
             scenario,
             prop,
             by=bfs(),
@@ -303,7 +314,10 @@ class _Prover:
             max_depth=self.bounds.max_depth,
             max_worlds=_WORLDS_MAX,
             seconds=seconds,
-        )[prop]
+        )
+        if report.stopped == "interrupt":
+            raise KeyboardInterrupt
+        found = report[prop]
         if not isinstance(found, (Broken, Holds)) or found.schedule is None:
             return None
         start = next(iter(self.scenario.worlds.values()))
@@ -313,7 +327,7 @@ class _Prover:
         return None if run.wrong is None else Answer(run, shortest=shortest, note=note)
 
     def _found(self, prop: Property, name: str, answer: Answer, run: Run) -> Verdict:
-        notes = (answer.note,)
+        notes = ("; ".join(filter(None, (answer.note, answer.faults))),)
         if prop.sort is Sort.REACHABLE:
             return Holds(prop, schedule=run.schedule, start=name, notes=notes)
         alone = len(self.scenario.worlds) == 1

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from happysim.smt.asked import Answer, Asked, Limits
 from happysim.smt.boxes import Box, Judged, Reader
-from happysim.smt.closure import RAISED, Closure
+from happysim.smt.closure import RAISED, Closure, Graph
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Asked, Limits, Search
+from happysim.smt.goal import Search
 from happysim.smt.reduce import Marks
 from happysim.smt.symmetry import representatives, swaps
 from happysim.smt.turns import Turns
+from happysim.smt.unroll import components
 from happysim.spec.property import Property, Sort
 
 # Up to so many judgements a property is asked before the solver is; with more, in turns.
@@ -121,7 +123,30 @@ def _ask_steps(
 
     unique = [list(dict.fromkeys(each)) for each in marks]
     asked = Asked(goal, unique, [step.box for step in wrong])
-    return Search(closure, prop, limits, asked, best).run()
+    return Search(_with_ends(closure, wrong), prop, limits, asked, best).run()
+
+
+def _with_ends(closure: Closure, wrong: list[WrongStep]) -> Closure:
+    """The closure in which a walk may end with a wrong step, also with one that it took before.
+
+    Walks are unrolled as far as their ends and what they send need it, and for these no walk has to
+    come back to where it was. So a step in a cycle leads to a vertex of its own as well, which has
+    no steps.
+    """
+    graphs = []
+    for slot, graph in enumerate(closure.graphs):
+        steps = {(step.source, step.target) for step in wrong if step.slot == slot}
+        made = Graph(graph.name, list(graph.vertices), list(graph.edges))
+        component = components(graph)
+        for edge in graph.edges:
+            if edge.target == RAISED or component[edge.source] != component[edge.target]:
+                continue
+            source, target = graph.vertices[edge.source], graph.vertices[edge.target]
+            if (source.state, target.state) in steps:
+                made.edges.append(edge._replace(target=len(made.vertices)))
+                made.vertices.append(target)
+        graphs.append(made)
+    return replace(closure, graphs=graphs)
 
 
 def wrong_steps(closure: Closure, reader: Reader) -> list[WrongStep] | None:
@@ -167,7 +192,8 @@ def _ask_in_turns(
             # Wrong, so worth a search of its own.
             answer = _ask_boxes(closure, prop, [judged.box], limits)
             if answer.unknown or (answer.run is not None and limits.least != "steps"):
-                return turns.best or replace(answer, shortest=False)
+                # What is said of its faults was asked of these combinations alone.
+                return turns.best or replace(answer, shortest=False, faults="")
             turns.note(answer)
         turns.rule_out(judged.box)
     return turns.best or Answer(

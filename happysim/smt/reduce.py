@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from happysim.core.choice import Kind
 from happysim.smt.closure import RAISED, Closure, Edge, Graph
 
 # Per process: the sets of local states that are asked about. States that are in the same ones may
@@ -77,7 +78,9 @@ def reduce(closure: Closure, marks: Marks, *, raising: bool = False) -> Reduced:
         before = sum(map(len, kept))
         useful = {edge.receives for edges in kept for edge in edges} - {-1}
         kept = [
-            _pruned(graph, edges, useful, marks[slot], raising)
+            _pruned(
+                graph, edges, useful, marks[slot], raising, graph.is_down(closure.tables, slot, 0)
+            )
             for slot, (graph, edges) in enumerate(zip(closure.graphs, kept, strict=True))
         ]
     graphs, became = [], []
@@ -94,14 +97,20 @@ def _pruned(
     useful: set[int],
     marked: Sequence[frozenset[int]],
     raising: bool,
+    is_down: bool,
 ) -> list[Edge]:
-    """The edges from which something that matters can still come."""
+    """The edges from which something that matters can still come.
+
+    Where a process is down at first (`is_down`), that it restarts may be what lets others crash.
+    """
     into: dict[int, list[int]] = {}
     for edge in edges:
         into.setdefault(edge.target, []).append(edge.source)
     matters = {
         v for v, vertex in enumerate(graph.vertices) if any(vertex.state in m for m in marked)
     }
+    if is_down:
+        matters |= {edge.target for edge in edges if edge.choice.kind is Kind.RESTART}
     for edge in edges:
         if not useful.isdisjoint(edge.sends) or (raising and edge.target == RAISED):
             matters.add(edge.source)

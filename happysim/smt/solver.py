@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from functools import partial
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ from happysim.core.errors import HappysimError
 
 _OLDEST = (4, 12)
 # Of z3's parameters that are whole numbers.
-_LARGEST = 2**31 - 1
+_LARGEST, _NO_LIMIT = 2**31 - 1, 0
 LATE, SPENT = "the time ran out", "the effort is spent"
 
 
@@ -110,8 +109,8 @@ class Effort:
             return LATE
         if self.is_spent:
             return SPENT
-        if not math.isinf(seconds):
-            solver.set("timeout", max(1, min(int(seconds * 1000), _LARGEST)))
+        # A solver keeps the limits of the last question, so both are always said.
+        solver.set("timeout", max(1, int(min(seconds * 1000, _LARGEST))))
         began = time.perf_counter()
         found = self._check(solver, *assumed)
         if str(found) != "unknown":
@@ -122,6 +121,7 @@ class Effort:
 
     def _check(self, solver: Any, *assumed: Any) -> Any:
         if self.left is None:
+            solver.set("rlimit", _NO_LIMIT)
             return solver.check(*assumed)
         before = _work_of(solver)
         solver.set("rlimit", min(self.left, _LARGEST))

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from happysim.smt.asked import Answer
 from happysim.smt.boxes import Box
 from happysim.smt.encoding import Step
-from happysim.smt.goal import Answer, Formula, Search, steps_of
+from happysim.smt.goal import Formula, Search, steps_of
 
 
 class Turns:
     """The formula of runs to what was not judged yet, and the shortest run that breaks."""
 
     def __init__(self, search: Search, best: Answer | None = None) -> None:
-        self.search, limits = search, search.limits
-        self.encoding = search.all_runs(1).encoding
-        if self.encoding.layers_needed > 1:
-            layers = min(self.encoding.layers_needed, limits.layers_max)
-            self.encoding = search.all_runs(layers).encoding
+        self.search = search
+        self.encoding = search.all_runs(search.layers_most).encoding
         # Whether it holds every run that is shorter than the best.
         self.is_complete = self.encoding.is_complete
         self.judged: list[Box] = []

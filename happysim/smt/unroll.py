@@ -14,6 +14,7 @@ here; for runs of a bounded number of steps `reach.py` has one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,6 +55,12 @@ class Unrolled:
 def unroll(graph: Graph, useful: frozenset[int], layers: int) -> Unrolled:
     """The graph in at most so many layers. `useful` are the envelopes that some step receives."""
     return _Unrolling(graph, useful, layers).run()
+
+
+def layers_needed(graphs: Sequence[Graph]) -> int:
+    """How many layers lose no walk of any process."""
+    useful = frozenset(edge.receives for graph in graphs for edge in graph.edges) - {-1}
+    return max(unroll(graph, useful, 1).layers_needed for graph in graphs)
 
 
 class _Unrolling:

@@ -9,10 +9,11 @@ import pytest
 
 from happysim import Broken, World, always, bfs, check
 from happysim.search.schedule import Run, first_world, follow
+from happysim.smt.asked import Answer, Asked, Limits
 from happysim.smt.boxes import Reader
 from happysim.smt.closure import close
 from happysim.smt.encoding import Encoding
-from happysim.smt.goal import Answer, Asked, Formula, Limits, Search, steps_of
+from happysim.smt.goal import Formula, Search, steps_of
 from happysim.smt.question import wrong_boxes
 from happysim.smt.solver import LATE, SPENT, Effort
 from happysim.spec.property import Property
@@ -101,12 +102,16 @@ def test_copies_that_are_counted_are_work() -> None:
     assert left[0] - left[1] == 6 * sys.modules["happysim.smt.goal"]._EFFORT_PAIR
 
 
-@pytest.mark.parametrize(("pair", "counted"), [(1, {0: None}), (1_000_000, {})])
+@pytest.mark.parametrize(
+    ("pair", "effort", "why"),
+    [(1, 1_000_000, ""), (1_000_000, 1_000_000, SPENT), (10**9, None, LATE)],
+)
 def test_copies_are_not_counted_where_that_is_too_much_work(
-    pair: int, counted: dict[int, None], monkeypatch: pytest.MonkeyPatch
+    pair: int, effort: int | None, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the effort or, where that has no limit, of the time."""
     monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_PAIR", pair)
     search = search_of(takes_what_was_given)
-    answer = search.ask(search.all_runs(1), Effort(1_000_000))
-    assert answer.unknown == ("" if counted else SPENT)
-    assert search.counted == counted
+    answer = search.ask(search.all_runs(1), Effort(effort))
+    assert answer.unknown == why
+    assert search.counted == ({} if why else {0: None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from happysim import (
     Host,
     Node,
     Property,
+    Report,
     ScenarioError,
     World,
     action,
@@ -44,7 +46,7 @@ from happysim.spec.property import Sort
 from properties import lock, raft
 from properties.broken.lock import stale_writers_are_trusted
 from tests.smt.random_protocols import NETWORKS, properties
-from tests.support.nodes import Ping, one_node
+from tests.support.nodes import Counter, Ping, one_node
 
 # -- agreement with exhaustive search -------------------------------------------------------------
 
@@ -374,6 +376,80 @@ def test_the_fewest_steps_and_the_fewest_faults_are_two_things() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("goal", "_EFFORT_WHOLE"), ("prove", "_LOCAL_STATES_FEW"), ("question", "_EVALUATIONS_MAX")],
+)
+def test_the_fewest_faults_are_asked_for_whatever_finds_a_run(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of ever more steps or a search; a closure of few rounds; or one judgement of many."""
+    monkeypatch.setattr(sys.modules[f"happysim.smt.{module}"], name, 1)
+    verdict = check(never_late, by=smt(least="faults"))
+    assert isinstance(verdict, Broken)
+    said = "no run has fewer faults (proved)" in verdict.notes[0]
+    found = [str(choice) for choice in verdict.schedule] == ["act n go"] * 5
+    # One judgement is of a part of the runs: nothing is said of the others.
+    assert (said, found or not said) == (module != "question", True)
+
+
+def test_few_rounds_prove_nothing_of_the_faults_of_longer_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["happysim.smt.prove"], "_EFFECTS_AT_FIRST", 1)
+    verdict = check(never_late, by=smt(least="faults", steps_max=12))
+    assert isinstance(verdict, Broken)
+    assert any(choice.is_fault for choice in verdict.schedule)
+    assert verdict.notes[0].endswith("fewer faults may be enough")
+
+
+def test_what_no_first_turn_decides_is_searched_for_once_and_said_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prove_module = sys.modules["happysim.smt.prove"]
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_WHOLE", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_SHORT", 1)
+    verdict = check(never_late, by=smt())
+    assert isinstance(verdict, Broken)
+    assert [str(choice) for choice in verdict.schedule] == ["crash n", "restart n"]
+    assert verdict.shortest
+    assert verdict.notes == ("found by a search of up to 300,000 worlds, breadth first",)
+    searches = []
+    monkeypatch.setattr(prove_module._Prover, "_search", lambda _, prop, __: searches.append(prop))
+    monkeypatch.setattr(prove_module, "_LOCAL_STATES_FEW", 1)
+    assert check(takes_what_was_given, by=smt()).holds
+    assert searches == [takes_what_was_given]
+
+
+def test_an_end_by_hand_of_the_search_is_the_end_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search takes it for itself, and says so."""
+
+    def stopped(*_: Any, **options: Any) -> Report:
+        return replace(explore(slow, by=bfs(), max_worlds=1), stopped="interrupt")
+
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_WHOLE", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.goal"], "_EFFORT_SHORT", 1)
+    monkeypatch.setattr(sys.modules["happysim.smt.prove"], "explore", stopped)
+    assert str(check(never_late, by=smt())) == "Unknown (interrupted)"
+
+
+def one_is_down() -> World:
+    world = World.of(Slow("n"), Slow("m"), faults=Faults(crashes=2, down_max=1))
+    return world.after("crash m")
+
+
+@always(one_is_down)
+def never_started_again(world: World) -> bool:
+    return world["n"].starts < 2
+
+
+def test_who_is_down_at_first_restarts_so_that_another_can_crash() -> None:
+    for by in (bfs(), smt()):
+        verdict = check(never_started_again, by=by)
+        assert isinstance(verdict, Broken)
+        assert [str(each) for each in verdict.schedule] == ["restart m", "crash n", "restart n"]
+
+
 # -- what is said where there is no verdict -------------------------------------------------------
 
 
@@ -510,11 +586,74 @@ def takes_are_single(before: World, after: World) -> bool:
     return after["taker"].taken <= before["taker"].taken + 1
 
 
+class Turning(Node):
+    """Turns between two states for ever, and may say each time that it does."""
+
+    says: bool = True
+    on_its_way: bool = False
+
+    @action
+    def turn(self, host: Host) -> None:
+        self.on_its_way = not self.on_its_way
+        if self.says and not self.on_its_way:
+            host.send("taker", Token())
+
+
+def a_turning(says: bool) -> World:
+    return World.of(Turning("turning", says), Taker("taker"), Counter("n", 1))
+
+
+@step_always(a_turning, says=True)
+def never_turns_after_a_token(before: World, after: World) -> bool:
+    turns = after["turning"].on_its_way and not before["turning"].on_its_way
+    return not (turns and before["taker"].taken)
+
+
+@step_always(a_turning, says=False)
+def never_turns_back_after_a_count(before: World, after: World) -> bool:
+    turns_back = before["turning"].on_its_way and not after["turning"].on_its_way
+    return not (turns_back and before["n"].count)
+
+
+@pytest.mark.parametrize(
+    ("prop", "steps"), [(never_turns_after_a_token, 4), (never_turns_back_after_a_count, 3)]
+)
+def test_a_wrong_step_may_lead_back_to_where_its_process_was(prop: Property, steps: int) -> None:
+    for by in (bfs(), smt()):
+        verdict = check(prop, by=by, within=lambda world: world["taker"].taken < 3)
+        assert isinstance(verdict, Broken)
+        assert len(verdict.schedule) == steps
+
+
 def test_a_bound_on_depth_is_kept_and_named() -> None:
     prop = always(one_token, network=duplicating())(not_twice)
     assert str(check(prop, by=smt(), max_depth=3)) == "Holds (proved within depth 3)"
     assert check(prop, by=smt(), max_depth=4).broken
+    copied = always(one_token, duplicates=1)(not_twice)
+    assert str(check(copied, by=smt(), max_depth=4)) == "Holds (proved within depth 4)"
+    assert check(copied, by=smt(), max_depth=5).broken
     assert check(takes_are_single, by=smt()).holds
+
+
+def two_counters() -> World:
+    return World.of(Counter("n", 2), Counter("m", 9))
+
+
+@always(two_counters)
+def never_two(world: World) -> bool:
+    return world["n"].count < 2
+
+
+def two_after_three(world: World) -> bool:
+    return world["n"].count < 2 or world["m"].count >= 3
+
+
+@pytest.mark.parametrize("depth", [5, 6, 9])
+def test_what_a_bound_lets_in_late_is_in_time_for_a_bounded_depth(depth: int) -> None:
+    """The last of five steps is known from the second on, and inside the bound from the fourth."""
+    searched = check(never_two, by=bfs(), within=two_after_three, max_depth=depth)
+    solved = check(never_two, by=smt(), within=two_after_three, max_depth=depth)
+    assert (searched.broken, solved.broken) == (depth > 5, depth > 5)
 
 
 def test_a_bound_that_judges_two_nodes_together_is_not_trusted_with_a_counterexample() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from happysim import Choice, Host, Node, Random, World, action, on
 from happysim.core.choice import Kind
+from happysim.smt.ahead import Bound, Ends
 from happysim.smt.closure import RAISED, Closure, close
-from happysim.smt.reach import Ends, _Bound, least_steps, unroll_reach, within_reach
+from happysim.smt.reach import least_steps, unroll_reach, within_reach
 from happysim.smt.unroll import Unrolled
 from tests.smt.random_protocols import lively, walk
 from tests.support.nodes import Ping
@@ -71,7 +72,7 @@ def test_every_random_run_is_within_its_reach(
     vectors: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where its end is one of several, and where bounds are made coarse."""
-    monkeypatch.setattr(sys.modules["happysim.smt.reach"], "_VECTORS_MAX", vectors)
+    monkeypatch.setattr(sys.modules["happysim.smt.ahead"], "_VECTORS_MAX", vectors)
     steps_seen = left_out = 0
     for seed in SEEDS:
         start = lively(seed, "unordered")
@@ -151,7 +152,7 @@ def test_a_step_may_come_later_than_it_could() -> None:
 def test_a_bound_stays_below_all_that_was_added() -> None:
     random = Random(1)
     for _ in range(100):
-        bound, added = _Bound(), []
+        bound, added = Bound(), []
         for _ in range(30):
             vector = tuple(random.below(5) for _ in range(4))
             added.append(vector)

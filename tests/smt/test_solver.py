@@ -103,6 +103,13 @@ def test_effort_is_less_by_what_was_done() -> None:
 
 
 @not_by_hand
+def test_a_limit_is_of_one_question_and_not_of_the_next_to_the_same_solver() -> None:
+    solver = pigeons(6)
+    assert Effort(1).ask(solver, 60) == "the effort is spent"
+    assert Effort().ask(solver, 60) is False
+
+
+@not_by_hand
 def test_what_a_portion_spends_is_spent_of_the_whole() -> None:
     whole = Effort(10_000_000)
     for most in (10_000_000, 50_000_000):
